@@ -1,0 +1,62 @@
+"""The files that make a folder a derivative dataset.
+
+They are pure functions of the input dataset and the version of the app, so that many jobs that
+share an output folder may each write them: all write the same.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from bids_anomaly import __version__
+from bids_anomaly.bids.writing import write_bytes, write_json, write_text
+
+BIDS_VERSION = "1.10.0"
+CODE_URL = "https://github.com/bids-anomaly/bids-anomaly"
+# Names that the validator does not know, or not yet.
+BIDSIGNORE = ("*.html", "figures", "logs", "group", "*_xfm.*", "*_stats.*")
+
+
+def write_dataset_files(bids_dir: Path, output_dir: Path) -> None:
+    """Write what describes the output folder as a whole, and the table of participants.
+
+    Parameters
+    ----------
+    bids_dir : Path
+        The input dataset.
+    output_dir : Path
+        The derivative dataset.
+    """
+    write_json(output_dir / "dataset_description.json", derivative_description(bids_dir))
+    write_text(output_dir / ".bidsignore", "\n".join(BIDSIGNORE) + "\n")
+    for name in ("participants.tsv", "participants.json"):
+        if (bids_dir / name).is_file():
+            write_bytes(output_dir / name, (bids_dir / name).read_bytes())
+
+
+def derivative_description(bids_dir: Path) -> dict[str, Any]:
+    """Return the content of ``dataset_description.json`` for results from `bids_dir`."""
+    source = json.loads((bids_dir / "dataset_description.json").read_text(encoding="utf-8"))
+    generator = {"Name": "bids-anomaly", "Version": __version__, "CodeURL": CODE_URL}
+    if tag := os.environ.get("BIDS_ANOMALY_CONTAINER"):
+        generator["Container"] = {"Type": "docker", "Tag": tag}
+    description: dict[str, Any] = {
+        "Name": f"bids-anomaly: {source.get('Name', bids_dir.name)}",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [generator],
+        "SourceDatasets": [{"URL": bids_dir.resolve().as_uri()}],
+        "DatasetLinks": {"raw": bids_dir.resolve().as_uri()},
+    }
+    for key in ("License", "DatasetDOI"):
+        if key in source:
+            description["License" if key == "License" else "SourceDOI"] = source[key]
+    if "SourceDOI" in description:
+        description["SourceDatasets"][0]["DOI"] = description.pop("SourceDOI")
+    return description
+
+
+def raw_uri(scan: Path, bids_dir: Path) -> str:
+    """Return the BIDS URI of a file of the input dataset."""
+    return f"bids:raw:{scan.relative_to(bids_dir).as_posix()}"

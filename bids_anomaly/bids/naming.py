@@ -1,0 +1,100 @@
+"""Names of the files that the app writes; a new output is a line in :data:`OUTPUTS`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+# Order of entities in a file name (BIDS 1.10), as far as anatomical scans have them.
+ENTITY_ORDER = (
+    "sub", "ses", "sample", "acq", "ce", "trc", "stain", "rec", "dir", "run", "mod", "echo",
+    "flip", "inv", "mt", "part", "proc", "space", "split", "recording", "chunk", "from", "to",
+    "mode", "res", "den", "label", "desc",
+)  # fmt: skip
+
+# What is written for each scan and space: how the name differs from that of the scan.
+# {modality} stands for the suffix of the scan.
+OUTPUTS: dict[str, dict[str, str]] = {
+    "preproc": {"desc": "preproc", "suffix": "{modality}"},
+    "pseudohealthy": {"desc": "pseudohealthy", "suffix": "{modality}"},
+    "residual": {"desc": "residual", "suffix": "{modality}"},
+    "zscore": {"desc": "zscore", "suffix": "{modality}"},
+    "spread": {"desc": "spread", "suffix": "{modality}"},
+    "brain": {"desc": "brain{modality}", "suffix": "mask"},
+    "probability": {"label": "lesion", "desc": "anomaly{modality}", "suffix": "probseg"},
+    "anomaly": {"label": "lesion", "desc": "anomaly{modality}", "suffix": "mask"},
+    "combined_probability": {"label": "lesion", "desc": "anomaly", "suffix": "probseg"},
+    "combined_anomaly": {"label": "lesion", "desc": "anomaly", "suffix": "mask"},
+    "model_scan": {"desc": "affine", "suffix": "{modality}"},
+    "model_brain": {"desc": "affinebrain{modality}", "suffix": "mask"},
+}
+
+
+def file_name(entities: Mapping[str, str], suffix: str, extension: str = ".nii.gz") -> str:
+    """Return a BIDS file name with the entities in their order.
+
+    Parameters
+    ----------
+    entities : mapping
+        Short keys and values, such as ``{"sub": "01", "run": "01"}``.
+    suffix : str
+        Such as ``T1w``, ``mask`` or ``xfm``.
+    extension : str
+        With its dot.
+
+    Raises
+    ------
+    ValueError
+        If an entity is unknown: its place in the name would be a guess.
+    """
+    unknown = set(entities) - set(ENTITY_ORDER)
+    if unknown:
+        raise ValueError(f"Unknown BIDS entities: {', '.join(sorted(unknown))}.")
+    parts = [f"{key}-{entities[key]}" for key in ENTITY_ORDER if key in entities]
+    return "_".join([*parts, suffix]) + extension
+
+
+def output_path(
+    output_dir: Path,
+    output: str,
+    entities: Mapping[str, str],
+    *,
+    modality: str,
+    space: str | None = None,
+) -> Path:
+    """Return where an output of a scan is written.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the derivative dataset.
+    output : str
+        A key of :data:`OUTPUTS`.
+    entities : mapping
+        Those of the scan.
+    modality : str
+        BIDS suffix of the scan.
+    space : str, optional
+        Template name; None is the grid of the scan.
+    """
+    pattern = {key: value.format(modality=modality) for key, value in OUTPUTS[output].items()}
+    suffix = pattern.pop("suffix")
+    located = {"space": space} if space else {}
+    return anat_folder(output_dir, entities) / file_name({**entities, **located, **pattern}, suffix)
+
+
+def transform_path(
+    output_dir: Path, entities: Mapping[str, str], *, origin: str, target: str, extension: str
+) -> Path:
+    """Return where the transform that takes images from `origin` to `target` is written."""
+    named = {**entities, "from": origin, "to": target, "mode": "image"}
+    return anat_folder(output_dir, entities) / file_name(named, "xfm", extension)
+
+
+def anat_folder(output_dir: Path, entities: Mapping[str, str]) -> Path:
+    """Return the folder of a participant's (and session's) anatomical derivatives."""
+    folder = output_dir / f"sub-{entities['sub']}"
+    return (folder / f"ses-{entities['ses']}" if "ses" in entities else folder) / "anat"
+
+
+def sidecar_path(path: Path) -> Path:
+    """Return the JSON file that describes an image or table."""
+    return path.with_name(path.name.split(".")[0] + ".json")

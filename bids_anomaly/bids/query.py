@@ -1,0 +1,252 @@
+"""Which scans of whom: the raw anatomical images of a BIDS dataset, session by session.
+
+Entities are read from file names here, not by pybids: it also looks at the folders that the dataset
+lies in (below ``/project/sub-99`` all would be participant 99), and turns ``run-01`` into a number.
+"""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from bids_anomaly.bids.filters import matches, read_bids_filter
+from bids_anomaly.bids.folders import find_unreadable_folders, list_participants, list_sessions
+from bids_anomaly.bids.index import list_images
+from bids_anomaly.exceptions import MissingInputError, NothingFoundError
+
+__all__ = ["Scan", "Session", "find_sessions", "read_bids_filter"]
+
+logger = logging.getLogger("bids_anomaly")
+
+_NAME = re.compile(r"((?:[a-zA-Z]+-[a-zA-Z0-9+]+_)+)([a-zA-Z0-9]+)(\.nii(?:\.gz)?)")
+_DERIVED = {"space", "desc", "res", "den", "label"}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One image, and what its name says.
+
+    Attributes
+    ----------
+    path : Path
+        Absolute.
+    entities : mapping
+        Labels by short key, in the order and the spelling of the file name:
+        ``{"sub": "01", "ses": "1", "acq": "x", "run": "01"}``.
+    suffix : str
+        The modality: ``T1w``, ``T2w``, ``FLAIR``.
+    """
+
+    path: Path
+    entities: Mapping[str, str] = field(hash=False)
+    suffix: str
+
+    @property
+    def name(self) -> str:
+        """File name without its extension."""
+        return self.path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+@dataclass(frozen=True)
+class Session:
+    """The scans of one participant on one occasion.
+
+    Attributes
+    ----------
+    participant : str
+        Label without ``sub-``.
+    session : str or None
+        Label without ``ses-``. None if the participant's scans are not in sessions.
+    scans : tuple of Scan
+        At least one. T1w first, then in the order of the requested modalities, then by file name;
+        the first is the reference.
+    """
+
+    participant: str
+    session: str | None
+    scans: tuple[Scan, ...]
+
+    @property
+    def label(self) -> str:
+        """How the session's files begin: ``sub-01`` or ``sub-01_ses-1``."""
+        participant = f"sub-{self.participant}"
+        return participant if self.session is None else f"{participant}_ses-{self.session}"
+
+
+def find_sessions(
+    bids_dir: Path,
+    *,
+    participants: Sequence[str] = (),
+    sessions: Sequence[str] = (),
+    modalities: Sequence[str] = ("T1w", "T2w", "FLAIR"),
+    bids_filter: Mapping[str, Mapping] | None = None,
+    database_dir: Path | None = None,
+) -> list[Session]:
+    """Find the raw scans of a BIDS dataset, grouped by participant and session.
+
+    Derivatives inside the dataset, names with ``space-`` or ``desc-``, and phase, real and
+    imaginary images are passed over. Nothing is written to `bids_dir`, and no image is opened.
+
+    Parameters
+    ----------
+    bids_dir : Path
+        The dataset.
+    participants, sessions : sequence of str
+        Labels with or without ``sub-`` and ``ses-``. By default all.
+    modalities : sequence of str
+        Suffixes, in the order of the result.
+    bids_filter : mapping, optional
+        What the scans of a modality must have, as :func:`read_bids_filter` gives it.
+    database_dir : Path, optional
+        Folder of a pybids database, made if it holds none.
+
+    Returns
+    -------
+    list of Session
+        Sorted by participant and session; never empty. Requested participants without a scan are
+        left out with a warning.
+
+    Raises
+    ------
+    MissingInputError
+        If the dataset, or everybody's folder in it, does not exist or may not be read.
+    InvalidBidsError
+        If it has no readable ``dataset_description.json``.
+    NothingFoundError
+        If a label is unknown, or nothing matches.
+    """
+    bids_dir = Path(os.path.abspath(bids_dir))
+    modalities = tuple(dict.fromkeys(modalities))
+    bids_filter = bids_filter or {}
+    wanted = list_participants(bids_dir)
+    if participants:
+        wanted = _known_labels("sub", participants, wanted, bids_dir)
+    wanted_sessions = []
+    if sessions:
+        existing = {label for key in wanted for label in list_sessions(bids_dir, key)}
+        wanted_sessions = _known_labels("ses", sessions, sorted(existing), bids_dir)
+
+    images = list_images(
+        bids_dir,
+        participants=wanted if participants else None,
+        suffixes=modalities,
+        database_dir=database_dir,
+    )
+    scans = [
+        scan
+        for scan in _raw_scans(bids_dir, images)
+        if (not sessions or scan.entities.get("ses") in wanted_sessions)
+        and matches(_values(scan), bids_filter.get(scan.suffix, {}))
+    ]
+
+    unreadable = [folder for key in wanted for folder in find_unreadable_folders(bids_dir, key)]
+    for folder in unreadable:
+        logger.warning("The folder %s is left out, because this user may not read it.", folder)
+    if not scans and unreadable:
+        raise MissingInputError(
+            f"No scan was found in {bids_dir}, where this user may not read {unreadable[0]}. "
+            "Give read permission."
+        )
+    searched = _describe(modalities, wanted_sessions, bids_filter)
+    if not scans:
+        whose = _some(f"sub-{key}" for key in wanted)
+        raise NothingFoundError(
+            f"{bids_dir} has no {searched} of {whose}. Check what was asked for, and the names of "
+            "the files in the anat folders."
+        )
+    if participants:
+        for key in sorted(set(wanted).difference(scan.entities["sub"] for scan in scans)):
+            logger.warning("sub-%s is left out, because it has no %s.", key, searched)
+    return _group(scans, modalities)
+
+
+def _known_labels(
+    prefix: str, asked_for: Iterable[str], known: Sequence[str], bids_dir: Path
+) -> list[str]:
+    """Strip the prefix of labels, sort them, and refuse those that do not exist."""
+    labels = {label.removeprefix(f"{prefix}-") for label in asked_for}
+    unknown = sorted(labels.difference(known))
+    if unknown:
+        raise NothingFoundError(
+            f"{bids_dir} has no {_some(f'{prefix}-{label}' for label in unknown)}. It has "
+            f"{_some(f'{prefix}-{label}' for label in known) or f'no {prefix}-* folder there'}."
+        )
+    return sorted(labels)
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _raw_scans(bids_dir: Path, images: Iterable[Path]) -> Iterator[Scan]:
+    """Read the names of images, and pass over those that are not raw magnitude images."""
+    stems = set()
+    for image in sorted(images, reverse=True):  # .nii.gz comes before .nii
+        scan = _parse(bids_dir / image)
+        if scan is None or image.parts[:-2] != _folders(scan.entities):
+            logger.warning(
+                "The name of %s is not a BIDS name, or not of that folder: left out. Rename it.",
+                bids_dir / image,
+            )
+        elif _DERIVED.isdisjoint(scan.entities) and scan.entities.get("part", "mag") == "mag":
+            if scan.name in stems:
+                logger.warning("%s is left out: it is also there as .nii.gz.", scan.path)
+                continue
+            stems.add(scan.name)
+            yield scan
+
+
+def _parse(path: Path) -> Scan | None:
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        return None
+    pairs = [part.split("-") for part in match[1].split("_")[:-1]]
+    entities = dict(pairs)
+    return Scan(path, entities, match[2]) if len(entities) == len(pairs) else None
+
+
+def _folders(entities: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"{key}-{entities[key]}" for key in ("sub", "ses") if key in entities)
+
+
+def _values(scan: Scan) -> dict[str, str]:
+    """Give all that a filter can ask for."""
+    extension = scan.path.name.removeprefix(scan.name)
+    return {**scan.entities, "suffix": scan.suffix, "extension": extension, "datatype": "anat"}
+
+
+def _group(scans: Iterable[Scan], modalities: Sequence[str]) -> list[Session]:
+    def participant_and_session(scan: Scan) -> tuple[str, str]:
+        return scan.entities["sub"], scan.entities.get("ses", "")
+
+    def place(scan: Scan) -> tuple:
+        return (
+            *participant_and_session(scan),
+            scan.suffix != "T1w",
+            modalities.index(scan.suffix),
+            scan.name,
+        )
+
+    return [
+        Session(participant, session or None, tuple(group))
+        for (participant, session), group in groupby(
+            sorted(scans, key=place), key=participant_and_session
+        )
+    ]
+
+
+def _describe(
+    modalities: Sequence[str], sessions: Sequence[str], bids_filter: Mapping[str, Mapping]
+) -> str:
+    """Say what was looked for, as in "T1w or FLAIR scan in ses-1"."""
+    text = f"{' or '.join(modalities)} scan"
+    if sessions:
+        text += f" in {_some(f'ses-{label}' for label in sessions)}"
+    if not bids_filter.keys().isdisjoint(modalities):
+        text += f" that passes the filter {json.dumps(bids_filter)}"
+    return text

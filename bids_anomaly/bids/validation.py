@@ -1,0 +1,91 @@
+"""Is this folder valid BIDS: asks the official validator, if it is installed."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, UsageError
+
+EXECUTABLE = "bids-validator-deno"
+
+# One damaged or missing file must not stop the others: whoever opens it says so.
+_ABOUT_ONE_FILE = re.compile(r"EMPTY_FILE|SYMLINK_BROKEN|FILE_READ|NIFTI_.*")
+
+
+def validate(bids_dir: Path) -> None:
+    """Check that a folder is a valid BIDS dataset.
+
+    Warnings, and files that are empty, damaged or links to nothing, are passed over. Nothing is
+    written to `bids_dir`, and the network is not used.
+
+    Parameters
+    ----------
+    bids_dir : Path
+        The dataset.
+
+    Raises
+    ------
+    InvalidBidsError
+        If the validator finds errors.
+    MissingInputError
+        If the validator cannot read the dataset.
+    UsageError
+        If the validator is not installed.
+    """
+    errors = [
+        issue
+        for issue in _run_validator(bids_dir)
+        if issue["severity"] == "error" and not _ABOUT_ONE_FILE.fullmatch(issue["code"])
+    ]
+    if errors:
+        some = ", ".join(_describe(error) for error in errors[:3])
+        raise InvalidBidsError(
+            f"The dataset {bids_dir} is not valid BIDS: {len(errors)} "
+            f"error{'s' if len(errors) > 1 else ''} ({some}{', ...' if len(errors) > 3 else ''}). "
+            f'Correct what "{EXECUTABLE} {bids_dir}" shows, or go on with --skip-bids-validation.'
+        )
+
+
+def _run_validator(bids_dir: Path) -> list[dict]:
+    """Run the validator, and return the issues that it reports."""
+    # No --prune: it takes stimuli/ for missing and reports errors that are none.
+    command = [_find_validator(), "--format", "json", "--ignoreWarnings", "--ignoreNiftiHeaders"]
+    process = subprocess.run(
+        [*command, os.path.abspath(bids_dir)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        errors="replace",
+        env={**os.environ, "NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1"},
+    )
+    try:
+        return json.loads(process.stdout)["issues"]["issues"]
+    except ValueError as error:
+        reason = next(iter(process.stderr.strip().splitlines()), f"exit {process.returncode}")
+        raise MissingInputError(
+            f"The BIDS validator did not finish with {bids_dir} ({reason.strip()}). Check that "
+            "the folder and all below it may be read, or go on with --skip-bids-validation."
+        ) from error
+
+
+def _find_validator() -> str:
+    """Find the executable beside this Python, or else on the PATH."""
+    scripts = sysconfig.get_path("scripts")
+    path = shutil.which(EXECUTABLE, path=scripts) or shutil.which(EXECUTABLE)
+    if path is None:
+        raise UsageError(
+            "The BIDS validator is not installed. Install it with "
+            '"pip install bids-anomaly[validate]", or go on with --skip-bids-validation.'
+        )
+    return path
+
+
+def _describe(issue: dict) -> str:
+    code = issue["code"] + (f" {issue['subCode']}" if "subCode" in issue else "")
+    files = [issue["location"]] if "location" in issue else issue.get("affects", [])
+    return f"{code} in {files[0].removeprefix('/')}" if files else code

@@ -1,0 +1,62 @@
+"""Write files so that a reader never sees half of one, whatever happens in between."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+
+from bids_anomaly.bids.naming import sidecar_path
+from bids_anomaly.exceptions import CannotWriteError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path` to write to; rename it to `path` at the end.
+
+    Several processes may replace the same file; the last one wins, and none sees a mixture.
+
+    Raises
+    ------
+    CannotWriteError
+        If the folder or file cannot be written. What was there before stays.
+    """
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise CannotWriteError(
+            f"Cannot write {path}: {error.strerror or error}. Check its rights and the free space "
+            "on its disk, then run the same command again; what is done is kept."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write or replace a text file."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write or replace a JSON file."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write or replace a file."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_image(path: Path, image: nib.Nifti1Image, sidecar: Mapping[str, Any]) -> None:
+    """Write or replace an image and, first, the JSON file that describes it."""
+    write_json(sidecar_path(path), sidecar)
+    with replacing(path) as temporary:
+        image.to_filename(temporary)

@@ -1,0 +1,53 @@
+"""How to cite the tool, and the work it stands on."""
+
+REFERENCES = (
+    (
+        "Review of pseudo-healthy reconstruction",
+        "Mahé Y, Bannier E, Leplaideur S, Fromont E, Galassi F (2025). Unsupervised Deep "
+        "Generative Models for Anomaly Detection in Neuroimaging: A Systematic Scoping Review. "
+        "arXiv:2510.14462. https://arxiv.org/abs/2510.14462",
+    ),
+    (
+        "ANTs: bias field and registration",
+        "Avants BB, Tustison NJ, Song G, Cook PA, Klein A, Gee JC (2011). A reproducible "
+        "evaluation of ANTs similarity metric performance in brain image registration. "
+        "NeuroImage 54(3), 2033-2044. https://doi.org/10.1016/j.neuroimage.2010.09.025",
+    ),
+    (
+        "deepbet: brain extraction",
+        "Fisch L, Zumdick S, Barkhau C, Emden D, Ernsting J, Leenings R, Sarink K, Winter NR, "
+        "Risse B, Dannlowski U, Hahn T (2024). deepbet: Fast brain extraction of T1-weighted MRI "
+        "using Convolutional Neural Networks. Computers in Biology and Medicine 179, 108845. "
+        "https://doi.org/10.1016/j.compbiomed.2024.108845",
+    ),
+    (
+        "Nipype: workflow engine",
+        "Gorgolewski K, Burns CD, Madison C, Clark D, Halchenko YO, Waskom ML, Ghosh SS (2011). "
+        "Nipype: a flexible, lightweight and extensible neuroimaging data processing framework in "
+        "Python. Frontiers in Neuroinformatics 5, 13. https://doi.org/10.3389/fninf.2011.00013",
+    ),
+    (
+        "pybids: reading the dataset",
+        "Yarkoni T, Markiewicz CJ, de la Vega A, et al. (2019). PyBIDS: Python tools for BIDS "
+        "datasets. Journal of Open Source Software 4(40), 1294. "
+        "https://doi.org/10.21105/joss.01294",
+    ),
+)
+
+
+def cite(version: str) -> str:
+    """Say how to cite a run of bids-anomaly.
+
+    Parameters
+    ----------
+    version : str
+        Version of bids-anomaly that ran.
+
+    Returns
+    -------
+    str
+        Plain text, one paragraph a reference.
+    """
+    lines = [f"Please cite the tool as: bids-anomaly {version}, and what it stands on:"]
+    lines += [f"{about}\n  {reference}" for about, reference in REFERENCES]
+    return "\n\n".join(lines)

@@ -1,0 +1,228 @@
+"""The arguments of ``bids-anomaly``, a function for each group of the help.
+
+Their defaults stand in :class:`bids_anomaly.settings.Settings`; the help repeats them.
+"""
+
+from argparse import ArgumentParser
+from argparse import _ArgumentGroup as ArgumentGroup
+from collections.abc import Callable
+
+from bids_anomaly.cli import values
+from bids_anomaly.settings import Settings
+
+
+def add_positionals(parser: ArgumentParser) -> None:
+    """Add the three arguments of every BIDS App."""
+    parser.add_argument(
+        "bids_dir",
+        metavar="BIDS_DIR",
+        type=values.read_input_folder,
+        help="folder of the BIDS dataset",
+    )
+    parser.add_argument(
+        "output_dir",
+        metavar="OUTPUT_DIR",
+        type=values.read_path,
+        help="folder of the derivatives, outside BIDS_DIR or in a folder of its own in "
+        "BIDS_DIR/derivatives",
+    )
+    parser.add_argument(
+        "analysis_level",
+        choices=("participant", "group"),
+        help="participant: scan by scan. group: all finished participants of OUTPUT_DIR together",
+    )
+
+
+def add_selection(group: ArgumentGroup) -> None:
+    """Add what picks and reads the scans."""
+    _add_several(
+        group,
+        "--participant-label",
+        metavar="LABEL",
+        reader=values.read_participant_label,
+        dest="participant_labels",
+        help="participants, with or without sub- (default: all)",
+    )
+    _add_several(
+        group,
+        "--session-label",
+        metavar="LABEL",
+        reader=values.read_session_label,
+        dest="session_labels",
+        help="sessions, with or without ses- (default: all)",
+    )
+    _add_several(
+        group,
+        "--modalities",
+        metavar="SUFFIX",
+        reader=values.read_word,
+        dest="modalities",
+        help="modalities, such as T1w FLAIR T2w (default: every one found that there is a model "
+        "for)",
+    )
+    group.add_argument(
+        "--bids-filter-file",
+        metavar="FILE",
+        type=values.read_existing_file,
+        help="JSON file of BIDS entities by query name; null: the entity is absent, *: any value",
+    )
+    group.add_argument(
+        "--skip-bids-validation",
+        action="store_true",
+        help="do not check that the input is valid BIDS",
+    )
+    group.add_argument(
+        "--bids-database-dir",
+        metavar="FOLDER",
+        type=values.read_path,
+        help="keep the index of the dataset in this folder, or reuse the one that is there",
+    )
+
+
+def add_method(group: ArgumentGroup) -> None:
+    """Add what changes the reconstruction."""
+    group.add_argument(
+        "--model",
+        metavar="FAMILY|FOLDER",
+        help="family of packaged models, or folder of a model bundle "
+        f"(default: {Settings.model}; bids-anomaly-models lists them)",
+    )
+    group.add_argument(
+        "--steps",
+        metavar="N",
+        type=values.read_count,
+        help="network evaluations for each reconstruction (default: what the model says)",
+    )
+    _add_several(
+        group,
+        "--derivatives",
+        metavar="NAME=PATH",
+        reader=values.read_derivatives,
+        dest="derivatives",
+        help="fMRIPrep or sMRIPrep outputs to reuse: preprocessed T1w, brain mask, transforms; "
+        "a bare PATH is named after its folder",
+    )
+    group.add_argument(
+        "--brain-extraction",
+        choices=("deepbet", "hd-bet", "template", "none"),
+        help="how the brain is found; none: the input is skull-stripped "
+        f"(default: {Settings.brain_extraction})",
+    )
+    group.add_argument(
+        "--seed",
+        metavar="N",
+        type=values.read_whole_number,
+        help=f"seed of every random number (default: {Settings.seed})",
+    )
+
+
+def add_findings(group: ArgumentGroup) -> None:
+    """Add what changes the maps, tables and comparisons."""
+    _add_several(
+        group,
+        "--output-spaces",
+        metavar="SPACE",
+        reader=values.read_word,
+        dest="output_spaces",
+        help="native (the grid of each scan) and names of templates "
+        f"(default: {' '.join(Settings.output_spaces)})",
+    )
+    group.add_argument(
+        "--healthy-fpr",
+        metavar="FRACTION",
+        type=values.read_false_positive_rate,
+        help="fraction of healthy voxels that may be called anomalous before small findings are "
+        "removed, between 0 and 0.5 "
+        f"(default: {Settings.healthy_fpr})",
+    )
+    group.add_argument(
+        "--min-lesion-volume",
+        metavar="MM3",
+        type=values.read_volume,
+        help="smallest lesion that is kept, in cubic millimetres "
+        f"(default: {Settings.min_lesion_volume:g})",
+    )
+    group.add_argument(
+        "--controls",
+        metavar="COLUMN=VALUE",
+        type=values.read_controls,
+        help="who the controls are, by a column of participants.tsv",
+    )
+
+
+def add_resources(group: ArgumentGroup) -> None:
+    """Add what the run may use of the machine."""
+    group.add_argument(
+        "--device",
+        metavar="{auto,cpu,cuda,cuda:N}",
+        type=values.read_device,
+        help="where the model runs; auto: the first visible GPU, or the CPU without one "
+        "(default: auto)",
+    )
+    group.add_argument(
+        "--batch-size",
+        metavar="N",
+        type=values.read_count,
+        help="samples that pass the network together (default: what fits the device)",
+    )
+    group.add_argument(
+        "--nprocs",
+        metavar="N",
+        type=values.read_count,
+        help="CPUs for the whole run (default: what the system, the container and SLURM allow)",
+    )
+    group.add_argument(
+        "--omp-nthreads",
+        metavar="N",
+        type=values.read_count,
+        help="threads for one step (default: --nprocs, at most 8)",
+    )
+    group.add_argument(
+        "--mem",
+        metavar="SIZE",
+        dest="mem_gb",
+        type=values.read_memory_gb,
+        help="memory for the whole run, such as 8 (GB), 8G or 8000M (default: 90 %% of what the "
+        "system, the container and SLURM allow)",
+    )
+    group.add_argument(
+        "--use-plugin",
+        metavar="FILE",
+        type=values.read_existing_file,
+        help="Nipype plugin configuration, to spread the steps over a cluster",
+    )
+
+
+def add_control(group: ArgumentGroup) -> None:
+    """Add what changes how a run goes, and not what it finds."""
+    group.add_argument(
+        "--stage",
+        choices=("preprocess", "reconstruct", "all"),
+        help="part of the participant level to do now, so that a cluster can give CPU and GPU "
+        f"steps their own jobs (default: {Settings.stage})",
+    )
+    group.add_argument(
+        "-w",
+        "--work-dir",
+        metavar="FOLDER",
+        type=values.read_path,
+        help="folder of intermediate files, outside BIDS_DIR; a run that is started again with "
+        f"the same one goes on where it stopped (default: {Settings.work_dir})",
+    )
+    for flag, help in (
+        ("--clean-workdir", "empty the work folder before the run"),
+        ("--stop-on-first-crash", "do not go on with the other steps after one has failed"),
+        ("--reports-only", "write the reports again from the outputs that are there"),
+        ("--dry-run", "say what would be done, and do nothing"),
+        ("--strict", "stop where a run would otherwise warn and go on"),
+    ):
+        group.add_argument(flag, action="store_true", help=help)
+
+
+def _add_several(
+    group: ArgumentGroup, flag: str, *, metavar: str, reader: Callable, dest: str, help: str
+) -> None:
+    """Add an option that takes several values, and may be given several times."""
+    group.add_argument(
+        flag, metavar=metavar, type=reader, dest=dest, nargs="+", action="extend", help=help
+    )

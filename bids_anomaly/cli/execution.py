@@ -1,0 +1,144 @@
+"""Run a workflow with Nipype: its configuration, and a process pool that survives its workers."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bids_anomaly.exceptions import UsageError
+
+# Nipype reads its own file from this folder, and in every worker; the user's home stays untouched.
+CONFIGURATION = """\
+[logging]
+workflow_level = {level}
+interface_level = {level}
+utils_level = {level}
+
+[execution]
+hash_method = content
+crashfile_format = txt
+crashdump_dir = {crash_folder}
+create_report = false
+remove_unnecessary_outputs = false
+check_version = false
+# Two seconds by default, which would be half of the time of a run of short steps.
+poll_sleep_duration = 0.1
+stop_on_first_crash = {stop_on_first_crash}
+
+[monitoring]
+enabled = false
+"""
+
+
+def prepare_environment(
+    *,
+    configuration_folder: Path,
+    crash_folder: Path,
+    threads: int,
+    stop_on_first_crash: bool,
+    verbosity: int,
+) -> None:
+    """Set what Nipype, ITK and matplotlib read from the environment, before they are imported.
+
+    Parameters
+    ----------
+    configuration_folder : Path
+        Gets Nipype's configuration file.
+    crash_folder : Path
+        Where Nipype writes the tracebacks of failed nodes.
+    threads : int
+        Threads of one step.
+    stop_on_first_crash : bool
+        Whether the first failed node ends the run.
+    verbosity : int
+        0 keeps Nipype silent; 1 shows warnings; 2 everything.
+    """
+    configuration_folder.mkdir(parents=True, exist_ok=True)
+    (configuration_folder / "nipype.cfg").write_text(
+        CONFIGURATION.format(
+            level=("CRITICAL", "WARNING", "INFO")[min(verbosity, 2)],
+            crash_folder=crash_folder,
+            stop_on_first_crash=str(stop_on_first_crash).lower(),
+        )
+    )
+    os.environ["NIPYPE_CONFIG_DIR"] = str(configuration_folder)
+    os.environ["NIPYPE_NO_ET"] = "1"
+    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    # A read-only or missing home must not stop a run.
+    os.environ.setdefault("MPLCONFIGDIR", tempfile.gettempdir())
+
+
+def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
+    """Read a Nipype plugin and its arguments from a JSON or YAML file.
+
+    Raises
+    ------
+    UsageError
+        If the file is not of that form.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text())
+        return content["plugin"], dict(content.get("plugin_args", {}))
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"The plugin file {path} must be YAML or JSON with the keys plugin and plugin_args "
+            f"({type(error).__name__}: {error})."
+        ) from error
+
+
+def run_workflow(
+    workflow,
+    *,
+    plugin_file: Path | None,
+    nprocs: int,
+    mem_gb: float,
+    gpu: bool,
+    on_status: Callable[[Any, str], None],
+) -> None:
+    """Run a workflow to its end; a node that fails stops only what needs it.
+
+    Parameters
+    ----------
+    workflow : nipype.pipeline.engine.Workflow
+        The run.
+    plugin_file : Path or None
+        Nipype plugin to use instead of processes on this machine.
+    nprocs : int
+        Processes at a time.
+    mem_gb : float
+        Memory for all of them.
+    gpu : bool
+        Whether nodes use a GPU, one at a time.
+    on_status : callable
+        Gets a node and ``start``, ``end`` or ``exception``.
+    """
+    from bids_anomaly.cli.processes import SurvivingMultiProc
+
+    if plugin_file is not None:
+        name, arguments = read_plugin(plugin_file)
+        plugin: Any = name
+    else:
+        arguments = {
+            "n_procs": nprocs,
+            "memory_gb": mem_gb,
+            # Nipype counts the lines of nvidia-smi, which knows nothing of what is visible here.
+            "n_gpu_procs": int(gpu),
+            "raise_insufficient": False,
+            # Workers must not inherit a GPU context or locks.
+            "mp_context": "forkserver",
+        }
+        plugin = None
+    arguments["status_callback"] = on_status
+    try:
+        workflow.run(
+            plugin=plugin or SurvivingMultiProc(plugin_args=arguments), plugin_args=arguments
+        )
+    except Exception:
+        # Nipype raises the first node's error again at the end. All were told to on_status; an
+        # error that belongs to no node is not ours to swallow.
+        if not getattr(on_status, "failures", None):
+            raise

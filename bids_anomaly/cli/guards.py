@@ -1,0 +1,84 @@
+"""Arguments that are fine each, and wrong together."""
+
+from pathlib import Path
+
+from bids_anomaly.exceptions import MissingInputError, UsageError
+from bids_anomaly.settings import Settings
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse settings that cannot work, or that would harm the input.
+
+    Parameters
+    ----------
+    settings : Settings
+        As asked for.
+
+    Raises
+    ------
+    UsageError
+        If folders overlap, derivatives share a name, or more threads than CPUs are asked for.
+    MissingInputError
+        If there is no input folder, which is the output folder at group level.
+    """
+    _check_output_folder(settings.bids_dir, settings.output_dir)
+    _check_input_exists(settings)
+    _check_work_folder(settings)
+    names = [name for name, _ in settings.derivatives]
+    if len(set(names)) < len(names):
+        raise UsageError(
+            f"--derivatives gives one name to several folders ({', '.join(names)}). "
+            "Name them apart with NAME=PATH."
+        )
+    if settings.omp_nthreads > settings.nprocs:
+        raise UsageError(
+            f"--omp-nthreads {settings.omp_nthreads} asks for more threads than the run has CPUs "
+            f"({settings.nprocs}). Lower it, or raise --nprocs."
+        )
+
+
+def _check_output_folder(bids_dir: Path, output_dir: Path) -> None:
+    source, output = bids_dir.resolve(), output_dir.resolve()
+    suggestion = f"Choose another one, for example {bids_dir / 'derivatives' / 'bids-anomaly'}."
+    if output == source:
+        raise UsageError(f"The output folder {output_dir} is the input folder. {suggestion}")
+    if source in output.parents and source / "derivatives" not in output.parents:
+        raise UsageError(
+            f"The output folder {output_dir} lies inside the input folder, but not in a folder of "
+            f"its own under derivatives. {suggestion}"
+        )
+
+
+def _check_input_exists(settings: Settings) -> None:
+    if settings.analysis_level == "participant":
+        if not settings.bids_dir.is_dir():
+            raise MissingInputError(
+                f"There is no BIDS folder {settings.bids_dir}. Check the path; in a container, "
+                "check that it is mounted."
+            )
+    elif not settings.output_dir.is_dir():
+        raise MissingInputError(
+            f"The group level reads the output folder {settings.output_dir}, which does not exist. "
+            "Run the participant level first."
+        )
+
+
+def _check_work_folder(settings: Settings) -> None:
+    source, output, work = (
+        path.resolve() for path in (settings.bids_dir, settings.output_dir, settings.work_dir)
+    )
+    if work == source or source in work.parents:
+        raise UsageError(
+            f"The work folder {settings.work_dir} lies inside the input folder "
+            f"{settings.bids_dir}. Give one elsewhere with -w."
+        )
+    if work == output:
+        raise UsageError(
+            f"The work folder {settings.work_dir} is the output folder. Give one elsewhere with -w."
+        )
+    for folder, path in ((settings.bids_dir, source), (settings.output_dir, output)):
+        if settings.clean_workdir and work in path.parents:
+            raise UsageError(
+                f"--clean-workdir empties the work folder {settings.work_dir}, which holds "
+                f"{folder}. Give one elsewhere with -w."
+            )

@@ -1,0 +1,182 @@
+"""The command line of ``bids-anomaly``. It imports the standard library only, to answer fast."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import NoReturn
+
+from bids_anomaly import __version__
+from bids_anomaly.citation import cite
+from bids_anomaly.cli import arguments, boutiques, values
+from bids_anomaly.cli.allocation import complete_allocation
+from bids_anomaly.cli.device import resolve_device
+from bids_anomaly.cli.guards import check_settings
+from bids_anomaly.exceptions import UsageError
+from bids_anomaly.settings import Settings
+
+DESCRIPTION = (
+    "Build the brain that a person would have without disease, and show where each scan of a BIDS "
+    "dataset departs from it."
+)
+EPILOG = """\
+examples:
+  bids-anomaly /data /out participant --participant-label 01 02 --device cuda
+  bids-anomaly /data /out group --controls group=control
+
+An option that takes several values ends at the next option, so BIDS_DIR, OUTPUT_DIR and
+{participant,group} come first. Options may be written with underscores: --participant_label.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reads underscores in options, and raises UsageError instead of exiting."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Parse arguments after turning ``--participant_label`` into ``--participant-label``."""
+        args = sys.argv[1:] if args is None else list(args)
+        end = args.index("--") if "--" in args else len(args)
+        args[:end] = map(hyphenate, args[:end])
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong in one sentence, without the page of usage."""
+        sentence = message.removeprefix("argument ")
+        if sentence.startswith("the following arguments are required"):
+            sentence = f"{sentence} ({values.POSITIONALS_FIRST})"
+        raise UsageError(f"{sentence}. See {self.prog} --help.")
+
+
+class PrintAndExit(argparse.Action):
+    """Print a text made from the parser, and exit with 0."""
+
+    def __init__(self, option_strings, dest, *, text, help, default=argparse.SUPPRESS):
+        super().__init__(option_strings, dest, nargs=0, default=default, help=help)
+        self.text = text
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Print and exit."""
+        print(self.text(parser))
+        parser.exit()
+
+
+def hyphenate(argument: str) -> str:
+    """Write the name of a long option with hyphens, and leave its value and all else alone.
+
+    Parameters
+    ----------
+    argument : str
+        One argument, such as ``--output_spaces`` or ``--output_spaces=native``.
+
+    Returns
+    -------
+    str
+        The argument with hyphens.
+    """
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value if name.startswith("--") else argument
+
+
+def parse_args(
+    argv: Sequence[str] | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    resolve_device: Callable[..., str] = resolve_device,
+) -> Settings:
+    """Read the command line into settings that are complete and do not contradict each other.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the name of the command; by default those of this process.
+    environ : mapping
+        Environment variables, for the visible GPUs and for what SLURM granted.
+    resolve_device : callable
+        Turns ``--device`` into the device that will be used.
+
+    Returns
+    -------
+    Settings
+        Paths are absolute; device, CPUs and memory are those that will be used. The group level
+        computes on the CPU, and no GPU is looked for.
+
+    Raises
+    ------
+    UsageError
+        If an argument is unknown or wrong, or arguments contradict each other.
+    MissingInputError
+        If there is no input folder.
+    DeviceUnavailableError
+        If ``--device`` names a GPU that is not there.
+    """
+    asked = vars(build_parser().parse_args(argv))
+    asked = {name: _as_tuple(value) for name, value in asked.items()}
+    requested_device = asked.pop("device", "auto")
+    allocation = complete_allocation(
+        **{name: asked.pop(name, None) for name in ("nprocs", "omp_nthreads", "mem_gb")},
+        environ=environ,
+    )
+    work_dir = asked.pop("work_dir", values.read_path(str(Settings.work_dir)))
+    settings = Settings(work_dir=work_dir, **asked, **asdict(allocation))
+    check_settings(settings)
+    if settings.analysis_level == "group":
+        return settings
+    return replace(settings, device=resolve_device(requested_device, environ=environ))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of ``bids-anomaly``.
+
+    Returns
+    -------
+    ArgumentParser
+        Arguments that are not given are absent from what it parses, so that the defaults of
+        :class:`Settings` hold. It raises :class:`UsageError` for wrong arguments.
+    """
+    parser = Parser(
+        prog="bids-anomaly",
+        usage="%(prog)s BIDS_DIR OUTPUT_DIR {participant,group} [options]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    arguments.add_positionals(parser)
+    arguments.add_selection(parser.add_argument_group("which scans"))
+    arguments.add_method(parser.add_argument_group("how they are processed"))
+    arguments.add_findings(parser.add_argument_group("what comes out"))
+    arguments.add_resources(parser.add_argument_group("what the run may use"))
+    arguments.add_control(parser.add_argument_group("how the run goes"))
+    _add_information(parser.add_argument_group("information"))
+    return parser
+
+
+def _as_tuple(value):
+    return tuple(dict.fromkeys(value)) if isinstance(value, list) else value
+
+
+def _add_information(group) -> None:
+    group.add_argument("-v", dest="verbosity", action="count", help="say more; -vv says everything")
+    group.add_argument("-h", "--help", action="help", help="show this help and exit")
+    group.add_argument(
+        "--version",
+        action="version",
+        version=f"bids-anomaly {__version__}",
+        help="show the version and exit",
+    )
+    group.add_argument(
+        "--citation",
+        action=PrintAndExit,
+        text=lambda parser: cite(__version__),
+        help="show how to cite bids-anomaly and exit",
+    )
+    group.add_argument(
+        "--bids-exec-spec",
+        action=PrintAndExit,
+        text=lambda parser: json.dumps(boutiques.describe(parser, __version__), indent=2),
+        help="show the command line as a Boutiques descriptor (JSON) and exit",
+    )

@@ -1,0 +1,266 @@
+"""The participant level: from settings to an exit code."""
+
+import logging
+import os
+import platform
+import secrets
+import shlex
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bids_anomaly import __version__
+from bids_anomaly.bids.writing import write_json, write_text
+from bids_anomaly.citation import cite
+from bids_anomaly.cli.execution import prepare_environment, run_workflow
+from bids_anomaly.cli.workfolder import check_writable, prepare_work_folder
+from bids_anomaly.exceptions import ExitCode, UsageError
+from bids_anomaly.settings import Settings
+
+LOGGER = logging.getLogger("bids_anomaly")
+MODALITIES = ("T1w", "FLAIR", "T2w")
+# Packages whose version can change a result.
+RECORDED_PACKAGES = (
+    "antspyx", "deepbet", "nibabel", "nilearn", "nipype", "numpy", "pybids", "scipy", "torch",
+)  # fmt: skip
+
+
+def run_participants(settings: Settings) -> ExitCode:
+    """Run the participant level.
+
+    Returns
+    -------
+    ExitCode
+        OK if everything was done; the common code of all failures if every session failed with
+        it; SOME_FAILED else.
+    """
+    logging.basicConfig(
+        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(settings.verbosity, 2)],
+        format="%(message)s",
+    )
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}_{secrets.token_hex(3)}"
+    if settings.dry_run:
+        with tempfile.TemporaryDirectory() as folder:
+            return _run(settings, run_id, Path(folder))
+    check_writable(settings.output_dir)
+    check_writable(settings.work_dir)
+    prepare_work_folder(settings.work_dir, clean=settings.clean_workdir)
+    log_folder = settings.output_dir / "logs" / run_id
+    log_folder.mkdir(parents=True)
+    return _run(settings, run_id, log_folder)
+
+
+def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
+    # Nipype reads its configuration when it is first imported, here and in every worker.
+    prepare_environment(
+        configuration_folder=log_folder,
+        crash_folder=log_folder,
+        threads=settings.omp_nthreads,
+        stop_on_first_crash=settings.stop_on_first_crash,
+        verbosity=settings.verbosity,
+    )
+    from bids_anomaly.bids.dataset import write_dataset_files
+    from bids_anomaly.bids.query import find_sessions, read_bids_filter
+    from bids_anomaly.bids.validation import validate
+    from bids_anomaly.cli.progress import RunProgress, make_console, session_of
+    from bids_anomaly.cli.workfolder import forget_lost_outputs
+    from bids_anomaly.reconstruction.bundle import choose_bundles
+    from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
+
+    bundles = choose_bundles(settings.model, settings.modalities or MODALITIES)
+    _check_modalities(settings, bundles)
+    _check_spaces(settings, bundles)
+    if not settings.skip_bids_validation:
+        validate(settings.bids_dir)
+    sessions = find_sessions(
+        settings.bids_dir,
+        participants=settings.participant_labels,
+        sessions=settings.session_labels,
+        modalities=tuple(bundles),
+        bids_filter=read_bids_filter(settings.bids_filter_file)
+        if settings.bids_filter_file
+        else None,
+        database_dir=settings.bids_database_dir,
+    )
+    workflow = init_run_wf(
+        sessions,
+        bids_dir=settings.bids_dir,
+        output_dir=settings.output_dir,
+        work_dir=settings.work_dir,
+        bundles=bundles,
+        stage=settings.stage,
+        brain_extraction=settings.brain_extraction,
+        output_spaces=settings.output_spaces,
+        healthy_fpr=settings.healthy_fpr,
+        min_lesion_volume=settings.min_lesion_volume,
+        steps=settings.steps,
+        device=settings.device,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        omp_nthreads=settings.omp_nthreads,
+    )
+    graph = workflow._create_flat_graph()
+    steps = Counter(session_of(node) for node in graph.nodes())
+    labels = {session_wf_name(session): session.label for session in sessions}
+    if settings.dry_run:
+        _print_graph(graph, labels)
+        return ExitCode.OK
+
+    console = make_console()
+    used = {scan.suffix for session in sessions for scan in session.scans}
+    _announce(settings, sessions, {name: bundles[name] for name in sorted(used)}, console)
+    write_dataset_files(settings.bids_dir, settings.output_dir)
+    write_text(settings.output_dir / "logs" / "CITATION.md", cite(__version__) + "\n")
+    record = _record(settings, run_id, bundles)
+    write_json(log_folder / "run.json", record)
+    for session in sessions:
+        forget_lost_outputs(settings.work_dir / workflow.name / session_wf_name(session))
+
+    started = time.monotonic()
+    with RunProgress(labels, steps, log_folder, console) as progress:
+        run_workflow(
+            workflow,
+            plugin_file=settings.use_plugin,
+            nprocs=settings.nprocs,
+            mem_gb=settings.mem_gb,
+            gpu=settings.device != "cpu",
+            on_status=progress,
+        )
+    code = _conclude(settings, labels, progress, console)
+    record["result"] = {
+        "exit_code": int(code),
+        "seconds": round(time.monotonic() - started, 1),
+        "steps_run": progress.executed,
+        "steps": sum(steps.values()),
+        "failed_sessions": sorted(labels[name] for name in progress.failures),
+    }
+    write_json(log_folder / "run.json", record)
+    return code
+
+
+def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) -> ExitCode:
+    """Write reports of failed sessions, say what was done, and choose the exit code."""
+    from bids_anomaly.reports.participant import Failure
+    from bids_anomaly.reports.session import write_failure_report
+
+    for name, failures in progress.failures.items():
+        write_failure_report(
+            settings.output_dir,
+            labels[name],
+            [Failure(failed.step, failed.message, failed.details) for failed in failures],
+        )
+    done = len(labels) - len(progress.failures)
+    console.print(
+        f"{done} of {len(labels)} sessions done; results in {settings.output_dir}.", markup=False
+    )
+    return exit_code(
+        [[failed.code for failed in failures] for failures in progress.failures.values()],
+        len(labels),
+    )
+
+
+def exit_code(failures: Sequence[Sequence[int]], sessions: int) -> ExitCode:
+    """Choose the exit code of a run.
+
+    Parameters
+    ----------
+    failures : sequence of sequences of int
+        For each session that failed, the codes of its failed steps.
+    sessions : int
+        Number of all sessions.
+
+    Returns
+    -------
+    ExitCode
+        The common code if every session failed and all for the same reason, SOME_FAILED if only
+        some did or reasons differ, OK without failures.
+    """
+    if not failures:
+        return ExitCode.OK
+    codes = {code for session in failures for code in session}
+    if len(failures) == sessions and len(codes) == 1:
+        return ExitCode(codes.pop())
+    return ExitCode.SOME_FAILED
+
+
+def _check_modalities(settings: Settings, bundles: Mapping) -> None:
+    missing = [name for name in settings.modalities if name not in bundles]
+    if missing:
+        raise UsageError(
+            f"No model bundle is made for {', '.join(missing)}. Known modalities: "
+            f"{', '.join(MODALITIES)}."
+        )
+
+
+def _check_spaces(settings: Settings, bundles: Mapping) -> None:
+    known = {"native", *(bundle.description["grid"]["template"] for bundle in bundles.values())}
+    unknown = [space for space in settings.output_spaces if space not in known]
+    if unknown:
+        raise UsageError(
+            f"The --output-spaces {', '.join(unknown)} are not available. Known: "
+            f"{', '.join(sorted(known))}."
+        )
+
+
+def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console) -> None:
+    from bids_anomaly.reports.text import model_warnings
+
+    scans = sum(len(session.scans) for session in sessions)
+    console.print(
+        f"bids-anomaly {__version__}: {len(sessions)} sessions, {scans} scans, on "
+        f"{settings.device} with {settings.nprocs} processes.",
+        markup=False,
+    )
+    for modality, bundle in bundles.items():
+        console.print(f"{modality}: model {bundle.name} {bundle.version}", markup=False)
+    for warning in model_warnings(list(bundles.values()), asked_for=settings.model):
+        console.print(f"Warning: {warning}", style="yellow", markup=False)
+
+
+def _record(settings: Settings, run_id: str, bundles: Mapping) -> dict[str, Any]:
+    """Return what is needed to do the same run again."""
+    return {
+        "run": run_id,
+        "command": shlex.join(["bids-anomaly", *sys.argv[1:]]),
+        "version": __version__,
+        "settings": settings.to_json_dict(),
+        "seed": settings.seed,
+        "device": settings.device,
+        "models": {
+            bundle.name: {
+                "version": bundle.version,
+                "weights_sha256": bundle.description.get("sha256"),
+                "digest": bundle.digest(),
+            }
+            for bundle in bundles.values()
+        },
+        "packages": {name: version(name) for name in RECORDED_PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "container": os.environ.get("BIDS_ANOMALY_CONTAINER"),
+    }
+
+
+def _print_graph(graph, labels: Mapping[str, str]) -> None:
+    """Print the steps of each session and which steps each waits for."""
+    import networkx
+
+    from bids_anomaly.cli.progress import in_words, is_plumbing, session_of
+
+    def steps_before(node) -> set[str]:
+        names: set[str] = set()
+        for parent in graph.predecessors(node):
+            names |= steps_before(parent) if is_plumbing(parent) else {in_words(parent)}
+        return names
+
+    for session, label in labels.items():
+        print(label)
+        for node in networkx.topological_sort(graph):
+            if session_of(node) == session and not is_plumbing(node):
+                waits = ", ".join(sorted(steps_before(node)))
+                print(f"  {in_words(node)}" + (f"  <- {waits}" if waits else ""))

@@ -1,0 +1,39 @@
+"""Nipype's process pool, mended so that a killed worker ends a node and not the run."""
+
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_context
+
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer, run_node
+
+KILLED = "WorkerKilled"
+
+
+class SurvivingMultiProc(MultiProcPlugin):
+    """Run nodes in processes of this machine.
+
+    When the operating system kills a worker (most often for memory), Nipype's own plugin waits for
+    its result for ever. This one counts what was running as failed and goes on with a new pool.
+    """
+
+    def _submit_job(self, node, updatehash=False):
+        self._taskid += 1
+        try:
+            future = self.pool.submit(run_node, node, updatehash, self._taskid)
+        except BrokenProcessPool:
+            self.pool = ProcessPoolExecutor(
+                max_workers=self.processors,
+                initializer=process_initializer,
+                initargs=(self._cwd,),
+                mp_context=get_context(self.plugin_args.get("mp_context")),
+            )
+            future = self.pool.submit(run_node, node, updatehash, self._taskid)
+        self._task_obj[self._taskid] = future
+        future.add_done_callback(partial(self._finished, self._taskid))
+        return self._taskid
+
+    def _finished(self, task, future):
+        error = future.exception()
+        killed = {"result": None, "traceback": [f"{KILLED}: {error}"], "taskid": task}
+        self._taskresult[task] = future.result() if error is None else killed

@@ -1,0 +1,158 @@
+"""What happens during a run: progress on a terminal, a log for each session, failures by session."""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bids_anomaly.exceptions import ExitCode
+from bids_anomaly.interfaces.records import FAILURE_FILE
+
+KILLED_MESSAGE = (
+    "The step was killed by the operating system, most likely for lack of memory. Run again with "
+    "more --mem or fewer --nprocs; what is done is kept."
+)
+
+
+@dataclass(frozen=True)
+class FailedStep:
+    """A node that failed.
+
+    Attributes
+    ----------
+    step : str
+        Its name, in words.
+    code : int
+        Exit code of this kind of failure.
+    message : str
+        What went wrong and what to do.
+    details : str
+        Traceback.
+    """
+
+    step: str
+    code: int
+    message: str
+    details: str
+
+
+class RunProgress:
+    """Listens to Nipype's status callback.
+
+    Parameters
+    ----------
+    labels : mapping
+        Session labels by the name of their workflow.
+    steps : Counter
+        Number of nodes of each session's workflow.
+    log_folder : Path
+        Gets one log a session.
+    console : rich.console.Console
+        Where progress is shown; a progress bar only if it is a terminal.
+    """
+
+    def __init__(
+        self, labels: Mapping[str, str], steps: Counter, log_folder: Path, console: Console
+    ):
+        self.failures: dict[str, list[FailedStep]] = {}
+        self.executed = 0
+        self._labels = labels
+        self._waiting = Counter(steps)
+        self._started: dict[str, float] = {}
+        self._log_folder = log_folder
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("steps", total=sum(steps.values()))
+
+    def __enter__(self) -> "RunProgress":
+        """Show the progress bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the progress bar away."""
+        self._bar.stop()
+
+    def __call__(self, node, status: str) -> None:
+        """Take note that a node started, ended or failed (``exception``)."""
+        session = session_of(node)
+        step = in_words(node)
+        label = self._labels.get(session, session)
+        if status == "start":
+            self._started[node.fullname] = time.monotonic()
+            self._bar.update(self._task, description=f"{label}: {step}")
+            return
+        seconds = None
+        if node.fullname in self._started:
+            seconds = time.monotonic() - self._started.pop(node.fullname)
+            self.executed += 1
+        if status == "exception":
+            failure = failed_step(node, step)
+            self.failures.setdefault(session, []).append(failure)
+            self._console.print(
+                f"{label}: {step} failed: {failure.message}", style="red", markup=False
+            )
+            self._log(label, f"FAILED {step}: {failure.message}")
+        elif is_plumbing(node):
+            pass
+        elif seconds is None:
+            self._log(label, f"{step}: done before")
+        else:
+            self._log(label, f"{step}: {seconds:.1f} s")
+        self._bar.advance(self._task)
+        self._waiting[session] -= 1
+        if self._waiting[session] == 0:
+            self._console.print(f"{label}: done", markup=False)
+
+    def _log(self, label: str, line: str) -> None:
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        with (self._log_folder / f"{label}.log").open("a", encoding="utf-8") as file:
+            file.write(f"{stamp} {line}\n")
+
+
+def make_console() -> Console:
+    """Return a console on standard error, which leaves standard output to data."""
+    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+
+def session_of(node) -> str:
+    """Return the name of the session's workflow that a node belongs to."""
+    return node.fullname.split(".")[1]
+
+
+def in_words(node) -> str:
+    """Return what a node does, such as ``extract brain (sub-01_T1w)``."""
+    parents = node.fullname.split(".")[2:-1]
+    words = node.name.replace("_", " ")
+    if not parents:
+        return words
+    return f"{words} ({' '.join(parents).removesuffix('_wf').replace('_', ' ')})"
+
+
+def is_plumbing(node) -> bool:
+    """Return whether a node only hands files on."""
+    return type(node.interface).__name__ in ("IdentityInterface", "Merge")
+
+
+def failed_step(node, step: str) -> FailedStep:
+    """Read why a node failed from what it left in its folder."""
+    traceback = getattr(node, "_traceback", None) or []
+    details = "".join(traceback) if isinstance(traceback, list) else str(traceback)
+    try:
+        record = json.loads((Path(node.output_dir()) / FAILURE_FILE).read_text())
+    except (OSError, json.JSONDecodeError):
+        return FailedStep(step, int(ExitCode.TEMPORARY), KILLED_MESSAGE, details)
+    return FailedStep(step, record["code"], record["message"], record.get("details", details))

@@ -1,0 +1,148 @@
+"""What the text of one argument means: each function reads one kind of value.
+
+They raise :class:`argparse.ArgumentTypeError`, to which the parser adds the name of the option.
+"""
+
+import math
+import os
+import re
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+from bids_anomaly.cli.device import DEVICE
+
+# BIDS labels are letters and digits; "+" joins them.
+LABEL = re.compile(r"[A-Za-z0-9+]+")
+WORD = re.compile(r"[A-Za-z0-9]+")
+MEMORY = re.compile(r"(\d+(?:\.\d+)?)(?:([KMGT])(?:i?B)?)?", re.IGNORECASE)
+GB_A_UNIT = {"K": 1024**-2, "M": 1 / 1024, "G": 1, "T": 1024}
+# A bare number is in GB here and in MB for SLURM: from this size on, it was meant in MB.
+SMALLEST_SIZE_MEANT_IN_MB = 1000
+POSITIONALS_FIRST = (
+    "BIDS_DIR OUTPUT_DIR {participant,group} come first, because an option that takes several "
+    "values takes all that follow it"
+)
+
+
+def read_participant_label(text: str) -> str:
+    """Read ``01`` or ``sub-01`` as ``01``."""
+    return _read_label(text, "sub-")
+
+
+def read_session_label(text: str) -> str:
+    """Read ``01`` or ``ses-01`` as ``01``."""
+    return _read_label(text, "ses-")
+
+
+def read_word(text: str) -> str:
+    """Read the name of a modality or template: letters and digits."""
+    return _match(WORD, text, text)
+
+
+def read_device(text: str) -> str:
+    """Read ``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
+    if not DEVICE.fullmatch(text):
+        raise ArgumentTypeError(f"auto, cpu, cuda or cuda:N is needed, not {text!r}")
+    return text
+
+
+def read_whole_number(text: str) -> int:
+    """Read a whole number that is not negative."""
+    if not re.fullmatch(r"[0-9]+", text):
+        raise ArgumentTypeError(f"a whole number of 0 or more is needed, not {text!r}")
+    return int(text)
+
+
+def read_count(text: str) -> int:
+    """Read a whole number of at least 1."""
+    if not re.fullmatch(r"0*[1-9][0-9]*", text):
+        raise ArgumentTypeError(f"a whole number of 1 or more is needed, not {text!r}")
+    return int(text)
+
+
+def read_volume(text: str) -> float:
+    """Read a volume in mm3 that is not negative."""
+    volume = _read_float(text)
+    if not 0 <= volume < math.inf:
+        raise ArgumentTypeError(f"a volume in mm3 of 0 or more is needed, not {text!r}")
+    return volume
+
+
+def read_false_positive_rate(text: str) -> float:
+    """Read a fraction above 0 and below 0.5."""
+    rate = _read_float(text)
+    if not 0 < rate < 0.5:
+        raise ArgumentTypeError(f"a fraction between 0 and 0.5 is needed, not {text!r}")
+    return rate
+
+
+def read_memory_gb(text: str) -> float:
+    """Read ``8``, ``8G`` or ``8000M`` as GB of 1024 MB, as SLURM counts them."""
+    form = MEMORY.fullmatch(text)
+    if not form or not float(form[1]):
+        raise ArgumentTypeError(f"a size such as 8, 8G or 8000M is needed, not {text!r}")
+    if not form[2] and float(form[1]) >= SMALLEST_SIZE_MEANT_IN_MB:
+        raise ArgumentTypeError(f"a bare number is in GB; write {text}M or {text}G")
+    return float(form[1]) * GB_A_UNIT[(form[2] or "G").upper()]
+
+
+def read_path(text: str) -> Path:
+    """Read the path of something that need not exist yet."""
+    if not text:
+        raise ArgumentTypeError("a path is needed, not an empty text")
+    # Not resolved: the user recognises the path as given, links included.
+    return Path(os.path.abspath(Path(text).expanduser()))
+
+
+def read_input_folder(text: str) -> Path:
+    """Read the path of the dataset; the group level does without it."""
+    return read_path(text)
+
+
+def read_existing_file(text: str) -> Path:
+    """Read the path of a file that must exist."""
+    path = read_path(text)
+    if not path.is_file():
+        raise ArgumentTypeError(f"there is no file {path}; check the path")
+    return path
+
+
+def read_derivatives(text: str) -> tuple[str, Path]:
+    """Read ``NAME=PATH``, or a bare path whose folder gives the name."""
+    name, equals, folder = text.partition("=")
+    if not equals or "/" in name:
+        name, folder = "", text
+    elif not name or not folder:
+        raise ArgumentTypeError(f"NAME=PATH is needed, not {text!r}")
+    path = read_path(folder)
+    if not path.is_dir():
+        raise ArgumentTypeError(f"there is no folder {path}; check the path")
+    return name or path.name, path
+
+
+def read_controls(text: str) -> str:
+    """Read ``COLUMN=VALUE``."""
+    column, _, value = text.partition("=")
+    if not column.strip() or not value.strip():
+        raise ArgumentTypeError(
+            f"COLUMN=VALUE with a column of participants.tsv is needed, not {text!r}"
+        )
+    return text
+
+
+def _read_label(text: str, prefix: str) -> str:
+    return _match(LABEL, text.removeprefix(prefix), text)
+
+
+def _match(form: re.Pattern, name: str, text: str) -> str:
+    if not form.fullmatch(name):
+        advice = f" ({POSITIONALS_FIRST})" if "/" in text.rstrip("/") else ""
+        raise ArgumentTypeError(f"letters and digits are needed, not {text!r}{advice}")
+    return name
+
+
+def _read_float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,85 @@
+"""The folder of intermediate files, from which an interrupted run is resumed."""
+
+import json
+import shutil
+from pathlib import Path
+
+from bids_anomaly import __version__
+from bids_anomaly.bids.writing import write_json
+from bids_anomaly.exceptions import CannotWriteError, UsageError
+from bids_anomaly.interfaces.records import WRITTEN_FILE
+
+STAMP = "bids-anomaly.json"
+
+
+def prepare_work_folder(folder: Path, *, clean: bool) -> None:
+    """Make the work folder, or check that it was made by this version.
+
+    Parameters
+    ----------
+    folder : Path
+        Absolute.
+    clean : bool
+        Whether to empty it first; only a folder that this app made is ever emptied.
+
+    Raises
+    ------
+    UsageError
+        If it was made by another version, or to be emptied but made by something else.
+    CannotWriteError
+        If it cannot be written.
+    """
+    stamp = folder / STAMP
+    if clean and folder.is_dir() and any(folder.iterdir()):
+        if not stamp.is_file():
+            raise UsageError(
+                f"The work folder {folder} was not made by bids-anomaly, so --clean-workdir does "
+                "not empty it. Name another folder with -w."
+            )
+        for child in folder.iterdir():
+            shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
+    if stamp.is_file():
+        version = json.loads(stamp.read_text()).get("version")
+        if version != __version__:
+            raise UsageError(
+                f"The work folder {folder} was made by bids-anomaly {version}, this is "
+                f"{__version__}. Start afresh with --clean-workdir, or name another with -w."
+            )
+    write_json(stamp, {"version": __version__})
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder and a file in it, so that an error comes now and not after an hour.
+
+    Raises
+    ------
+    CannotWriteError
+        If that fails.
+    """
+    probe = folder / f".{STAMP}.probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise CannotWriteError(
+            f"Cannot write into {folder}: {error.strerror}. Check its rights and the free space "
+            "on its disk."
+        ) from error
+
+
+def forget_lost_outputs(session_folder: Path) -> None:
+    """Let nodes run again whose files in the output folder are gone.
+
+    Nipype looks at its own folder only: a node that wrote to the output folder counts as done even
+    where what it wrote was deleted.
+
+    Parameters
+    ----------
+    session_folder : Path
+        Folder of a session's workflow in the work folder; may be missing.
+    """
+    for record in session_folder.rglob(WRITTEN_FILE):
+        if not all(Path(path).exists() for path in json.loads(record.read_text())):
+            for hash_file in record.parent.glob("_0x*.json"):
+                hash_file.unlink()

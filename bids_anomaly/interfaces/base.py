@@ -1,0 +1,70 @@
+"""What all Nipype interfaces of the app share: one error record a failed node."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+from nipype.interfaces.base import SimpleInterface
+
+from bids_anomaly.exceptions import (
+    BidsAnomalyError,
+    CannotWriteError,
+    ExitCode,
+    TemporaryError,
+)
+from bids_anomaly.interfaces.records import record_failure
+
+
+class StepInterface(SimpleInterface):
+    """Runs one step in the folder of its node.
+
+    A subclass implements :meth:`_step`. Nipype hands errors on as text only, so a step that fails
+    leaves ``failure.json`` with its exit code and message in that folder.
+    """
+
+    def _step(self, folder: Path) -> dict[str, Any]:
+        """Do the work in `folder` and return the outputs by name."""
+        raise NotImplementedError
+
+    def _run_interface(self, runtime):
+        folder = Path(runtime.cwd)
+        try:
+            self._results.update(self._step(folder))
+        except Exception as error:
+            known = _known(error)
+            code = known.exit_code if known else ExitCode.INTERNAL
+            message = str(known) if known else f"{type(error).__name__}: {error}"
+            record_failure(folder, int(code), message)
+            if known and known is not error:
+                raise known from error
+            raise
+        return runtime
+
+
+def _known(error: Exception) -> BidsAnomalyError | None:
+    """Return the error that a user can act on behind any error, if there is one."""
+    if isinstance(error, BidsAnomalyError):
+        return error
+    if isinstance(error, MemoryError):
+        return TemporaryError(
+            "The machine ran out of memory. Run again with fewer --nprocs or on a larger machine; "
+            "what is done is kept."
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return CannotWriteError(
+            f"Cannot write {error.filename or 'to the work folder'}: {error.strerror}. Free some "
+            "space or name another work folder with -w, then run the same command again."
+        )
+    return None
+
+
+def load_image(path: str) -> nib.Nifti1Image:
+    """Read an image that an earlier step wrote."""
+    return nib.load(path)
+
+
+def save_image(image: nib.Nifti1Image, path: Path) -> str:
+    """Write an image into the folder of a node, and return its path."""
+    image.to_filename(path)
+    return str(path)

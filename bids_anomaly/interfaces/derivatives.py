@@ -1,0 +1,269 @@
+"""Nipype interfaces that write BIDS derivatives."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    Directory,
+    File,
+    InputMultiObject,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
+
+from bids_anomaly.bids.naming import output_path, transform_path
+from bids_anomaly.bids.sidecars import sidecar
+from bids_anomaly.bids.writing import replacing, write_image
+from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
+from bids_anomaly.interfaces.records import record_written
+
+
+class _WriteInput(BaseInterfaceInputSpec):
+    output_dir = traits.Str(mandatory=True)
+    entities = traits.Dict(mandatory=True, desc="BIDS entities of the (reference) scan")
+    modality = traits.Str(mandatory=True, desc="its suffix")
+    sources = traits.List(traits.Str(), mandatory=True, desc="BIDS URIs")
+    space = traits.Str(desc="template; undefined is the grid of the scan itself")
+    original = traits.Str(mandatory=True, desc="file of the (reference) scan")
+
+
+class _WriteOutput(TraitedSpec):
+    written = traits.List(traits.Str())
+
+
+class _FindingsInput(_WriteInput):
+    transforms = InputMultiObject(
+        File(exists=True), desc="from the output grid to the model grid, none for the identity"
+    )
+    invert = traits.List(traits.Bool(), mandatory=True)
+    healthy_fpr = traits.Float(mandatory=True)
+    min_lesion_volume = traits.Float(mandatory=True)
+
+
+class _WriteScanMapsInput(_FindingsInput):
+    scan = File(exists=True, mandatory=True, desc="bias-corrected, native")
+    brain = File(exists=True, mandatory=True, desc="native")
+    brain_method = traits.Str(mandatory=True)
+    white_matter_level = traits.Float(mandatory=True)
+    scan_transforms = InputMultiObject(
+        File(exists=True), desc="from the output grid to the native grid, none for native outputs"
+    )
+    residual = File(exists=True)
+    spread = File(exists=True)
+    zscore = File(exists=True, mandatory=True)
+    bundle = Directory(exists=True, mandatory=True, nohash=True)
+    bundle_digest = traits.Str(mandatory=True)
+
+
+class _WriteScanMapsOutput(_WriteOutput):
+    anomaly = File(exists=True)
+    zscore = File(exists=True)
+
+
+class WriteScanMaps(StepInterface):
+    """Write all maps of one scan in one space."""
+
+    input_spec = _WriteScanMapsInput
+    output_spec = _WriteScanMapsOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.resample import resample, resample_mask
+        from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
+        from bids_anomaly.reconstruction.bundle import load_bundle
+        from bids_anomaly.scoring.maps import scan_maps
+
+        inputs = self.inputs
+        bundle = load_bundle(Path(inputs.bundle))
+        scan, brain = load_image(inputs.scan), load_image(inputs.brain)
+        if isdefined(inputs.space):
+            transforms = [Path(path) for path in inputs.scan_transforms]
+            scan = resample(scan, OUTPUT_GRID, transforms)
+            brain = resample_mask(brain, OUTPUT_GRID, transforms)
+        normalised = scan.get_fdata(dtype=np.float32) / np.float32(inputs.white_matter_level)
+        maps = scan_maps(
+            Grid.of(scan).image(normalised),
+            brain,
+            residual=_image(inputs.residual),
+            spread=_image(inputs.spread),
+            zscore=load_image(inputs.zscore),
+            transforms=_paths(inputs.transforms),
+            invert=inputs.invert,
+            healthy_fpr=inputs.healthy_fpr,
+            min_lesion_volume=inputs.min_lesion_volume,
+        )
+        written = _write_maps(
+            inputs,
+            maps,
+            bundle=bundle,
+            already_stripped=inputs.brain_method == "already stripped",
+        )
+        return {
+            "written": record_written(folder, written),
+            "anomaly": save_image(maps["anomaly"], folder / "anomaly.nii.gz"),
+            "zscore": save_image(maps["zscore"], folder / "zscore.nii.gz"),
+        }
+
+
+class _WriteCombinedInput(_FindingsInput):
+    brain = File(exists=True, mandatory=True, desc="of the reference scan, native")
+    scan_transforms = InputMultiObject(
+        File(exists=True), desc="from the output grid to the native grid, none for native outputs"
+    )
+    zscores = InputMultiObject(File(exists=True), mandatory=True)
+    brains = InputMultiObject(File(exists=True), mandatory=True)
+
+
+class WriteCombined(StepInterface):
+    """Write the combined finding of all scans of a session in one space."""
+
+    input_spec = _WriteCombinedInput
+    output_spec = _WriteOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.resample import resample_mask
+        from bids_anomaly.preprocessing.template import OUTPUT_GRID
+        from bids_anomaly.scoring.maps import combined_maps
+
+        inputs = self.inputs
+        brain = load_image(inputs.brain)
+        if isdefined(inputs.space):
+            brain = resample_mask(brain, OUTPUT_GRID, _paths(inputs.scan_transforms))
+        maps = combined_maps(
+            brain,
+            zscores=[load_image(path) for path in inputs.zscores],
+            brains=[load_image(path) for path in inputs.brains],
+            transforms=_paths(inputs.transforms),
+            invert=inputs.invert,
+            healthy_fpr=inputs.healthy_fpr,
+            min_lesion_volume=inputs.min_lesion_volume,
+        )
+        written = _write_maps(inputs, maps, bundle=None, already_stripped=True)
+        return {"written": record_written(folder, written)}
+
+
+class _WriteModelGridInput(_WriteInput):
+    scan = File(exists=True, mandatory=True, desc="in the model grid")
+    brain = File(exists=True, mandatory=True)
+
+
+class WriteModelGrid(StepInterface):
+    """Write a preprocessed scan in the model grid, which is what models are trained on."""
+
+    input_spec = _WriteModelGridInput
+    output_spec = _WriteOutput
+
+    def _step(self, folder: Path) -> dict:
+        maps = {
+            "model_scan": load_image(self.inputs.scan),
+            "model_brain": load_image(self.inputs.brain),
+        }
+        written = _write_maps(self.inputs, maps, bundle=None, already_stripped=True)
+        return {"written": record_written(folder, written)}
+
+
+class _WriteTransformsInput(_WriteInput):
+    affine = File(exists=True, mandatory=True, desc="pulls the reference scan onto the template")
+    scan_from_template = File(exists=True, mandatory=True, desc="displacement field")
+    template_from_scan = File(exists=True, mandatory=True, desc="displacement field")
+    brain = File(exists=True, mandatory=True, desc="of the reference scan, native")
+
+
+class WriteTransforms(StepInterface):
+    """Write the transforms between the reference scan and the template, for antsApplyTransforms."""
+
+    input_spec = _WriteTransformsInput
+    output_spec = _WriteOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.registration import write_composite
+        from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
+
+        inputs = self.inputs
+        forward = [Path(inputs.scan_from_template), Path(inputs.affine)]
+        backward = [Path(inputs.affine), Path(inputs.template_from_scan)]
+        native = Grid.of(load_image(inputs.brain))
+        written = []
+        for origin, target, grid, transforms, invert in (
+            (inputs.modality, inputs.space, OUTPUT_GRID, forward, (False, False)),
+            (inputs.space, inputs.modality, native, backward, (True, False)),
+        ):
+            path = transform_path(
+                Path(inputs.output_dir),
+                inputs.entities,
+                origin=origin,
+                target=target,
+                extension=".h5",
+            )
+            with replacing(path) as temporary:
+                write_composite(temporary, transforms, invert, grid=grid)
+            written.append(path)
+        return {"written": record_written(folder, written)}
+
+
+class _WriteRigidInput(_WriteInput):
+    reference_modality = traits.Str(mandatory=True)
+    rigid = File(exists=True, mandatory=True, desc="pulls the scan onto the reference scan")
+
+
+class WriteRigid(StepInterface):
+    """Write the rigid transform from a scan to the reference scan, as ITK text."""
+
+    input_spec = _WriteRigidInput
+    output_spec = _WriteOutput
+
+    def _step(self, folder: Path) -> dict:
+        import ants
+
+        path = transform_path(
+            Path(self.inputs.output_dir),
+            self.inputs.entities,
+            origin=self.inputs.modality,
+            target=self.inputs.reference_modality,
+            extension=".txt",
+        )
+        with replacing(path) as temporary:
+            ants.write_transform(ants.read_transform(self.inputs.rigid), str(temporary))
+        return {"written": record_written(folder, [path])}
+
+
+def _write_maps(
+    inputs, maps: dict[str, nib.Nifti1Image], *, bundle, already_stripped
+) -> list[Path]:
+    """Write images with their sidecars; native ones in the voxel order of the input file."""
+    from bids_anomaly.preprocessing.conform import to_grid_of
+    from bids_anomaly.preprocessing.template import RESOLUTION
+
+    space = inputs.space if isdefined(inputs.space) else None
+    written = []
+    for output, image in maps.items():
+        path = output_path(
+            Path(inputs.output_dir),
+            output,
+            inputs.entities,
+            modality=inputs.modality,
+            space=space,
+        )
+        description = sidecar(
+            output,
+            sources=inputs.sources,
+            already_stripped=already_stripped,
+            bundle=bundle,
+            healthy_fpr=getattr(inputs, "healthy_fpr", 0.0),
+            min_lesion_volume=getattr(inputs, "min_lesion_volume", 0.0),
+            resolution=RESOLUTION if space else None,
+        )
+        native = image if space else to_grid_of(image, Path(inputs.original))
+        write_image(path, native, description)
+        written.append(path)
+    return written
+
+
+def _image(path) -> nib.Nifti1Image | None:
+    return load_image(path) if isdefined(path) else None
+
+
+def _paths(trait) -> list[Path]:
+    return [Path(path) for path in trait] if isdefined(trait) else []

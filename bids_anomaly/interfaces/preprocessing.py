@@ -1,0 +1,211 @@
+"""Nipype interfaces of :mod:`bids_anomaly.preprocessing`."""
+
+from pathlib import Path
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    Directory,
+    File,
+    InputMultiObject,
+    TraitedSpec,
+    traits,
+)
+
+from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
+
+
+class _ConformInput(BaseInterfaceInputSpec):
+    in_file = traits.Str(mandatory=True, desc="a scan of the input dataset")
+    fingerprint = traits.Str(mandatory=True, desc="changes when the file does")
+
+
+class _ImageOutput(TraitedSpec):
+    out_file = File(exists=True)
+
+
+class Conform(StepInterface):
+    """Check a scan and write it as float32 in RAS+."""
+
+    input_spec = _ConformInput
+    output_spec = _ImageOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.conform import conform
+
+        scan = conform(Path(self.inputs.in_file))
+        return {"out_file": save_image(scan, folder / "conformed.nii.gz")}
+
+
+class _ExtractBrainInput(BaseInterfaceInputSpec):
+    in_file = File(exists=True, mandatory=True, desc="conformed scan")
+    method = traits.Str(mandatory=True, desc="deepbet, hd-bet, template or none")
+    use_gpu = traits.Bool(False, usedefault=True, nohash=True)
+
+
+class _ExtractBrainOutput(TraitedSpec):
+    out_mask = File(exists=True)
+    method = traits.Str(desc="how the mask was found")
+
+
+class ExtractBrain(StepInterface):
+    """Find the brain in a conformed scan."""
+
+    input_spec = _ExtractBrainInput
+    output_spec = _ExtractBrainOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.brain import brain_mask
+
+        scan = load_image(self.inputs.in_file)
+        found = brain_mask(scan, method=self.inputs.method, use_gpu=self.inputs.use_gpu)
+        return {
+            "out_mask": save_image(found.mask, folder / "brain.nii.gz"),
+            "method": found.method,
+        }
+
+
+class _ScanAndBrainInput(BaseInterfaceInputSpec):
+    in_file = File(exists=True, mandatory=True)
+    in_mask = File(exists=True, mandatory=True)
+
+
+class CorrectBias(StepInterface):
+    """Remove the bias field of a scan."""
+
+    input_spec = _ScanAndBrainInput
+    output_spec = _ImageOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.bias import correct_bias
+
+        corrected = correct_bias(load_image(self.inputs.in_file), load_image(self.inputs.in_mask))
+        return {"out_file": save_image(corrected, folder / "corrected.nii.gz")}
+
+
+class _TransformOutput(TraitedSpec):
+    transform = File(exists=True)
+
+
+class _RegisterToTemplateInput(_ScanAndBrainInput):
+    bundle = Directory(exists=True, mandatory=True, desc="its grid is the target")
+    seed = traits.Int(mandatory=True)
+
+
+class RegisterToTemplate(StepInterface):
+    """Find the affine that pulls a scan onto the template."""
+
+    input_spec = _RegisterToTemplateInput
+    output_spec = _TransformOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.registration import masked, register_linear
+
+        moving = masked(load_image(self.inputs.in_file), load_image(self.inputs.in_mask))
+        transform = register_linear(
+            moving,
+            template_in_model_grid(self.inputs.bundle),
+            kind="Affine",
+            seed=self.inputs.seed,
+            folder=folder,
+        )
+        return {"transform": str(transform)}
+
+
+class _RegisterToReferenceInput(_ScanAndBrainInput):
+    reference = File(exists=True, mandatory=True)
+    reference_mask = File(exists=True, mandatory=True)
+    seed = traits.Int(mandatory=True)
+
+
+class RegisterToReference(StepInterface):
+    """Find the rigid transform that pulls a scan onto the reference scan of the same person."""
+
+    input_spec = _RegisterToReferenceInput
+    output_spec = _TransformOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.registration import masked, register_linear
+
+        transform = register_linear(
+            masked(load_image(self.inputs.in_file), load_image(self.inputs.in_mask)),
+            masked(load_image(self.inputs.reference), load_image(self.inputs.reference_mask)),
+            kind="Rigid",
+            seed=self.inputs.seed,
+            folder=folder,
+        )
+        return {"transform": str(transform)}
+
+
+class _ToModelGridInput(_ScanAndBrainInput):
+    transforms = InputMultiObject(File(exists=True), mandatory=True)
+    bundle = Directory(exists=True, mandatory=True)
+
+
+class _ToModelGridOutput(TraitedSpec):
+    scan = File(exists=True, desc="white matter = 1, 0 outside the brain")
+    brain = File(exists=True)
+    white_matter_level = traits.Float()
+
+
+class ToModelGrid(StepInterface):
+    """Bring a scan and its brain into the model grid and onto the intensity scale of models."""
+
+    input_spec = _ToModelGridInput
+    output_spec = _ToModelGridOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.intensity import to_model_grid
+        from bids_anomaly.reconstruction.bundle import load_bundle
+
+        scan, brain, level = to_model_grid(
+            load_image(self.inputs.in_file),
+            load_image(self.inputs.in_mask),
+            [Path(path) for path in self.inputs.transforms],
+            load_bundle(Path(self.inputs.bundle)).grid,
+        )
+        return {
+            "scan": save_image(scan, folder / "scan.nii.gz"),
+            "brain": save_image(brain, folder / "brain.nii.gz"),
+            "white_matter_level": level,
+        }
+
+
+class _RegisterDeformableInput(BaseInterfaceInputSpec):
+    in_file = File(exists=True, mandatory=True, desc="brain in the model grid")
+    bundle = Directory(exists=True, mandatory=True)
+    seed = traits.Int(mandatory=True)
+
+
+class _RegisterDeformableOutput(TraitedSpec):
+    scan_from_template = File(exists=True, desc="pulls the model grid onto the template")
+    template_from_scan = File(exists=True, desc="and back")
+
+
+class RegisterDeformable(StepInterface):
+    """Find the deformation between an affinely aligned brain and the template."""
+
+    input_spec = _RegisterDeformableInput
+    output_spec = _RegisterDeformableOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.registration import register_deformable
+
+        warp = register_deformable(
+            load_image(self.inputs.in_file),
+            template_in_model_grid(self.inputs.bundle),
+            seed=self.inputs.seed,
+            folder=folder,
+        )
+        return {
+            "scan_from_template": str(warp.moving_from_fixed),
+            "template_from_scan": str(warp.fixed_from_moving),
+        }
+
+
+def template_in_model_grid(bundle: str):
+    """Return the template brain in the grid of a bundle."""
+    from bids_anomaly.preprocessing.resample import resample
+    from bids_anomaly.preprocessing.template import template_brain
+    from bids_anomaly.reconstruction.bundle import load_bundle
+
+    return resample(template_brain(1), load_bundle(Path(bundle)).grid)

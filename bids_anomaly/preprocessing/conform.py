@@ -1,0 +1,144 @@
+"""Read a scan and bring it into a form that every later step can rely on."""
+
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+
+from bids_anomaly.exceptions import BadScanError, MissingInputError
+
+# Fewer slices than this cannot hold a brain that can be registered to a template.
+FEWEST_SLICES = 12
+# Corners of a field of view may move by this much when a sheared orientation is made orthogonal.
+LARGEST_SHEAR_SHIFT_MM = 1.0
+ADVICE = "Export it again, or leave it out with --bids-filter-file."
+
+
+def conform(path: Path) -> nib.Nifti1Image:
+    """Read a scan as float32 in RAS+ orientation, after checking that it can be a brain scan.
+
+    Voxels are reordered, never interpolated; :func:`to_grid_of` undoes the reordering exactly.
+
+    Parameters
+    ----------
+    path : Path
+        A NIfTI file with one 3-D volume (trailing axes of length one are dropped).
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        The scan, float32, axes nearest to RAS+, sform equal to qform, in mm.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file or it may not be read.
+    BadScanError
+        If the file is damaged, is not one 3-D volume, has no orientation, has a sheared one,
+        has fewer than 12 slices along an axis, or holds NaN, infinities or a single value.
+    """
+    scan = _read(path)
+    name = path.name
+    if min(scan.shape) < FEWEST_SLICES:
+        raise BadScanError(
+            f"The scan {name} has a grid of {'x'.join(map(str, scan.shape))} voxels; at least "
+            f"{FEWEST_SLICES} slices along each axis are needed. {ADVICE}"
+        )
+    values = scan.get_fdata(dtype=np.float32)
+    invalid = 1 - np.isfinite(values).mean()
+    if invalid:
+        raise BadScanError(
+            f"The scan {name} holds NaN or infinite values in {100 * invalid:.2g} % of its voxels. "
+            f"{ADVICE}"
+        )
+    if values.min() == values.max():
+        raise BadScanError(
+            f"The scan {name} holds the single value {values.flat[0]:g} everywhere. {ADVICE}"
+        )
+    conformed = nib.Nifti1Image(values, _orthogonal(scan.affine, scan.shape, name))
+    conformed.header.set_xyzt_units("mm", "sec")
+    conformed.set_qform(conformed.affine, 1)
+    conformed.set_sform(conformed.affine, 1)
+    return nib.as_closest_canonical(conformed)
+
+
+def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
+    """Put an image in the conformed grid of a scan back into the voxel order of its file.
+
+    Parameters
+    ----------
+    image : nibabel.Nifti1Image
+        3-D, in the grid of ``conform(original)``.
+    original : Path
+        The file that the scan was read from.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        The same values with the shape, voxel order and affine of `original`.
+    """
+    header = nib.load(original)
+    to_file_order = nib.orientations.ornt_transform(
+        nib.io_orientation(image.affine), nib.io_orientation(header.affine)
+    )
+    reordered = image.as_reoriented(to_file_order)
+    result = nib.Nifti1Image(np.asanyarray(reordered.dataobj), header.affine)
+    result.header.set_xyzt_units("mm", "sec")
+    for code, set_form in (
+        (int(header.header["sform_code"]), result.set_sform),
+        (int(header.header["qform_code"]), result.set_qform),
+    ):
+        set_form(header.affine, code or 1)
+    return result
+
+
+def _read(path: Path) -> nib.Nifti1Image:
+    """Read a NIfTI file wholly, as one 3-D volume with an orientation."""
+    try:
+        scan = nib.load(path)
+        data = np.asanyarray(scan.dataobj)
+    except (FileNotFoundError, PermissionError) as error:
+        raise MissingInputError(
+            f"The scan {path} cannot be opened: {error.strerror}. Check the path and its rights."
+        ) from error
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+        raise BadScanError(
+            f"The scan {path.name} is damaged ({error}). Export it again."
+        ) from error
+    if scan.ndim > 3 and set(scan.shape[3:]) == {1}:
+        data = data.reshape(scan.shape[:3])
+    if data.ndim != 3:
+        raise BadScanError(
+            f"The scan {path.name} has {data.ndim} dimensions ({'x'.join(map(str, data.shape))}); "
+            f"one 3-D volume is needed. {ADVICE}"
+        )
+    if not (int(scan.header["sform_code"]) or int(scan.header["qform_code"])):
+        raise BadScanError(
+            f"The scan {path.name} has no orientation: its sform and qform codes are both 0, so "
+            "left and right cannot be told apart. Convert it again from DICOM."
+        )
+    return nib.Nifti1Image(data, scan.affine)
+
+
+def _orthogonal(affine: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """Return the nearest affine without shear, or raise where that would move a corner visibly."""
+    zooms = nib.affines.voxel_sizes(affine)
+    if not np.all(np.isfinite(affine)) or zooms.min() <= 0:
+        raise BadScanError(f"The scan {name} has an orientation matrix without a volume. {ADVICE}")
+    u, _, vt = np.linalg.svd(affine[:3, :3] / zooms)
+    orthogonal = affine.copy()
+    orthogonal[:3, :3] = (u @ vt) * zooms
+    centre = (np.array(shape) - 1) / 2
+    orthogonal[:3, 3] = nib.affines.apply_affine(affine, centre) - orthogonal[:3, :3] @ centre
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1).T
+    shift = nib.affines.apply_affine(orthogonal, corners) - nib.affines.apply_affine(
+        affine, corners
+    )
+    if np.linalg.norm(shift, axis=1).max() > LARGEST_SHEAR_SHIFT_MM:
+        raise BadScanError(
+            f"The scan {name} has a sheared orientation (gantry tilt?). Resample it to an "
+            "orthogonal grid first."
+        )
+    return orthogonal

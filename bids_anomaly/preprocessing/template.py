@@ -1,0 +1,74 @@
+"""The template brain, its tissue maps, and the grid in which models work.
+
+The template is the ICBM 2009a symmetric brain that nilearn carries in its wheel, so that no
+download is needed (Fonov et al. 2011, doi 10.1016/j.neuroimage.2010.07.033).
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import nibabel as nib
+import numpy as np
+from nibabel.affines import voxel_sizes
+from nilearn.datasets import load_mni152_template, load_mni152_wm_template
+
+TEMPLATE = "MNI152NLin2009aSym"
+
+
+class Grid(NamedTuple):
+    """A regular grid of voxels: its shape, and the affine from voxel indices to mm in RAS+."""
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+
+    @classmethod
+    def of(cls, image: nib.Nifti1Image) -> "Grid":
+        """Return the grid of an image."""
+        return cls(tuple(image.shape[:3]), image.affine)
+
+    @classmethod
+    def isotropic(
+        cls, shape: tuple[int, int, int], origin: tuple[float, float, float], spacing: float
+    ) -> "Grid":
+        """Return a grid with axes along RAS+; `origin` and `spacing` in mm."""
+        affine = np.diag([spacing, spacing, spacing, 1.0])
+        affine[:3, 3] = origin
+        return cls(tuple(shape), affine)
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Voxel sizes in mm."""
+        return voxel_sizes(self.affine)
+
+    def image(self, values: np.ndarray) -> nib.Nifti1Image:
+        """Return an image of `values` in this grid, with its orientation in sform and qform."""
+        image = nib.Nifti1Image(values, self.affine)
+        image.header.set_xyzt_units("mm", "sec")
+        image.set_qform(self.affine, 1)
+        image.set_sform(self.affine, 1)
+        return image
+
+
+# Holds the whole template brain with 6 mm to spare at the sides. The origin is such that flipping
+# the first axis mirrors the brain at the midline, and every axis halves four times.
+MODEL_GRID_2MM = Grid.isotropic((80, 96, 80), (-79.0, -112.0, -75.0), 2.0)
+
+# The grid of outputs in template space: that of nilearn's template at 2 mm.
+OUTPUT_GRID = Grid.isotropic((99, 117, 95), (-98.0, -134.0, -72.0), 2.0)
+RESOLUTION = "2 mm isotropic"
+
+
+@cache
+def template_brain(resolution: int) -> nib.Nifti1Image:
+    """Return the skull-stripped T1w template at `resolution` mm (integer), intensities 0 to 1."""
+    return _as_float32(load_mni152_template(resolution=resolution))
+
+
+@cache
+def template_white_matter(resolution: int) -> nib.Nifti1Image:
+    """Return the probability of white matter in the template at `resolution` mm."""
+    return _as_float32(load_mni152_wm_template(resolution=resolution))
+
+
+def _as_float32(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    return Grid.of(image).image(image.get_fdata(dtype=np.float32))

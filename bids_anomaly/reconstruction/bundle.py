@@ -1,0 +1,163 @@
+"""A model bundle: a folder with weights, their description and healthy statistics.
+
+::
+
+    model.safetensors   weights, half precision (methods without a network have none)
+    bundle.json         what the model is, the grid and intensities it expects, where it is from
+    calibration.npz     scores of healthy people, see :mod:`bids_anomaly.scoring.calibration`
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from bids_anomaly.exceptions import ModelUnavailableError
+from bids_anomaly.preprocessing.template import Grid
+
+PACKAGED = Path(str(files("bids_anomaly.resources") / "bundles"))
+DEFAULT_FAMILY = "restore"
+# The family that needs no weights and stands in where the one asked for has no bundle.
+FALLBACK_FAMILY = "threshold"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What ``bundle.json`` says, and where the bundle lies.
+
+    Attributes
+    ----------
+    folder : Path
+        The bundle.
+    description : mapping
+        The content of ``bundle.json``.
+    """
+
+    folder: Path
+    description: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Family and modality, such as ``restore-T1w``."""
+        return self.description["name"]
+
+    @property
+    def version(self) -> str:
+        """Version of weights and calibration."""
+        return self.description["version"]
+
+    @property
+    def method(self) -> str:
+        """Key into :data:`bids_anomaly.reconstruction.registry.METHODS`."""
+        return self.description["method"]
+
+    @property
+    def modality(self) -> str:
+        """BIDS suffix of the scans it is made for."""
+        return self.description["modality"]
+
+    @property
+    def grid(self) -> Grid:
+        """The model grid, in the space of the template."""
+        grid = self.description["grid"]
+        return Grid.isotropic(tuple(grid["shape"]), tuple(grid["origin"]), grid["spacing"])
+
+    @property
+    def weights(self) -> Path | None:
+        """The file of weights, if the method has any."""
+        return self.folder / "model.safetensors" if self.description.get("sha256") else None
+
+    @property
+    def calibration(self) -> Path:
+        """The file of healthy statistics."""
+        return self.folder / "calibration.npz"
+
+    def digest(self) -> str:
+        """Return the sha256 of weights, description and calibration together."""
+        digest = hashlib.sha256()
+        for path in (self.weights, self.folder / "bundle.json", self.calibration):
+            if path is not None:
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check that it is whole.
+
+    Raises
+    ------
+    ModelUnavailableError
+        If a file is missing, cannot be read, or the weights are not those of the description.
+    """
+    try:
+        bundle = Bundle(folder, json.loads((folder / "bundle.json").read_text()))
+        missing = [
+            key
+            for key in ("name", "version", "method", "modality", "grid", "score")
+            if key not in bundle.description
+        ]
+        if missing:
+            raise ModelUnavailableError(
+                f"The model bundle {folder} does not say its {', '.join(missing)} in bundle.json. "
+                "Get it again, or name another with --model."
+            )
+        weights = bundle.weights
+        found = hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None
+        if not bundle.calibration.is_file():
+            raise FileNotFoundError(bundle.calibration.name)
+    except (OSError, json.JSONDecodeError) as error:
+        raise ModelUnavailableError(
+            f"The model bundle {folder} cannot be read ({error}). Get it again, or name another "
+            "with --model."
+        ) from error
+    if found != bundle.description.get("sha256"):
+        raise ModelUnavailableError(
+            f"The weights of the model bundle {folder} are damaged: their checksum is not the one "
+            "in bundle.json. Get the bundle again."
+        )
+    return bundle
+
+
+def packaged_bundles() -> list[Bundle]:
+    """Return the bundles that come with the package, by name."""
+    return [load_bundle(path.parent) for path in sorted(PACKAGED.glob("*/bundle.json"))]
+
+
+def choose_bundles(model: str, modalities: tuple[str, ...]) -> dict[str, Bundle]:
+    """Find the bundle for each modality.
+
+    Parameters
+    ----------
+    model : str
+        A family, or the path of a bundle.
+    modalities : tuple of str
+        BIDS suffixes.
+
+    Returns
+    -------
+    dict
+        A bundle for each modality that has one. Modalities for which the family has no bundle get
+        the intensity threshold, which needs no weights.
+
+    Raises
+    ------
+    ModelUnavailableError
+        If `model` is neither a family nor a bundle.
+    """
+    known = packaged_bundles()
+    families = sorted({bundle.method for bundle in known})
+    if model in families:
+        chosen = [bundle for bundle in known if bundle.method == model]
+    elif (Path(model) / "bundle.json").is_file():
+        chosen = [load_bundle(Path(model).resolve())]
+    else:
+        raise ModelUnavailableError(
+            f"The --model parameter must be a family or the folder of a bundle. Got {model!r} "
+            f"instead. Known families: {', '.join(families)}."
+        )
+    fallback = [bundle for bundle in known if bundle.method == FALLBACK_FAMILY]
+    by_modality = {bundle.modality: bundle for bundle in [*fallback, *chosen]}
+    return {name: by_modality[name] for name in modalities if name in by_modality}

@@ -1,0 +1,94 @@
+"""The sentences of a report: how it was done, ready to be pasted into an article."""
+
+from collections.abc import Sequence
+
+from bids_anomaly import __version__
+from bids_anomaly.citation import REFERENCES
+from bids_anomaly.preprocessing.template import TEMPLATE
+from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle
+
+BRAIN_EXTRACTION = {
+    "deepbet": "The brain was extracted with deepbet.",
+    "hd-bet": "The brain was extracted with HD-BET.",
+    "template": "The brain mask of the template was warped to the head.",
+    "already stripped": "The scans came without skull; what was left of them was taken as brain.",
+    "none": "The scans came without skull; what was left of them was taken as brain.",
+}
+
+
+def methods_text(
+    bundles: Sequence[Bundle],
+    brain_methods: Sequence[str],
+    *,
+    healthy_fpr: float,
+    min_lesion_volume: float,
+) -> list[str]:
+    """Describe what was done to the scans of a session.
+
+    Parameters
+    ----------
+    bundles : sequence of Bundle
+        The model of each scan.
+    brain_methods : sequence of str
+        How the brain of each scan was found.
+    healthy_fpr : float
+        Nominal false positive rate.
+    min_lesion_volume : float
+        In mm3.
+
+    Returns
+    -------
+    list of str
+        Paragraphs.
+    """
+    several = len(bundles) > 1
+    preprocessing = [
+        f"Scans were processed with bids-anomaly {__version__}.",
+        *dict.fromkeys(BRAIN_EXTRACTION.get(method, "") for method in brain_methods),
+        "Bias fields were removed with N4 inside the brain.",
+        "Scans of other contrasts were registered rigidly to the first scan." if several else "",
+        f"The first scan was registered to the {TEMPLATE} template by an affine; results in "
+        "template space have also gone through symmetric normalisation (SyN), estimated from the "
+        "pseudo-healthy image where there is one, in one interpolation. Intensities were divided "
+        "by the level of white matter, found by a robust estimator that lesions hardly move.",
+    ]
+    models = [_model_sentence(bundle) for bundle in {b.name: b for b in bundles}.values()]
+    scoring = (
+        "Scores were compared with those of people used for calibration only (see the model): a "
+        "voxel is called anomalous where fewer than "
+        f"{100 * healthy_fpr:g} % of their voxels score as high; components below "
+        f"{min_lesion_volume:g} mm³ were left out."
+    )
+    if several:
+        scoring += (
+            " The combined finding takes, at each voxel, the smallest of these rates over the "
+            "scans, times the number of scans."
+        )
+    return [" ".join(filter(None, preprocessing)), " ".join(models), scoring]
+
+
+def references() -> list[str]:
+    """Return what to cite, one work a line."""
+    return [citation for _, citation in REFERENCES]
+
+
+def model_warnings(bundles: Sequence[Bundle], *, asked_for: str | None = None) -> list[str]:
+    """Say where a simple threshold stood in for a model."""
+    modalities = sorted({b.modality for b in bundles if b.method == FALLBACK_FAMILY})
+    if not modalities or asked_for == FALLBACK_FAMILY:
+        return []
+    return [
+        f"There is no trained model for {' and '.join(modalities)} yet: there, anomalies are voxels "
+        "of unusual intensity, and no pseudo-healthy image is made. Expect false findings where "
+        "healthy tissue is bright (or dark on T1w)."
+    ]
+
+
+def _model_sentence(bundle: Bundle) -> str:
+    if bundle.method == FALLBACK_FAMILY:
+        return f"On {bundle.modality}, normalised and smoothed intensity itself was the score."
+    trained = bundle.description.get("training", {}).get("data", "healthy people")
+    return (
+        f"On {bundle.modality}, the pseudo-healthy image was made by {bundle.name} "
+        f"{bundle.version}, a restoration network trained on {trained} with procedural anomalies."
+    )

@@ -1,0 +1,110 @@
+"""How unusual a score is among people without disease."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import norm
+
+# Exceedance rates at which the healthy distribution is stored. Beyond them it is continued as a
+# straight line in z.
+RATES = np.concatenate(
+    [1 - np.geomspace(1e-3, 0.5, 64, endpoint=False), np.geomspace(0.5, 2e-5, 192)]
+)
+# The upper tail is continued with its mean slope between these rates.
+TAIL_RATES = (2e-3, 5e-5)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores of the brain voxels of healthy people.
+
+    Attributes
+    ----------
+    score : (K,) array
+        Thresholds, rising.
+    exceedance : (K,) array
+        Share of a person's brain voxels above each threshold, averaged over people; falling,
+        between 0 and 1.
+    people : int
+        How many people it is from.
+    """
+
+    score: np.ndarray
+    exceedance: np.ndarray
+    people: int
+
+    def zscore(self, score: np.ndarray) -> np.ndarray:
+        """Return how unusual a score is, as standard deviations of a normal distribution.
+
+        A z of 2.88 is exceeded by 0.2 % of the voxels of healthy people, whatever the shape of the
+        distribution of scores. Scores keep their order, also beyond all healthy ones.
+        """
+        z = norm.isf(self.exceedance)
+        lower = (z[1] - z[0]) / (self.score[1] - self.score[0])
+        tail_z = norm.isf(TAIL_RATES)
+        tail_score = np.interp(tail_z, z, self.score)
+        upper = (tail_z[1] - tail_z[0]) / max(tail_score[1] - tail_score[0], 1e-9)
+        inside = np.interp(score, self.score, z)
+        below = np.minimum(score - self.score[0], 0) * lower
+        above = np.maximum(score - self.score[-1], 0) * upper
+        return (inside + below + above).astype(np.float32)
+
+
+def healthy_exceedance(z: np.ndarray) -> np.ndarray:
+    """Return how often a voxel of a healthy person has a higher z than this."""
+    return norm.sf(z)
+
+
+def calibrate(scores: Sequence[np.ndarray]) -> Calibration:
+    """Learn the distribution of scores of healthy people.
+
+    Rates are averaged over people, since false positives sit in few scans and pooling voxels would
+    let large brains speak for all.
+
+    Parameters
+    ----------
+    scores : sequence of (V,) arrays
+        The scores of all brain voxels of each person.
+
+    Raises
+    ------
+    ValueError
+        If there are no people, or their scores do not vary.
+    """
+    if not scores:
+        raise ValueError("No healthy people to calibrate with.")
+    ranked = [np.sort(person) for person in scores]
+    # Candidate thresholds from the pooled scores; the mean rate at each is exact.
+    thresholds = np.unique(np.quantile(np.concatenate(ranked), 1 - RATES).astype(np.float32))
+    exceedance = np.mean(
+        [1 - np.searchsorted(person, thresholds, side="right") / len(person) for person in ranked],
+        axis=0,
+    )
+    # Rates are estimated from finite numbers of voxels: 0 and 1 would be infinite as z.
+    known = (exceedance > 0) & (exceedance < 1)
+    thresholds, first = thresholds[known], np.unique(-exceedance[known], return_index=True)[1]
+    if len(first) < 2:
+        raise ValueError("The scores of the healthy people do not vary.")
+    return Calibration(thresholds[first], exceedance[known][first], len(scores))
+
+
+def save_calibration(calibration: Calibration, path: Path) -> None:
+    """Write a calibration as a NumPy archive."""
+    np.savez_compressed(
+        path,
+        score=calibration.score.astype(np.float32),
+        exceedance=calibration.exceedance.astype(np.float64),
+        people=calibration.people,
+    )
+
+
+def load_calibration(path: Path) -> Calibration:
+    """Read what :func:`save_calibration` wrote."""
+    with np.load(path, allow_pickle=False) as archive:
+        return Calibration(
+            score=archive["score"].astype(np.float64),
+            exceedance=archive["exceedance"],
+            people=int(archive["people"]),
+        )

@@ -1,0 +1,139 @@
+"""Bring what was found in the model grid to any other grid: that of the scan, or the template."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from bids_anomaly.preprocessing.resample import resample, resample_mask
+from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.scoring.calibration import healthy_exceedance
+from bids_anomaly.scoring.findings import (
+    anomaly_mask,
+    anomaly_probability,
+    combined_exceedance,
+)
+
+
+def scan_maps(
+    scan: nib.Nifti1Image,
+    brain: nib.Nifti1Image,
+    *,
+    residual: nib.Nifti1Image | None,
+    spread: nib.Nifti1Image | None,
+    zscore: nib.Nifti1Image,
+    transforms: Sequence[Path],
+    invert: Sequence[bool],
+    healthy_fpr: float,
+    min_lesion_volume: float,
+) -> dict[str, nib.Nifti1Image]:
+    """Return all maps of one scan in the grid of `scan`.
+
+    The pseudo-healthy image is the scan minus its residual, so that it keeps the resolution of
+    the scan and everything outside the brain, and the three always add up.
+
+    Parameters
+    ----------
+    scan : nibabel.Nifti1Image
+        Normalised scan (white matter = 1) with its skull, in the grid of the result.
+    brain : nibabel.Nifti1Image
+        Brain mask in the same grid.
+    residual, spread, zscore : nibabel.Nifti1Image or None
+        In the model grid.
+    transforms, invert
+        From the grid of the result to the model grid, see
+        :func:`bids_anomaly.preprocessing.resample.resample`.
+    healthy_fpr : float
+        Nominal false positive rate.
+    min_lesion_volume : float
+        In mm3.
+
+    Returns
+    -------
+    dict
+        Images by their keys in :data:`bids_anomaly.bids.naming.OUTPUTS`; what a method does not
+        give (no residual, no spread) is left out.
+    """
+    grid = Grid.of(scan)
+    inside = np.asanyarray(brain.dataobj) > 0
+
+    def in_brain(image: nib.Nifti1Image) -> np.ndarray:
+        return resample(image, grid, transforms, invert=invert).get_fdata(dtype=np.float32) * inside
+
+    values = scan.get_fdata(dtype=np.float32)
+    z = in_brain(zscore)
+    exceedance = np.where(inside, healthy_exceedance(z), 1.0)
+    maps = {"preproc": values, "zscore": z, "brain": inside}
+    if residual is not None:
+        maps["residual"] = in_brain(residual)
+        maps["pseudohealthy"] = values - maps["residual"]
+    if spread is not None:
+        maps["spread"] = in_brain(spread)
+    maps["probability"], maps["anomaly"] = _findings(
+        exceedance, inside, grid, healthy_fpr, min_lesion_volume
+    )
+    return {name: _image(grid, array) for name, array in maps.items()}
+
+
+def combined_maps(
+    brain: nib.Nifti1Image,
+    *,
+    zscores: Sequence[nib.Nifti1Image],
+    brains: Sequence[nib.Nifti1Image],
+    transforms: Sequence[Path],
+    invert: Sequence[bool],
+    healthy_fpr: float,
+    min_lesion_volume: float,
+) -> dict[str, nib.Nifti1Image]:
+    """Return the combined finding of all scans of a person in the grid of `brain`.
+
+    Parameters
+    ----------
+    brain : nibabel.Nifti1Image
+        Brain mask of the reference scan, in the grid of the result.
+    zscores, brains : sequences of nibabel.Nifti1Image
+        In the model grid, one a scan.
+    transforms, invert
+        From the grid of the result to the model grid.
+    healthy_fpr, min_lesion_volume
+        As in :func:`scan_maps`.
+
+    Returns
+    -------
+    dict
+        ``combined_probability`` and ``combined_anomaly``.
+    """
+    grid = Grid.of(brain)
+    inside = np.asanyarray(brain.dataobj) > 0
+    exceedances = []
+    for zscore, covered in zip(zscores, brains, strict=True):
+        z = resample(zscore, grid, transforms, invert=invert).get_fdata(dtype=np.float32)
+        seen = np.asanyarray(resample_mask(covered, grid, transforms, invert=invert).dataobj) > 0
+        # Where a scan did not see the brain it says nothing.
+        exceedances.append(np.where(seen, healthy_exceedance(z), 1.0))
+    probability, mask = _findings(
+        np.where(inside, combined_exceedance(exceedances), 1.0),
+        inside,
+        grid,
+        healthy_fpr,
+        min_lesion_volume,
+    )
+    return {
+        "combined_probability": _image(grid, probability),
+        "combined_anomaly": _image(grid, mask),
+    }
+
+
+def _findings(
+    exceedance: np.ndarray, inside: np.ndarray, grid: Grid, healthy_fpr: float, min_volume: float
+) -> tuple[np.ndarray, np.ndarray]:
+    probability = anomaly_probability(exceedance, healthy_fpr) * inside
+    mask = anomaly_mask(
+        probability, inside, min_volume=min_volume, voxel_volume=float(grid.spacing.prod())
+    )
+    return probability, mask
+
+
+def _image(grid: Grid, values: np.ndarray) -> nib.Nifti1Image:
+    return grid.image(values.astype(np.uint8 if values.dtype == bool else np.float32))

@@ -1,0 +1,79 @@
+"""How anomalous each voxel looks, before it is compared with healthy people.
+
+A score is signed and specific to the contrast: |residual| would throw away that lesions are bright
+on FLAIR and dark on T1w. Scores are in units of the white matter level and smoothed.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+
+def bright_intensity(scan: np.ndarray, **_: object) -> np.ndarray:
+    """Score how bright a voxel is: the baseline on FLAIR and T2w."""
+    return scan
+
+
+def dark_intensity(scan: np.ndarray, **_: object) -> np.ndarray:
+    """Score how dark a voxel is: the baseline on T1w."""
+    return -scan
+
+
+def lesion_and_darkening(
+    scan: np.ndarray,
+    *,
+    pseudo_healthy: np.ndarray,
+    anomaly: np.ndarray,
+    residual_weight: float,
+    **_: object,
+) -> np.ndarray:
+    """Score the network's own lesion output plus how much darker than healthy the scan is."""
+    return anomaly + residual_weight * np.maximum(pseudo_healthy - scan, 0)
+
+
+RULES: dict[str, Callable[..., np.ndarray]] = {
+    "bright_intensity": bright_intensity,
+    "dark_intensity": dark_intensity,
+    "lesion_and_darkening": lesion_and_darkening,
+}
+
+
+def anomaly_score(
+    description: Mapping[str, Any],
+    scan: np.ndarray,
+    brain: np.ndarray,
+    *,
+    pseudo_healthy: np.ndarray | None,
+    anomaly: np.ndarray | None,
+    spacing: float,
+) -> np.ndarray:
+    """Score every voxel of the brain as a bundle says.
+
+    Parameters
+    ----------
+    description : mapping
+        What the bundle says of its score: ``rule``, a key of :data:`RULES`; ``smoothing_mm``, the
+        standard deviation of the Gaussian; and the parameters of the rule.
+    scan : (X, Y, Z) array
+        White matter = 1, in the model grid.
+    brain : (X, Y, Z) bool array
+        Brain mask in the same grid. Voxels outside have no weight in the smoothing.
+    pseudo_healthy, anomaly : (X, Y, Z) array or None
+        What the reconstruction gave.
+    spacing : float
+        Voxel size in mm.
+
+    Returns
+    -------
+    (X, Y, Z) float32 array
+        Higher is more anomalous; 0 outside the brain.
+    """
+    parameters = dict(description)
+    rule = RULES[parameters.pop("rule")]
+    sigma = parameters.pop("smoothing_mm") / spacing
+    score = rule(scan, pseudo_healthy=pseudo_healthy, anomaly=anomaly, **parameters)
+    inside = brain.astype(np.float32)
+    weight = np.maximum(gaussian_filter(inside, sigma), 1e-6)
+    return gaussian_filter(score.astype(np.float32) * inside, sigma) / weight * inside

@@ -1,0 +1,168 @@
+"""The settings of one run, recorded as JSON with its outputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from bids_anomaly.exceptions import UsageError
+
+PATHS = (
+    "bids_dir",
+    "output_dir",
+    "bids_filter_file",
+    "use_plugin",
+    "work_dir",
+    "bids_database_dir",
+)
+TUPLES = ("participant_labels", "session_labels", "modalities", "output_spaces")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What one run of ``bids-anomaly BIDS_DIR OUTPUT_DIR {participant,group}`` was asked to do.
+
+    The defaults of the command line are those of this class; the device and the three sizes of the
+    machine are filled in by the parser, which looks at the machine.
+
+    Attributes
+    ----------
+    bids_dir, output_dir : Path
+        Absolute paths of the dataset that is read and of the derivatives that are written.
+    analysis_level : {'participant', 'group'}
+        Scans one by one, or all finished participants together.
+    participant_labels, session_labels : tuple of str
+        Labels without ``sub-`` and ``ses-``; empty for all.
+    bids_filter_file : Path or None
+        JSON file of BIDS entities by query name.
+    modalities : tuple of str
+        BIDS suffixes; empty for every modality found that a model bundle exists for.
+    model : str
+        Family of packaged model bundles, or the path of a bundle folder.
+    steps : int or None
+        Network evaluations for a reconstruction; None for what the bundle says.
+    device : str
+        ``'cpu'`` or ``'cuda:N'``, N counting the GPUs that this process can see.
+    batch_size : int or None
+        Samples that pass the network together; None for what fits the device.
+    derivatives : tuple of (str, Path)
+        Names and folders of preprocessed derivatives to reuse.
+    brain_extraction : {'deepbet', 'hd-bet', 'template', 'none'}
+        How the brain is found.
+    output_spaces : tuple of str
+        ``'native'`` and names of templates.
+    healthy_fpr : float
+        Fraction of healthy voxels that may be called anomalous, between 0 and 0.5.
+    min_lesion_volume : float
+        Smallest lesion that is kept, in mm3.
+    seed : int
+        Seed of every random number of the run.
+    stage : {'preprocess', 'reconstruct', 'all'}
+        Part of the work that is done now.
+    nprocs, omp_nthreads : int
+        CPUs for the whole run and threads for one step.
+    mem_gb : float
+        Memory for the whole run, in GB of 1024 MB.
+    use_plugin : Path or None
+        Nipype plugin configuration.
+    work_dir : Path
+        Folder of intermediate files.
+    clean_workdir, stop_on_first_crash, reports_only, dry_run, strict, skip_bids_validation : bool
+        Switches of the command line.
+    bids_database_dir : Path or None
+        Folder of the pybids index, reused when it exists.
+    controls : str or None
+        ``COLUMN=VALUE`` of ``participants.tsv`` that says who the controls are.
+    verbosity : int
+        How often ``-v`` was given.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    analysis_level: str
+    participant_labels: tuple[str, ...] = ()
+    session_labels: tuple[str, ...] = ()
+    bids_filter_file: Path | None = None
+    modalities: tuple[str, ...] = ()
+    model: str = "restore"
+    steps: int | None = None
+    device: str = "cpu"
+    batch_size: int | None = None
+    derivatives: tuple[tuple[str, Path], ...] = ()
+    brain_extraction: str = "deepbet"
+    output_spaces: tuple[str, ...] = ("native", "MNI152NLin2009aSym")
+    healthy_fpr: float = 0.002
+    min_lesion_volume: float = 24.0
+    seed: int = 0
+    stage: str = "all"
+    nprocs: int = 1
+    omp_nthreads: int = 1
+    mem_gb: float = 4.0
+    use_plugin: Path | None = None
+    work_dir: Path = Path("work")
+    clean_workdir: bool = False
+    stop_on_first_crash: bool = False
+    reports_only: bool = False
+    dry_run: bool = False
+    strict: bool = False
+    skip_bids_validation: bool = False
+    bids_database_dir: Path | None = None
+    controls: str | None = None
+    verbosity: int = 0
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Express the settings in what JSON knows; :meth:`from_json_dict` gives them back.
+
+        Returns
+        -------
+        dict
+            Names of settings to strings, numbers, booleans, None, lists and, for `derivatives`,
+            a dict of name to path.
+        """
+        record = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in PATHS:
+            record[name] = None if record[name] is None else str(record[name])
+        for name in TUPLES:
+            record[name] = list(record[name])
+        record["derivatives"] = {name: str(folder) for name, folder in self.derivatives}
+        return record
+
+    @classmethod
+    def from_json_dict(cls, record: Mapping[str, Any]) -> "Settings":
+        """Read settings back from what :meth:`to_json_dict` gave.
+
+        Parameters
+        ----------
+        record : mapping
+            Names of settings to values; settings that are left out have their defaults.
+
+        Returns
+        -------
+        Settings
+            Equal to the settings that were recorded.
+
+        Raises
+        ------
+        UsageError
+            If `record` names a setting that does not exist, or lacks one without a default.
+        """
+        unknown = sorted(set(record) - {field.name for field in fields(cls)})
+        missing = sorted({"bids_dir", "output_dir", "analysis_level"} - set(record))
+        if unknown or missing:
+            wrong = f"unknown entries: {unknown}" if unknown else f"missing entries: {missing}"
+            raise UsageError(
+                f"The recorded settings do not fit this version of bids-anomaly ({wrong}). "
+                "Read them with the version that wrote them."
+            )
+        values = dict(record)
+        for name in PATHS:
+            if values.get(name) is not None:
+                values[name] = Path(values[name])
+        for name in TUPLES:
+            if name in values:
+                values[name] = tuple(values[name])
+        if "derivatives" in values:
+            values["derivatives"] = tuple(
+                (name, Path(folder)) for name, folder in values["derivatives"].items()
+            )
+        return cls(**values)

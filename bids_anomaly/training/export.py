@@ -1,0 +1,85 @@
+"""Write a model bundle."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from bids_anomaly.bids.writing import replacing, write_json
+from bids_anomaly.preprocessing.template import TEMPLATE, Grid
+from bids_anomaly.reconstruction.bundle import Bundle, load_bundle
+from bids_anomaly.reconstruction.networks import RestorationNet
+from bids_anomaly.scoring.calibration import Calibration, save_calibration
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    method: str,
+    modality: str,
+    version: str,
+    grid: Grid,
+    score: Mapping[str, Any],
+    calibration: Calibration,
+    calibration_data: str,
+    licence: str,
+    network: RestorationNet | None = None,
+    **description: Any,
+) -> Bundle:
+    """Write weights, description and calibration of a model.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if missing; files in it are replaced.
+    method, modality, version : str
+        Together they name the bundle.
+    grid : Grid
+        The model grid, isotropic.
+    score : mapping
+        See :func:`bids_anomaly.scoring.score.anomaly_score`.
+    calibration : Calibration
+        Scores of people without disease.
+    calibration_data : str
+        Who they are.
+    licence : str
+        Of weights and calibration.
+    network : RestorationNet, optional
+        Weights are written in half precision.
+    **description
+        Further entries of ``bundle.json``: what the weights were trained on, levels, metrics.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content: dict[str, Any] = {
+        "name": f"{method}-{modality}",
+        "version": version,
+        "method": method,
+        "modality": modality,
+        "licence": licence,
+        "grid": {
+            "template": TEMPLATE,
+            "shape": list(grid.shape),
+            "origin": [float(value) for value in grid.affine[:3, 3]],
+            "spacing": float(grid.spacing[0]),
+        },
+        "normalisation": "divided by the white matter level (shorth of likely white matter)",
+        "score": dict(score),
+        "calibration": {"data": calibration_data, "people": calibration.people},
+        **description,
+    }
+    if network is not None:
+        weights = folder / "model.safetensors"
+        with replacing(weights) as temporary:
+            save_file(
+                {key: value.half().contiguous() for key, value in network.state_dict().items()},
+                temporary,
+            )
+        content["network"] = {"slices": network.slices, "channels": list(network.channels)}
+        content["sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    with replacing(folder / "calibration.npz") as temporary:
+        # NumPy appends .npz to names without it; the temporary name has it.
+        save_calibration(calibration, temporary)
+    write_json(folder / "bundle.json", content)
+    return load_bundle(folder)

@@ -1,0 +1,244 @@
+"""Write what was found, in the spaces that were asked for."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nipype.interfaces.utility import IdentityInterface, Merge
+from nipype.pipeline.engine import Node, Workflow
+
+from bids_anomaly.interfaces.derivatives import (
+    WriteCombined,
+    WriteRigid,
+    WriteScanMaps,
+    WriteTransforms,
+)
+from bids_anomaly.reconstruction.bundle import Bundle
+
+# Dense maps of a 1 mm scan; measured by benchmarks/participant.py, with room to spare.
+WRITE_MEM_GB = 1.5
+NATIVE = "native"
+
+
+def backwards(transforms: Sequence[str]) -> list[str]:
+    """Reverse a chain of transforms, for going back along it (a Nipype function node)."""
+    return list(reversed(transforms))
+
+
+def init_scan_derivatives_wf(
+    *,
+    output_dir: Path,
+    original: Path,
+    entities: Mapping[str, str],
+    modality: str,
+    source: str,
+    bundle: Bundle,
+    reference_modality: str | None,
+    output_spaces: Sequence[str],
+    healthy_fpr: float,
+    min_lesion_volume: float,
+    name: str = "scan_derivatives_wf",
+) -> Workflow:
+    """Write the maps of one scan.
+
+    Workflow Graph
+    --------------
+    write_native, write_template, write_rigid
+
+    Parameters
+    ----------
+    output_dir : Path
+        Derivative dataset.
+    original : Path
+        The scan of the input dataset.
+    entities : mapping
+        Its BIDS entities.
+    modality : str
+        Its BIDS suffix.
+    source : str
+        Its BIDS URI.
+    bundle : Bundle
+        The model that was used.
+    reference_modality : str or None
+        Suffix of the reference scan; None if this scan is the reference.
+    output_spaces : sequence of str
+        ``native`` and template names.
+    healthy_fpr, min_lesion_volume : float
+        Nominal false positive rate, and mm3.
+
+    Inputs
+    ------
+    corrected, brain, brain_method, white_matter_level, transform, transforms
+        Of the scan, from :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`.
+    residual, spread, zscore
+        From :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
+    scan_from_template
+        Displacement field that pulls the model grid onto the template.
+    """
+    workflow = Workflow(name=name)
+    inputnode = Node(
+        IdentityInterface(
+            [
+                "corrected",
+                "brain",
+                "brain_method",
+                "white_matter_level",
+                "transform",
+                "transforms",
+                "residual",
+                "spread",
+                "zscore",
+                "scan_from_template",
+            ]
+        ),
+        name="inputnode",
+    )
+    described = {
+        "output_dir": str(output_dir),
+        "original": str(original),
+        "entities": dict(entities),
+        "modality": modality,
+        "sources": [source],
+    }
+    # A scan reaches the model grid by one affine, or by a rigid transform and the affine.
+    linear_transforms = 1 if reference_modality is None else 2
+    for space in output_spaces:
+        write = Node(
+            WriteScanMaps(
+                **described,
+                bundle=str(bundle.folder),
+                bundle_digest=bundle.digest(),
+                healthy_fpr=healthy_fpr,
+                min_lesion_volume=min_lesion_volume,
+            ),
+            name=f"write_{space}",
+            mem_gb=WRITE_MEM_GB,
+        )
+        passed_on = [
+            ("corrected", "scan"),
+            ("brain", "brain"),
+            ("brain_method", "brain_method"),
+            ("white_matter_level", "white_matter_level"),
+            ("residual", "residual"),
+            ("spread", "spread"),
+            ("zscore", "zscore"),
+        ]
+        if space == NATIVE:
+            write.inputs.invert = [True] * linear_transforms
+            workflow.connect([(inputnode, write, [(("transforms", backwards), "transforms")])])
+        else:
+            write.inputs.space = space
+            write.inputs.invert = [False]
+            chain = Node(Merge(2), name=f"chain_{space}", run_without_submitting=True)
+            passed_on.append(("scan_from_template", "transforms"))
+            workflow.connect(
+                [
+                    (inputnode, chain, [("scan_from_template", "in1"), ("transforms", "in2")]),
+                    (chain, write, [("out", "scan_transforms")]),
+                ]
+            )
+        workflow.connect([(inputnode, write, passed_on)])
+    if reference_modality is not None:
+        write_rigid = Node(
+            WriteRigid(**described, reference_modality=reference_modality), name="write_rigid"
+        )
+        workflow.connect([(inputnode, write_rigid, [("transform", "rigid")])])
+    return workflow
+
+
+def init_session_derivatives_wf(
+    *,
+    output_dir: Path,
+    original: Path,
+    entities: Mapping[str, str],
+    modality: str,
+    sources: Sequence[str],
+    output_spaces: Sequence[str],
+    healthy_fpr: float,
+    min_lesion_volume: float,
+    name: str = "session_derivatives_wf",
+) -> Workflow:
+    """Write the combined finding of all scans of a session, and its transforms.
+
+    Workflow Graph
+    --------------
+    write_combined_native, write_combined_template, write_transforms
+
+    Parameters
+    ----------
+    output_dir : Path
+        Derivative dataset.
+    original : Path
+        The reference scan of the input dataset.
+    entities : mapping
+        Its BIDS entities.
+    modality : str
+        Its BIDS suffix.
+    sources : sequence of str
+        BIDS URIs of all scans, the reference first.
+    output_spaces : sequence of str
+        ``native`` and template names.
+    healthy_fpr, min_lesion_volume : float
+        Nominal false positive rate, and mm3.
+
+    Inputs
+    ------
+    brain, affine
+        Of the reference scan.
+    zscores, brains
+        Lists, in the model grid, one a scan.
+    scan_from_template, template_from_scan
+        Displacement fields between model grid and template.
+    """
+    workflow = Workflow(name=name)
+    inputnode = Node(
+        IdentityInterface(
+            ["brain", "affine", "zscores", "brains", "scan_from_template", "template_from_scan"]
+        ),
+        name="inputnode",
+    )
+    described = {
+        "output_dir": str(output_dir),
+        "original": str(original),
+        "entities": dict(entities),
+        "modality": modality,
+        "sources": list(sources),
+    }
+    for space in output_spaces:
+        write = Node(
+            WriteCombined(
+                **described,
+                healthy_fpr=healthy_fpr,
+                min_lesion_volume=min_lesion_volume,
+                invert=[space == NATIVE],
+            ),
+            name=f"write_combined_{space}",
+            mem_gb=WRITE_MEM_GB,
+        )
+        passed_on = [("brain", "brain"), ("zscores", "zscores"), ("brains", "brains")]
+        if space == NATIVE:
+            passed_on.append(("affine", "transforms"))
+        else:
+            write.inputs.space = space
+            chain = Node(Merge(2), name=f"chain_{space}", run_without_submitting=True)
+            passed_on.append(("scan_from_template", "transforms"))
+            write_transforms = Node(
+                WriteTransforms(**described, space=space), name=f"write_transforms_{space}"
+            )
+            workflow.connect(
+                [
+                    (inputnode, chain, [("scan_from_template", "in1"), ("affine", "in2")]),
+                    (chain, write, [("out", "scan_transforms")]),
+                    (
+                        inputnode,
+                        write_transforms,
+                        [
+                            ("affine", "affine"),
+                            ("brain", "brain"),
+                            ("scan_from_template", "scan_from_template"),
+                            ("template_from_scan", "template_from_scan"),
+                        ],
+                    ),
+                ]
+            )
+        workflow.connect([(inputnode, write, passed_on)])
+    return workflow

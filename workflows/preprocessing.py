@@ -1,0 +1,173 @@
+"""From a scan as acquired to the grid and intensities that models expect."""
+
+from pathlib import Path
+
+from nipype.interfaces.utility import IdentityInterface, Merge
+from nipype.pipeline.engine import Node, Workflow
+
+from bids_anomaly.interfaces.preprocessing import (
+    Conform,
+    CorrectBias,
+    ExtractBrain,
+    RegisterToReference,
+    RegisterToTemplate,
+    ToModelGrid,
+)
+
+# Measured by benchmarks/participant.py, with room to spare.
+BRAIN_MEM_GB = 2.5
+REGISTRATION_MEM_GB = 1.0
+
+
+def init_preprocess_wf(
+    *,
+    scan: Path,
+    bundle: Path,
+    is_reference: bool,
+    brain_extraction: str,
+    use_gpu: bool,
+    seed: int,
+    omp_nthreads: int,
+    name: str = "preprocess_wf",
+) -> Workflow:
+    """Preprocess one scan.
+
+    The reference scan of a session is registered to the template; the others are registered to
+    the reference and reach the template through it, in one interpolation.
+
+    Workflow Graph
+    --------------
+    conform -> extract_brain -> correct_bias -> register -> to_model_grid
+
+    Parameters
+    ----------
+    scan : Path
+        A scan of the input dataset.
+    bundle : Path
+        Model bundle that names the grid.
+    is_reference : bool
+        Whether this is the reference scan of its session.
+    brain_extraction : str
+        deepbet, hd-bet, template or none.
+    use_gpu : bool
+        Whether brain extraction may use the GPU.
+    seed : int
+        For registrations.
+    omp_nthreads : int
+        Threads of one step.
+
+    Inputs
+    ------
+    reference, reference_mask, reference_affine
+        Bias-corrected reference scan, its brain and its affine; only for other scans.
+
+    Outputs
+    -------
+    corrected, brain, brain_method
+        In the conformed grid of the scan.
+    transform
+        The affine of the reference, or the rigid transform of another scan.
+    transforms
+        List that pulls the scan onto the model grid.
+    scan_in_model_grid, brain_in_model_grid, white_matter_level
+        What models take.
+    """
+    workflow = Workflow(name=name)
+    inputnode = Node(
+        IdentityInterface(["reference", "reference_mask", "reference_affine"]), name="inputnode"
+    )
+    outputnode = Node(
+        IdentityInterface(
+            [
+                "corrected",
+                "brain",
+                "brain_method",
+                "transform",
+                "transforms",
+                "scan_in_model_grid",
+                "brain_in_model_grid",
+                "white_matter_level",
+            ]
+        ),
+        name="outputnode",
+    )
+    conform = Node(
+        Conform(in_file=str(scan), fingerprint=_fingerprint(scan)), name="conform", mem_gb=0.5
+    )
+    extract_brain = Node(
+        ExtractBrain(method=brain_extraction, use_gpu=use_gpu),
+        name="extract_brain",
+        mem_gb=BRAIN_MEM_GB,
+        # A node on the GPU takes as many GPU slots as processes.
+        n_procs=1 if use_gpu else omp_nthreads,
+    )
+    correct_bias = Node(
+        CorrectBias(), name="correct_bias", mem_gb=REGISTRATION_MEM_GB, n_procs=omp_nthreads
+    )
+    to_model_grid = Node(ToModelGrid(bundle=str(bundle)), name="to_model_grid", mem_gb=0.5)
+    if is_reference:
+        register = Node(
+            RegisterToTemplate(bundle=str(bundle), seed=seed),
+            name="register_to_template",
+            mem_gb=REGISTRATION_MEM_GB,
+            n_procs=omp_nthreads,
+        )
+        chain = Node(Merge(1), name="chain_transforms", run_without_submitting=True)
+        workflow.connect(register, "transform", chain, "in1")
+    else:
+        register = Node(
+            RegisterToReference(seed=seed),
+            name="register_to_reference",
+            mem_gb=REGISTRATION_MEM_GB,
+            n_procs=omp_nthreads,
+        )
+        chain = Node(Merge(2), name="chain_transforms", run_without_submitting=True)
+        workflow.connect(
+            [
+                (
+                    inputnode,
+                    register,
+                    [("reference", "reference"), ("reference_mask", "reference_mask")],
+                ),
+                (inputnode, chain, [("reference_affine", "in1")]),
+                (register, chain, [("transform", "in2")]),
+            ]
+        )
+    workflow.connect(
+        [
+            (conform, extract_brain, [("out_file", "in_file")]),
+            (conform, correct_bias, [("out_file", "in_file")]),
+            (extract_brain, correct_bias, [("out_mask", "in_mask")]),
+            (correct_bias, register, [("out_file", "in_file")]),
+            (extract_brain, register, [("out_mask", "in_mask")]),
+            (correct_bias, to_model_grid, [("out_file", "in_file")]),
+            (extract_brain, to_model_grid, [("out_mask", "in_mask")]),
+            (chain, to_model_grid, [("out", "transforms")]),
+            (correct_bias, outputnode, [("out_file", "corrected")]),
+            (extract_brain, outputnode, [("out_mask", "brain"), ("method", "brain_method")]),
+            (register, outputnode, [("transform", "transform")]),
+            (chain, outputnode, [("out", "transforms")]),
+            (
+                to_model_grid,
+                outputnode,
+                [
+                    ("scan", "scan_in_model_grid"),
+                    ("brain", "brain_in_model_grid"),
+                    ("white_matter_level", "white_matter_level"),
+                ],
+            ),
+        ]
+    )
+    return workflow
+
+
+def _fingerprint(scan: Path) -> str:
+    """Say which version of a file this is, without reading it.
+
+    Reading is left to the conform node, where a file that cannot be read fails alone.
+    """
+    try:
+        status = scan.stat()
+    except OSError:
+        return "missing"
+    return f"{status.st_size} bytes, modified {status.st_mtime_ns}"
