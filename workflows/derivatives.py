@@ -19,11 +19,6 @@ WRITE_MEM_GB = 1.5
 NATIVE = "native"
 
 
-def backwards(transforms: Sequence[str]) -> list[str]:
-    """Reverse a chain of transforms, for going back along it (a Nipype function node)."""
-    return list(reversed(transforms))
-
-
 def init_scan_derivatives_wf(
     *,
     output_dir: Path,
@@ -67,7 +62,7 @@ def init_scan_derivatives_wf(
 
     Inputs
     ------
-    corrected, brain, brain_method, white_matter_level, transform, transforms
+    corrected, brain, brain_method, white_matter_level, transform, transforms, transforms_back
         Of the scan, from :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`.
     residual, spread, zscore
         From :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
@@ -84,6 +79,7 @@ def init_scan_derivatives_wf(
                 "white_matter_level",
                 "transform",
                 "transforms",
+                "transforms_back",
                 "residual",
                 "spread",
                 "zscore",
@@ -124,7 +120,7 @@ def init_scan_derivatives_wf(
         ]
         if space == NATIVE:
             write.inputs.invert = [True] * linear_transforms
-            workflow.connect([(inputnode, write, [(("transforms", backwards), "transforms")])])
+            passed_on.append(("transforms_back", "transforms"))
         else:
             write.inputs.space = space
             write.inputs.invert = [False]

@@ -263,6 +263,7 @@ def init_session_wf(
                         "white_matter_level",
                         "transform",
                         "transforms",
+                        "transforms_back",
                     ),
                 ),
                 (reconstruct, derivatives, _same_names("residual", "spread", "zscore")),

@@ -69,6 +69,8 @@ def init_preprocess_wf(
         The affine of the reference, or the rigid transform of another scan.
     transforms
         List that pulls the scan onto the model grid.
+    transforms_back
+        The same transforms in reverse order: inverted, they lead back.
     scan_in_model_grid, brain_in_model_grid, white_matter_level
         What models take.
     """
@@ -84,6 +86,7 @@ def init_preprocess_wf(
                 "brain_method",
                 "transform",
                 "transforms",
+                "transforms_back",
                 "scan_in_model_grid",
                 "brain_in_model_grid",
                 "white_matter_level",
@@ -112,8 +115,7 @@ def init_preprocess_wf(
             mem_gb=REGISTRATION_MEM_GB,
             n_procs=omp_nthreads,
         )
-        chain = Node(Merge(1), name="chain_transforms", run_without_submitting=True)
-        workflow.connect(register, "transform", chain, "in1")
+        inputs_of_chain = {"affine": (register, "transform")}
     else:
         register = Node(
             RegisterToReference(seed=seed),
@@ -121,7 +123,6 @@ def init_preprocess_wf(
             mem_gb=REGISTRATION_MEM_GB,
             n_procs=omp_nthreads,
         )
-        chain = Node(Merge(2), name="chain_transforms", run_without_submitting=True)
         workflow.connect(
             [
                 (
@@ -129,10 +130,16 @@ def init_preprocess_wf(
                     register,
                     [("reference", "reference"), ("reference_mask", "reference_mask")],
                 ),
-                (inputnode, chain, [("reference_affine", "in1")]),
-                (register, chain, [("transform", "in2")]),
             ]
         )
+        inputs_of_chain = {
+            "affine": (inputnode, "reference_affine"),
+            "rigid": (register, "transform"),
+        }
+    chain = _chain(workflow, list(inputs_of_chain.values()), name="chain_transforms")
+    chain_back = _chain(
+        workflow, list(reversed(inputs_of_chain.values())), name="chain_transforms_back"
+    )
     workflow.connect(
         [
             (conform, extract_brain, [("out_file", "in_file")]),
@@ -147,6 +154,7 @@ def init_preprocess_wf(
             (extract_brain, outputnode, [("out_mask", "brain"), ("method", "brain_method")]),
             (register, outputnode, [("transform", "transform")]),
             (chain, outputnode, [("out", "transforms")]),
+            (chain_back, outputnode, [("out", "transforms_back")]),
             (
                 to_model_grid,
                 outputnode,
@@ -159,6 +167,14 @@ def init_preprocess_wf(
         ]
     )
     return workflow
+
+
+def _chain(workflow: Workflow, transforms: list[tuple[Node, str]], *, name: str) -> Node:
+    """Add a node that lists transforms, each given as a node and its output."""
+    chain = Node(Merge(len(transforms)), name=name, run_without_submitting=True)
+    for position, (node, output) in enumerate(transforms, start=1):
+        workflow.connect(node, output, chain, f"in{position}")
+    return chain
 
 
 def _fingerprint(scan: Path) -> str:

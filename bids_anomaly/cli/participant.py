@@ -1,5 +1,6 @@
 """The participant level: from settings to an exit code."""
 
+import itertools
 import logging
 import os
 import platform
@@ -252,15 +253,18 @@ def _print_graph(graph, labels: Mapping[str, str]) -> None:
 
     from bids_anomaly.cli.progress import in_words, is_plumbing, session_of
 
-    def steps_before(node) -> set[str]:
-        names: set[str] = set()
-        for parent in graph.predecessors(node):
-            names |= steps_before(parent) if is_plumbing(parent) else {in_words(parent)}
-        return names
-
+    steps = graph.__class__(graph.edges)
+    steps.add_nodes_from(graph.nodes)
+    for node in graph.nodes:
+        if is_plumbing(node):
+            steps.add_edges_from(
+                itertools.product(steps.predecessors(node), steps.successors(node))
+            )
+            steps.remove_node(node)
+    direct = networkx.transitive_reduction(steps)
     for session, label in labels.items():
         print(label)
-        for node in networkx.topological_sort(graph):
-            if session_of(node) == session and not is_plumbing(node):
-                waits = ", ".join(sorted(steps_before(node)))
+        for node in networkx.topological_sort(direct):
+            if session_of(node) == session:
+                waits = ", ".join(sorted(in_words(before) for before in direct.predecessors(node)))
                 print(f"  {in_words(node)}" + (f"  <- {waits}" if waits else ""))

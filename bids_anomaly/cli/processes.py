@@ -4,6 +4,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
+from traceback import format_exception
 
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer, run_node
 
@@ -35,5 +36,9 @@ class SurvivingMultiProc(MultiProcPlugin):
 
     def _finished(self, task, future):
         error = future.exception()
-        killed = {"result": None, "traceback": [f"{KILLED}: {error}"], "taskid": task}
-        self._taskresult[task] = future.result() if error is None else killed
+        if error is None:
+            self._taskresult[task] = future.result()
+            return
+        killed = isinstance(error, BrokenProcessPool)
+        trace = [f"{KILLED}: {error}"] if killed else format_exception(error)
+        self._taskresult[task] = {"result": None, "traceback": trace, "taskid": task}

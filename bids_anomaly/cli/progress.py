@@ -1,4 +1,4 @@
-"""What happens during a run: progress on a terminal, a log for each session, failures by session."""
+"""What happens during a run: progress on a terminal, a log and the failures of each session."""
 
 import json
 import sys
@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bids_anomaly.cli.processes import KILLED
 from bids_anomaly.exceptions import ExitCode
 from bids_anomaly.interfaces.records import FAILURE_FILE
 
@@ -154,5 +155,8 @@ def failed_step(node, step: str) -> FailedStep:
     try:
         record = json.loads((Path(node.output_dir()) / FAILURE_FILE).read_text())
     except (OSError, json.JSONDecodeError):
-        return FailedStep(step, int(ExitCode.TEMPORARY), KILLED_MESSAGE, details)
-    return FailedStep(step, record["code"], record["message"], record.get("details", details))
+        if KILLED in details:
+            return FailedStep(step, int(ExitCode.TEMPORARY), KILLED_MESSAGE, details)
+        last_line = details.strip().rsplit("\n", 1)[-1] or "unknown error"
+        return FailedStep(step, int(ExitCode.INTERNAL), last_line, details)
+    return FailedStep(step, record["code"], record["message"], details)

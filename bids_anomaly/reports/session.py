@@ -189,10 +189,8 @@ def _scan_report(
     )
 
 
-def _found(
-    result: ScanResult, calibration, healthy_fpr: float, min_volume: float
-) -> dict[str, str]:
-    """Count anomalies in the model grid; an affine changes volumes, so they are scaled back."""
+def _found(result: ScanResult, healthy_fpr: float, min_volume: float) -> dict[str, str]:
+    """Count anomalies in the model grid; volumes are scaled by what the affine did to the brain."""
     grid = Grid.of(result.zscore)
     brain = np.asanyarray(result.brain_in_model_grid.dataobj) > 0
     zscore = result.zscore.get_fdata(dtype=np.float32)
