@@ -14,6 +14,7 @@ from bids_anomaly.bids.writing import write_bytes, write_json, write_text
 
 BIDS_VERSION = "1.10.0"
 CODE_URL = "https://github.com/bids-anomaly/bids-anomaly"
+OLDEST_AGE = 89
 # Names that the validator does not know, or not yet.
 BIDSIGNORE = ("*.html", "figures", "logs", "group", "*_xfm.*", "*_stats.*")
 
@@ -30,9 +31,33 @@ def write_dataset_files(bids_dir: Path, output_dir: Path) -> None:
     """
     write_json(output_dir / "dataset_description.json", derivative_description(bids_dir))
     write_text(output_dir / ".bidsignore", "\n".join(BIDSIGNORE) + "\n")
-    for name in ("participants.tsv", "participants.json"):
-        if (bids_dir / name).is_file():
-            write_bytes(output_dir / name, (bids_dir / name).read_bytes())
+    if (bids_dir / "participants.json").is_file():
+        write_bytes(output_dir / "participants.json", (bids_dir / "participants.json").read_bytes())
+    if (bids_dir / "participants.tsv").is_file():
+        table = (bids_dir / "participants.tsv").read_text(encoding="utf-8-sig")
+        write_text(output_dir / "participants.tsv", without_identifying_ages(table))
+
+
+def without_identifying_ages(table: str) -> str:
+    """Return a table of participants in which everybody above 89 years is ``89+``.
+
+    BIDS asks for it, as people become few enough at that age to be recognised.
+    """
+    lines = [line.split("\t") for line in table.splitlines()]
+    if not lines or "age" not in lines[0]:
+        return table
+    column = lines[0].index("age")
+    for line in lines[1:]:
+        if column < len(line) and _number(line[column]) > OLDEST_AGE:
+            line[column] = f"{OLDEST_AGE}+"
+    return "".join("\t".join(line) + "\n" for line in lines)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def derivative_description(bids_dir: Path) -> dict[str, Any]:

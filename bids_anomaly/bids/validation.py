@@ -12,6 +12,9 @@ from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, UsageEr
 
 EXECUTABLE = "bids-validator-deno"
 
+# Only these are read: an error in somebody's functional data or table of participants is no reason
+# not to look at the anatomical scans.
+_READ = re.compile(r"/dataset_description\.json|/sub-[^/]+/(ses-[^/]+/)?anat/.*")
 # One damaged or missing file must not stop the others: whoever opens it says so.
 _ABOUT_ONE_FILE = re.compile(r"EMPTY_FILE|SYMLINK_BROKEN|FILE_READ|NIFTI_.*")
 
@@ -19,6 +22,7 @@ _ABOUT_ONE_FILE = re.compile(r"EMPTY_FILE|SYMLINK_BROKEN|FILE_READ|NIFTI_.*")
 def validate(bids_dir: Path) -> None:
     """Check that a folder is a valid BIDS dataset.
 
+    Only errors in what the app reads count: the description of the dataset and anatomical files.
     Warnings, and files that are empty, damaged or links to nothing, are passed over. Nothing is
     written to `bids_dir`, and the network is not used.
 
@@ -39,7 +43,9 @@ def validate(bids_dir: Path) -> None:
     errors = [
         issue
         for issue in _run_validator(bids_dir)
-        if issue["severity"] == "error" and not _ABOUT_ONE_FILE.fullmatch(issue["code"])
+        if issue["severity"] == "error"
+        and not _ABOUT_ONE_FILE.fullmatch(issue["code"])
+        and _READ.fullmatch(issue.get("location", "/dataset_description.json"))
     ]
     if errors:
         some = ", ".join(_describe(error) for error in errors[:3])

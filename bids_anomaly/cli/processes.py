@@ -34,6 +34,12 @@ class SurvivingMultiProc(MultiProcPlugin):
         future.add_done_callback(partial(self._finished, self._taskid))
         return self._taskid
 
+    def _clean_queue(self, jobid, graph, result=None):
+        # Nipype tells of a failure before it hands the node its traceback.
+        if result is not None:
+            self.procs[jobid]._traceback = result["traceback"]
+        return super()._clean_queue(jobid, graph, result=result)
+
     def _finished(self, task, future):
         error = future.exception()
         if error is None:

@@ -110,17 +110,13 @@ def write_composite(
     path : Path
         Ends in ``.h5``.
     transforms, invert
-        In the order of antsApplyTransforms, see :func:`bids_anomaly.preprocessing.resample.resample`.
+        As for :func:`bids_anomaly.preprocessing.resample.resample`.
     grid : Grid
         Any grid of the space that the transform pulls images to.
     """
-    command = [
-        "-d",
-        "3",
-        "-r",
-        ants.from_nibabel_nifti(grid.image(np.zeros(grid.shape, np.float32))),
-    ]
-    command += ["-o", f"CompositeTransform[{path}]"]
+    # antsApplyTransforms takes the image for one of doubles without a look: floats crash it.
+    reference = ants.from_nibabel_nifti(grid.image(np.zeros(grid.shape)), pixeltype="double")
+    command = ["-d", "3", "-r", reference, "-o", f"CompositeTransform[{path}]"]
     for transform, inverted in zip(transforms, invert, strict=True):
         command += ["-t", f"[{transform},{int(inverted)}]"]
     # ANTsPy's apply_transforms does not offer this output of antsApplyTransforms.

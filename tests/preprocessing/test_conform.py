@@ -1,0 +1,219 @@
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from bids_anomaly.exceptions import BadScanError, MissingInputError
+from bids_anomaly.preprocessing.conform import conform, to_grid_of
+
+SHAPE = (14, 13, 12)
+
+
+def noise(shape=SHAPE):
+    return np.random.default_rng(0).integers(0, 1000, shape).astype(np.int16)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a NIfTI file and return its path."""
+
+    def write(values=None, affine=None, name="sub-01_T1w.nii.gz", codes=(1, 1)):
+        affine = np.diag([1.0, 1.1, 1.2, 1]) if affine is None else affine
+        image = nib.Nifti1Image(noise() if values is None else values, affine)
+        image.set_sform(affine, codes[0])
+        image.set_qform(affine, codes[1])
+        image.header.set_xyzt_units("mm", "sec")
+        image.to_filename(tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def test_a_scan_comes_out_as_float32_in_ras_order_and_no_value_is_changed(write):
+    values = noise()
+    lps = np.diag([-1.0, -1.1, 1.2, 1])
+    scan = conform(write(values, lps))
+    assert scan.get_data_dtype() == np.float32
+    assert nib.aff2axcodes(scan.affine) == ("R", "A", "S")
+    np.testing.assert_array_equal(scan.get_fdata(), values[::-1, ::-1])
+    np.testing.assert_array_equal(scan.get_sform(), scan.get_qform())
+
+
+def test_axes_in_another_order_are_put_in_order(write):
+    values = noise()
+    sagittal = np.array([[0, 0, 2, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
+    scan = conform(write(values, sagittal))
+    np.testing.assert_array_equal(scan.get_fdata(), values.transpose(2, 0, 1))
+    np.testing.assert_allclose(scan.header.get_zooms(), (2, 1, 1))
+
+
+def test_a_voxel_stays_where_it_was_in_the_scanner(write):
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", (10, -20, 5), degrees=True).as_matrix() * -1.5
+    affine[:3, 3] = (90, -30, 12)
+    path = write(affine=affine)
+    before, after = nib.load(path), conform(path)
+    position = nib.affines.apply_affine(before.affine, (3, 4, 5))
+    voxel = nib.affines.apply_affine(np.linalg.inv(after.affine), position)
+    np.testing.assert_allclose(voxel, voxel.round(), atol=1e-3)
+    assert after.get_fdata()[tuple(voxel.round().astype(int))] == before.get_fdata()[3, 4, 5]
+
+
+@pytest.mark.parametrize("axes", [(1,), (1, 1)])
+def test_trailing_axes_of_length_one_are_dropped(write, axes):
+    values = noise()
+    scan = conform(write(values.reshape(*SHAPE, *axes)))
+    np.testing.assert_array_equal(scan.get_fdata(), values)
+
+
+def test_a_shear_too_small_to_see_is_made_orthogonal_and_given_back(write):
+    affine = np.diag([1.0, 1.1, 1.2, 1])
+    affine[0, 1] = 0.02
+    path = write(affine=affine, codes=(1, 0))
+    scan = conform(path)
+    axes = scan.affine[:3, :3] / nib.affines.voxel_sizes(scan.affine)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-6)
+    np.testing.assert_array_equal(to_grid_of(scan, path).affine, nib.load(path).affine)
+
+
+def with_one(value):
+    values = noise().astype(np.float32)
+    values[3, 4, 5] = value
+    return values
+
+
+SHEARED = np.diag([1.0, 1, 1, 1])
+SHEARED[1, 2] = 0.4
+
+
+@pytest.mark.parametrize(
+    ("scan", "complaint"),
+    [
+        ({"values": noise((*SHAPE, 2))}, "4 dimensions"),
+        ({"values": with_one(np.nan)}, "NaN"),
+        ({"values": with_one(np.inf)}, "infinite"),
+        ({"values": np.full(SHAPE, 7, np.int16)}, "single value 7"),
+        ({"values": noise((14, 13, 3))}, "14x13x3"),
+        ({"values": noise((14, 13))}, "2 dimensions|14x13"),
+        ({"codes": (0, 0)}, "left and right"),
+        ({"affine": SHEARED, "codes": (1, 0)}, "sheared"),
+    ],
+    ids=[
+        "time series",
+        "NaN",
+        "infinite",
+        "constant",
+        "three slices",
+        "one slice",
+        "no orientation",
+        "sheared",
+    ],
+)
+def test_what_cannot_be_a_brain_scan_is_refused_by_name(write, scan, complaint):
+    path = write(name="sub-07_FLAIR.nii.gz", **scan)
+    with pytest.raises(BadScanError, match=complaint) as error:
+        conform(path)
+    assert "sub-07_FLAIR.nii.gz" in str(error.value)
+    assert error.value.exit_code == 65
+
+
+def test_a_colour_image_is_refused_by_name(write):
+    colours = np.zeros(SHAPE, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
+    colours["R"] = noise() % 255
+    path = write(colours, name="sub-07_T1w.nii.gz")
+    with pytest.raises(BadScanError, match=r"sub-07_T1w\.nii\.gz"):
+        conform(path)
+
+
+@pytest.mark.parametrize("size", [0, 60, 1000, -8])
+def test_a_copy_that_broke_off_is_called_damaged(write, size):
+    path = write()
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(BadScanError, match=r"sub-01_T1w\.nii\.gz is damaged"):
+        conform(path)
+
+
+def test_a_copy_that_broke_off_without_compression_is_called_damaged(write):
+    path = write(name="sub-01_T1w.nii")
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(BadScanError, match=r"sub-01_T1w\.nii is damaged"):
+        conform(path)
+
+
+def test_a_flipped_bit_in_the_compressed_data_is_called_damaged(write):
+    path = write()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(BadScanError, match=r"sub-01_T1w\.nii\.gz is damaged"):
+        conform(path)
+
+
+@pytest.mark.parametrize("name", ["sub-01_T1w.nii", "sub-01_T1w.nii.gz"])
+def test_something_else_with_the_name_of_a_scan_is_called_damaged(tmp_path, name):
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\n" * 20)
+    with pytest.raises(BadScanError, match=f"{name} is damaged"):
+        conform(tmp_path / name)
+
+
+def test_a_missing_file_is_missing_input_and_the_reason_is_said(tmp_path):
+    path = tmp_path / "sub-01_T1w.nii.gz"
+    with pytest.raises(MissingInputError, match=str(path)) as error:
+        conform(path)
+    assert "None" not in str(error.value)
+    assert error.value.exit_code == 66
+
+
+def test_a_link_to_content_that_was_not_fetched_is_missing_input(tmp_path):
+    path = tmp_path / "sub-01_T1w.nii.gz"
+    path.symlink_to("../.git/annex/objects/none.nii.gz")
+    with pytest.raises(MissingInputError, match=str(path)):
+        conform(path)
+
+
+def test_a_folder_is_no_scan(tmp_path):
+    (tmp_path / "sub-01_T1w.nii.gz").mkdir()
+    with pytest.raises((BadScanError, MissingInputError), match=r"sub-01_T1w\.nii\.gz"):
+        conform(tmp_path / "sub-01_T1w.nii.gz")
+
+
+def test_a_link_to_a_scan_is_followed(write, tmp_path):
+    path = write()
+    (tmp_path / "store").mkdir()
+    moved = shutil.move(path, tmp_path / "store" / "content.nii.gz")
+    path.symlink_to(moved)
+    np.testing.assert_array_equal(conform(path).get_fdata(), noise())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    order=st.permutations(range(3)),
+    flips=st.tuples(*[st.sampled_from([-1, 1])] * 3),
+    angles=st.tuples(*[st.floats(-25, 25)] * 3),
+    zooms=st.tuples(*[st.floats(0.4, 6)] * 3),
+    origin=st.tuples(*[st.floats(-150, 150)] * 3),
+    codes=st.sampled_from([(1, 1), (1, 0), (0, 1), (2, 1), (4, 0)]),
+)
+def test_whatever_the_orientation_a_result_goes_back_voxel_for_voxel(
+    tmp_path_factory, order, flips, angles, zooms, origin, codes
+):
+    path = tmp_path_factory.mktemp("scan") / "sub-01_T1w.nii"
+    affine = np.eye(4)
+    rotation = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    affine[:3, :3] = rotation @ np.eye(3)[:, order] * flips * np.array(zooms)
+    affine[:3, 3] = origin
+    image = nib.Nifti1Image(noise(), affine)
+    image.set_sform(affine, codes[0])
+    image.set_qform(affine, codes[1])
+    image.to_filename(path)
+
+    scan = conform(path)
+    assert nib.aff2axcodes(scan.affine) == ("R", "A", "S")
+    back, file = to_grid_of(scan, path), nib.load(path)
+    assert back.shape == file.shape
+    np.testing.assert_array_equal(back.get_fdata(), file.get_fdata())
+    np.testing.assert_array_equal(back.affine, file.affine)
