@@ -229,7 +229,6 @@ def init_session_derivatives_wf(
                         write_transforms,
                         [
                             ("affine", "affine"),
-                            ("brain", "brain"),
                             ("scan_from_template", "scan_from_template"),
                             ("template_from_scan", "template_from_scan"),
                         ],

@@ -168,7 +168,6 @@ class _WriteTransformsInput(_WriteInput):
     affine = File(exists=True, mandatory=True, desc="pulls the reference scan onto the template")
     scan_from_template = File(exists=True, mandatory=True, desc="displacement field")
     template_from_scan = File(exists=True, mandatory=True, desc="displacement field")
-    brain = File(exists=True, mandatory=True, desc="of the reference scan, native")
 
 
 class WriteTransforms(StepInterface):
@@ -178,17 +177,15 @@ class WriteTransforms(StepInterface):
     output_spec = _WriteOutput
 
     def _step(self, folder: Path) -> dict:
-        from bids_anomaly.preprocessing.registration import write_composite
-        from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
+        from bids_anomaly.preprocessing.composite import write_composite
 
         inputs = self.inputs
         forward = [Path(inputs.scan_from_template), Path(inputs.affine)]
         backward = [Path(inputs.affine), Path(inputs.template_from_scan)]
-        native = Grid.of(load_image(inputs.brain))
         written = []
-        for origin, target, grid, transforms, invert in (
-            (inputs.modality, inputs.space, OUTPUT_GRID, forward, (False, False)),
-            (inputs.space, inputs.modality, native, backward, (True, False)),
+        for origin, target, transforms, invert in (
+            (inputs.modality, inputs.space, forward, (False, False)),
+            (inputs.space, inputs.modality, backward, (True, False)),
         ):
             path = transform_path(
                 Path(inputs.output_dir),
@@ -198,7 +195,7 @@ class WriteTransforms(StepInterface):
                 extension=".h5",
             )
             with replacing(path) as temporary:
-                write_composite(temporary, transforms, invert, grid=grid)
+                write_composite(temporary, transforms, invert)
             written.append(path)
         return {"written": record_written(folder, written)}
 

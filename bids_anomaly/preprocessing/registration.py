@@ -5,7 +5,6 @@ template to points of the scan", which is what pulls the scan onto the grid of t
 """
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from shutil import move
 from typing import NamedTuple
@@ -13,10 +12,8 @@ from typing import NamedTuple
 import ants
 import nibabel as nib
 import numpy as np
-from ants.internal import get_lib_fn, process_arguments
 
 from bids_anomaly.preprocessing.resample import isotropic_grid, resample
-from bids_anomaly.preprocessing.template import Grid
 
 # Registration works on copies of this voxel size: 1 mm takes ten times longer, and moves brain
 # surfaces of 2 mm scans by less than a tenth of a voxel.
@@ -98,30 +95,6 @@ def register_deformable(
         _keep(fields["fwdtransforms"], folder / "warp.nii.gz"),
         _keep(fields["invtransforms"], folder / "inverse_warp.nii.gz"),
     )
-
-
-def write_composite(
-    path: Path, transforms: Sequence[Path], invert: Sequence[bool], *, grid: Grid
-) -> None:
-    """Write a chain of transforms as one ITK composite transform (HDF5).
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.h5``.
-    transforms, invert
-        As for :func:`bids_anomaly.preprocessing.resample.resample`.
-    grid : Grid
-        Any grid of the space that the transform pulls images to.
-    """
-    # antsApplyTransforms takes the image for one of doubles without a look: floats crash it.
-    reference = ants.from_nibabel_nifti(grid.image(np.zeros(grid.shape)), pixeltype="double")
-    command = ["-d", "3", "-r", reference, "-o", f"CompositeTransform[{path}]"]
-    for transform, inverted in zip(transforms, invert, strict=True):
-        command += ["-t", f"[{transform},{int(inverted)}]"]
-    # ANTsPy's apply_transforms does not offer this output of antsApplyTransforms.
-    if get_lib_fn("antsApplyTransforms")(process_arguments(command)) != 0:
-        raise OSError(f"antsApplyTransforms could not write {path}")
 
 
 def masked(scan: nib.Nifti1Image, brain: nib.Nifti1Image) -> nib.Nifti1Image:

@@ -1,0 +1,79 @@
+"""Write a chain of transforms as one file that ANTs, fMRIPrep and 3D Slicer read.
+
+The format is ITK's HDF5: a composite transform and its members, the one that acts on points first
+in the last place.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import ants
+import h5py
+import nibabel as nib
+import numpy as np
+
+GROUP = "TransformGroup"
+
+
+def write_composite(path: Path, transforms: Sequence[Path], invert: Sequence[bool]) -> None:
+    """Write a chain of transforms as an ITK composite transform.
+
+    Parameters
+    ----------
+    path : Path
+        Written in HDF5, whatever its name; readers expect ``.h5``.
+    transforms : sequence of Path
+        Matrices (``.mat``) and displacement fields (``.nii.gz``), in the order of
+        antsApplyTransforms.
+    invert : sequence of bool
+        Which of the matrices to invert.
+    """
+    members = [("CompositeTransform", None, None)]
+    for transform, inverted in reversed(list(zip(transforms, invert, strict=True))):
+        if transform.suffix == ".mat":
+            members.append(_affine(transform, inverted))
+        else:
+            members.append(_displacement_field(transform))
+    with h5py.File(path, "w") as file:
+        # ITK looks for these, not at what they say.
+        for name in ("ITKVersion", "HDFVersion", "OSName", "OSVersion"):
+            _write_text(file, name, "unknown")
+        for index, (kind, fixed, parameters) in enumerate(members):
+            group = f"{GROUP}/{index}"
+            _write_text(file, f"{group}/TransformType", f"{kind}_double_3_3")
+            if parameters is not None:
+                file[f"{group}/TransformFixedParameters"] = fixed
+                file.create_dataset(
+                    f"{group}/TransformParameters", data=parameters, compression="gzip"
+                )
+
+
+def _affine(path: Path, inverted: bool) -> tuple[str, np.ndarray, np.ndarray]:
+    transform = ants.read_transform(str(path))
+    if inverted:
+        transform = transform.invert()
+    return (
+        "AffineTransform",
+        np.array(transform.fixed_parameters, np.float64),
+        np.array(transform.parameters, np.float64),
+    )
+
+
+def _displacement_field(path: Path) -> tuple[str, np.ndarray, np.ndarray]:
+    """Read a displacement field; its vectors are in mm in LPS+, as ITK wants them."""
+    grid = ants.image_header_info(str(path))
+    fixed = np.concatenate(
+        [
+            np.array(grid["dimensions"], np.float64)[:3],
+            np.array(grid["origin"], np.float64)[:3],
+            np.array(grid["spacing"], np.float64)[:3],
+            np.array(grid["direction"], np.float64)[:3, :3].ravel(),
+        ]
+    )
+    # NIfTI keeps vectors on a fifth axis; ITK wants them voxel by voxel, x fastest.
+    vectors = np.asanyarray(nib.load(path).dataobj)[:, :, :, 0, :]
+    return "DisplacementFieldTransform", fixed, vectors.transpose(2, 1, 0, 3).ravel().astype(float)
+
+
+def _write_text(file: h5py.File, name: str, text: str) -> None:
+    file.create_dataset(name, data=[text], dtype=h5py.string_dtype("ascii"))
