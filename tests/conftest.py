@@ -47,12 +47,12 @@ def stripped_brain() -> Callable[..., nib.Nifti1Image]:
     `person` sets shape and texture, so that scans of one person correspond; the noise differs
     from scan to scan.
     """
-    from nilearn.datasets import load_mni152_gm_template
+    from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template
 
-    from bids_anomaly.preprocessing.template import template_brain, template_white_matter
+    from bids_anomaly.preprocessing.template import template_white_matter
 
-    template = template_brain(2)
-    brain = template.get_fdata() > 0
+    template = load_mni152_brain_mask(resolution=2)
+    brain = template.get_fdata()
     white = template_white_matter(2).get_fdata()
     grey = load_mni152_gm_template(resolution=2).get_fdata()
     to_template_voxels = np.linalg.inv(template.affine)

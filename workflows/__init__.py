@@ -1,1 +1,1 @@
-"""Nipype workflows, installed as ``bids_anomaly.workflows``: factories that wire, and nothing else."""
+"""Nipype workflows, installed as ``bids_anomaly.workflows``: factories that only wire."""

@@ -74,7 +74,7 @@ def resample_mask(
 
 
 def isotropic_grid(image: nib.Nifti1Image, spacing: float) -> Grid:
-    """Return the grid with cubic voxels of `spacing` mm that covers the field of view of `image`."""
+    """Return a grid with cubic voxels of `spacing` mm over the field of view of `image`."""
     size = Grid.of(image).spacing * image.shape[:3]
     shape = np.maximum(np.ceil(size / spacing).astype(int), 1)
     affine = nib.affines.rescale_affine(image.affine, image.shape[:3], [spacing] * 3, tuple(shape))
@@ -82,7 +82,7 @@ def isotropic_grid(image: nib.Nifti1Image, spacing: float) -> Grid:
 
 
 def _smoothed_for(onto: Grid, image: nib.Nifti1Image) -> np.ndarray:
-    """Return the values of `image` smoothed so that they can be sampled at the spacing of `onto`."""
+    """Return the values of `image`, smoothed for sampling at the spacing of `onto`."""
     values = image.get_fdata(dtype=np.float32)
     ratio = onto.spacing.mean() / Grid.of(image).spacing
     sigma = 0.5 * np.sqrt(np.maximum(ratio**2 - 1, 0))

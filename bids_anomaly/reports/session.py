@@ -190,7 +190,7 @@ def _scan_report(
 
 
 def _found(result: ScanResult, healthy_fpr: float, min_volume: float) -> dict[str, str]:
-    """Count anomalies in the model grid; volumes are scaled by what the affine did to the brain."""
+    """Count anomalies in the model grid, and scale volumes by what the affine did to the brain."""
     grid = Grid.of(result.zscore)
     brain = np.asanyarray(result.brain_in_model_grid.dataobj) > 0
     zscore = result.zscore.get_fdata(dtype=np.float32)

@@ -78,8 +78,8 @@ def model_warnings(bundles: Sequence[Bundle], *, asked_for: str | None = None) -
     if not modalities or asked_for == FALLBACK_FAMILY:
         return []
     return [
-        f"There is no trained model for {' and '.join(modalities)} yet: there, anomalies are voxels "
-        "of unusual intensity, and no pseudo-healthy image is made. Expect false findings where "
+        f"There is no trained model for {' and '.join(modalities)} yet: there, anomalies are "
+        "voxels of unusual intensity, and no pseudo-healthy image is made. Expect false findings where "
         "healthy tissue is bright (or dark on T1w)."
     ]
 

@@ -94,9 +94,7 @@ def command(start) -> Callable[..., Finished]:
 
 
 @pytest.fixture(scope="session")
-def two_scans(
-    tmp_path_factory, stripped_brain, write_dataset, sagittal_grid, oblique_grid
-) -> Path:
+def two_scans(tmp_path_factory, stripped_brain, write_dataset, sagittal_grid, oblique_grid) -> Path:
     """A dataset of one person with a T1w and an oblique FLAIR."""
     scans = {
         "sub-01_T1w": stripped_brain("T1w", 1, sagittal_grid),
