@@ -14,7 +14,6 @@ from bids_anomaly.interfaces.preprocessing import RegisterDeformable
 from bids_anomaly.interfaces.reports import WriteReport
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.workflows.derivatives import (
-    NATIVE,
     init_scan_derivatives_wf,
     init_session_derivatives_wf,
 )

@@ -219,7 +219,7 @@ def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console)
     )
     for modality, bundle in bundles.items():
         console.print(f"{modality}: model {bundle.name} {bundle.version}", markup=False)
-    for warning in model_warnings(list(bundles.values()), asked_for=settings.model):
+    for warning in model_warnings(list(bundles.values())):
         console.print(f"Warning: {warning}", style="yellow", markup=False)
 
 

@@ -190,8 +190,7 @@ def _scan_report(
 
 
 def _found(result: ScanResult, healthy_fpr: float, min_volume: float) -> dict[str, str]:
-    """Count anomalies in the model grid, and scale volumes by what the affine did to the brain."""
-    grid = Grid.of(result.zscore)
+    """Count anomalies in the model grid; volumes are scaled back to those of the person."""
     brain = np.asanyarray(result.brain_in_model_grid.dataobj) > 0
     zscore = result.zscore.get_fdata(dtype=np.float32)
     native_ml = np.asanyarray(result.brain.dataobj).sum() * Grid.of(result.brain).spacing.prod()

@@ -72,15 +72,15 @@ def references() -> list[str]:
     return [citation for _, citation in REFERENCES]
 
 
-def model_warnings(bundles: Sequence[Bundle], *, asked_for: str | None = None) -> list[str]:
-    """Say where a simple threshold stood in for a model."""
+def model_warnings(bundles: Sequence[Bundle]) -> list[str]:
+    """Say where intensity alone is scored, because no trained model was asked for or exists."""
     modalities = sorted({b.modality for b in bundles if b.method == FALLBACK_FAMILY})
-    if not modalities or asked_for == FALLBACK_FAMILY:
+    if not modalities:
         return []
     return [
-        f"There is no trained model for {' and '.join(modalities)} yet: there, anomalies are "
-        "voxels of unusual intensity, and no pseudo-healthy image is made. Expect false findings where "
-        "healthy tissue is bright (or dark on T1w)."
+        f"{' and '.join(modalities)}: no trained model is used, anomalies are voxels of unusual "
+        "intensity, and no pseudo-healthy image is made. Expect false findings where healthy "
+        "tissue is bright (or dark on T1w)."
     ]
 
 

@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+
+import pytest
+
+import bids_anomaly
+from bids_anomaly.bids.dataset import (
+    BIDSIGNORE,
+    derivative_description,
+    raw_uri,
+    write_dataset_files,
+)
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A dataset with a description and participants."""
+    folder = tmp_path / "raw data"
+    folder.mkdir()
+    description = {
+        "Name": "Zürich",
+        "BIDSVersion": "1.6.0",
+        "License": "CC0",
+        "DatasetDOI": "doi:10.0/1",
+    }
+    (folder / "dataset_description.json").write_text(json.dumps(description), encoding="utf-8")
+    (folder / "participants.tsv").write_text("participant_id\tage\nsub-01\t61\n")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_results_say_what_made_them(raw, monkeypatch):
+    monkeypatch.delenv("BIDS_ANOMALY_CONTAINER", raising=False)
+    description = derivative_description(raw)
+    assert description["DatasetType"] == "derivative"
+    (generator,) = description["GeneratedBy"]
+    assert generator["Name"] == "bids-anomaly"
+    assert generator["Version"] == bids_anomaly.__version__
+    assert generator["CodeURL"].startswith("https://")
+    assert "Container" not in generator
+
+
+def test_in_a_container_the_results_say_which(raw, monkeypatch):
+    monkeypatch.setenv("BIDS_ANOMALY_CONTAINER", "bids-anomaly:0.1.0")
+    (generator,) = derivative_description(raw)["GeneratedBy"]
+    assert generator["Container"] == {"Type": "docker", "Tag": "bids-anomaly:0.1.0"}
+
+
+def test_the_results_say_where_they_are_from_and_keep_the_licence(raw):
+    description = derivative_description(raw)
+    (source,) = description["SourceDatasets"]
+    assert source["URL"] == raw.as_uri()
+    assert source["DOI"] == "doi:10.0/1"
+    assert description["License"] == "CC0"
+    assert "Zürich" in description["Name"]
+    assert "SourceDOI" not in description
+
+
+def test_jobs_side_by_side_write_the_same_bytes(raw, tmp_path):
+    for name in ("first", "second", "first"):
+        write_dataset_files(raw, tmp_path / name)
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+
+
+def test_the_table_of_participants_is_that_of_the_input(raw, tmp_path):
+    write_dataset_files(raw, tmp_path / "out")
+    written = contents(tmp_path / "out")
+    assert written["participants.tsv"] == (raw / "participants.tsv").read_bytes()
+    assert "participants.json" not in written
+    assert set(written) == {"dataset_description.json", ".bidsignore", "participants.tsv"}
+
+
+def test_what_the_validator_does_not_know_is_ignored(raw, tmp_path):
+    write_dataset_files(raw, tmp_path / "out")
+    lines = (tmp_path / "out" / ".bidsignore").read_text().splitlines()
+    assert lines == list(BIDSIGNORE)
+    assert {"*.html", "figures", "logs", "*_xfm.*"} <= set(lines)
+
+
+def test_a_source_is_named_by_a_bids_uri_that_the_description_resolves(raw):
+    scan = raw / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_T1w.nii.gz"
+    uri = raw_uri(scan, raw)
+    assert uri == "bids:raw:sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"
+    assert uri.split(":")[1] in derivative_description(raw)["DatasetLinks"]
+
+
+def test_the_input_is_left_alone(raw, tmp_path):
+    before = contents(raw)
+    write_dataset_files(raw, tmp_path / "out")
+    assert contents(raw) == before

@@ -1,0 +1,428 @@
+"""The participant level, by its real command, from a BIDS dataset to BIDS derivatives."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import bids_anomaly
+from bids_anomaly.reconstruction.bundle import choose_bundles
+
+TEMPLATE = "MNI152NLin2009aSym"
+MODALITIES = ("T1w", "FLAIR")
+SPACES = ("", f"_space-{TEMPLATE}")
+# Components of the mask below this volume are removed, by default.
+SMALLEST_LESION_MM3 = 24
+
+
+def has_image(modality: str) -> bool:
+    """Say whether the model of a modality makes a pseudo-healthy image."""
+    return choose_bundles("restore", (modality,))[modality].weights is not None
+
+
+def map_names(modality: str) -> list[str]:
+    """List the maps of one scan as they follow entities and space."""
+    made = ["preproc", "zscore"]
+    if has_image(modality):
+        made += ["pseudohealthy", "residual", "spread"]
+    return [
+        *(f"desc-{name}_{modality}" for name in made),
+        f"desc-brain{modality}_mask",
+        f"label-lesion_desc-anomaly{modality}_probseg",
+        f"label-lesion_desc-anomaly{modality}_mask",
+    ]
+
+
+def all_images(prefix: str, modalities: tuple[str, ...]) -> dict[str, str]:
+    """List all images of a session, each with the modality whose grid the native one has."""
+    combined = [f"label-lesion_desc-anomaly_{suffix}" for suffix in ("probseg", "mask")]
+    return {
+        f"{prefix}{space}_{name}": modality
+        for space in SPACES
+        for modality, names in (
+            *((modality, map_names(modality)) for modality in modalities),
+            (modalities[0], combined),
+        )
+        for name in names
+    }
+
+
+IMAGES = all_images("sub-01", MODALITIES)
+MASKS = [name for name in IMAGES if name.endswith("_mask")]
+
+
+@pytest.fixture(scope="module")
+def anat(finished_run):
+    return finished_run.out / "sub-01" / "anat"
+
+
+def read(path: Path) -> np.ndarray:
+    return np.asanyarray(nib.load(path).dataobj)
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+def outputs(out: Path) -> dict[str, bytes]:
+    """Read every file of the output folder but the logs."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and "logs" not in path.relative_to(out).parts
+    }
+
+
+def test_every_promised_file_is_there_and_no_other(anat, finished_run):
+    transforms = [
+        f"sub-01_from-T1w_to-{TEMPLATE}_mode-image_xfm.h5",
+        f"sub-01_from-{TEMPLATE}_to-T1w_mode-image_xfm.h5",
+        "sub-01_from-FLAIR_to-T1w_mode-image_xfm.txt",
+    ]
+    images = [f"{name}{end}" for name in IMAGES for end in (".nii.gz", ".json")]
+    there = {path.name for path in anat.iterdir()}
+    assert {*images, *transforms} <= there
+    assert {name for name in there if name.endswith(".nii.gz")} <= set(images) | {
+        name for name in there if "_dseg" in name
+    }
+    for name in ("dataset_description.json", ".bidsignore", "participants.tsv", "sub-01.html"):
+        assert (finished_run.out / name).stat().st_size > 0
+    assert (finished_run.out / "logs" / "CITATION.md").is_file()
+    assert not list(finished_run.out.rglob(".[0-9]*"))  # nothing half-written
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_has_the_grid_of_its_scan_or_of_the_template(name, anat, two_scans):
+    image = nib.load(anat / f"{name}.nii.gz")
+    if "space-" in name:
+        assert image.shape == (99, 117, 95)
+        np.testing.assert_allclose(image.header.get_zooms(), 2)
+        assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
+    else:
+        scan = nib.load(two_scans / "sub-01" / "anat" / f"sub-01_{IMAGES[name]}.nii.gz")
+        assert image.shape == scan.shape
+        np.testing.assert_allclose(image.affine, scan.affine, atol=1e-5)
+        # Programs that read the other form of orientation find the same place.
+        np.testing.assert_allclose(image.get_qform(), image.get_sform(), atol=1e-4)
+    assert np.isfinite(image.get_fdata()).all()
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_sidecar_says_what_the_image_is_and_what_it_is_from(name, anat, two_scans):
+    sidecar = read_json(anat / f"{name}.json")
+    assert sidecar["Description"]
+    assert sidecar["Sources"]
+    for source in sidecar["Sources"]:
+        assert (two_scans / source.removeprefix("bids:raw:")).is_file()
+    if name.endswith("_mask"):
+        assert sidecar["Type"] == ("Lesion" if "label-lesion" in name else "Brain")
+    else:
+        assert isinstance(sidecar["SkullStripped"], bool)
+    assert ("Resolution" in sidecar) == ("space-" in name)
+    if "desc-anomaly_" in name:
+        assert len(sidecar["Sources"]) == len(MODALITIES)
+        assert sidecar["Sources"][0].endswith("sub-01_T1w.nii.gz")  # the reference scan
+    else:
+        assert len(sidecar["Model"]["Digest"]) == len("sha256:") + 64
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_a_mask_is_of_zeros_and_ones(name, anat):
+    image = nib.load(anat / f"{name}.nii.gz")
+    assert image.get_data_dtype() == np.uint8
+    assert set(np.unique(image.dataobj)) <= {0, 1}
+
+
+@pytest.mark.parametrize("name", [name for name in MASKS if "lesion" in name])
+def test_the_mask_is_the_probability_above_one_half_without_small_components(name, anat):
+    mask = read(anat / f"{name}.nii.gz") > 0
+    image = nib.load(anat / f"{name.removesuffix('mask')}probseg.nii.gz")
+    probability = image.get_fdata()
+    assert probability.min() >= 0
+    assert probability.max() <= 1
+    above = probability > 0.5
+    assert not (mask & ~above).any()
+    components, count = ndimage.label(above, structure=np.ones((3, 3, 3)))
+    volumes = np.bincount(components.ravel(), minlength=count + 1)[1:] * np.prod(
+        image.header.get_zooms()
+    )
+    kept = np.flatnonzero(volumes >= SMALLEST_LESION_MM3) + 1
+    np.testing.assert_array_equal(mask, np.isin(components, kept))
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_scan_pseudo_healthy_image_and_residual_add_up(space, anat):
+    scan, healthy, residual = (
+        read(anat / f"sub-01{space}_desc-{name}_T1w.nii.gz")
+        for name in ("preproc", "pseudohealthy", "residual")
+    )
+    np.testing.assert_allclose(scan - healthy, residual, atol=1e-5)
+    assert np.abs(residual).max() > 0
+    brain = read(anat / f"sub-01{space}_desc-brainT1w_mask.nii.gz") > 0
+    assert not residual[~brain].any()
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_white_matter_of_the_preprocessed_scan_is_one(modality, anat):
+    from bids_anomaly.preprocessing.template import template_white_matter
+
+    name = f"sub-01_space-{TEMPLATE}_desc-preproc_{modality}.nii.gz"
+    white = template_white_matter(2).get_fdata() > 0.95
+    assert np.median(read(anat / name)[white]) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_scans_of_both_modalities_lie_on_the_template(modality, anat):
+    from nilearn.datasets import load_mni152_brain_mask
+
+    template = load_mni152_brain_mask(resolution=2).get_fdata() > 0
+    brain = read(anat / f"sub-01_space-{TEMPLATE}_desc-brain{modality}_mask.nii.gz") > 0
+    assert 2 * (brain & template).sum() / (brain.sum() + template.sum()) > 0.93
+
+
+def test_the_transforms_work_in_other_programs(anat, two_scans):
+    import ants
+
+    from bids_anomaly.preprocessing.template import template_brain
+
+    scan = ants.image_read(str(two_scans / "sub-01" / "anat" / "sub-01_T1w.nii.gz"))
+    flair = ants.image_read(str(two_scans / "sub-01" / "anat" / "sub-01_FLAIR.nii.gz"))
+    template = ants.from_nibabel_nifti(template_brain(2))
+
+    def pull(fixed, moving, origin: str, target: str, extension: str) -> np.ndarray:
+        name = f"sub-01_from-{origin}_to-{target}_mode-image_xfm.{extension}"
+        return ants.apply_transforms(fixed, moving, [str(anat / name)]).numpy()
+
+    onto_template = pull(template, scan, "T1w", TEMPLATE, "h5")
+    brain = template.numpy() > 0.2
+    assert np.corrcoef(onto_template[brain], template.numpy()[brain])[0, 1] > 0.85
+    written = read(anat / f"sub-01_space-{TEMPLATE}_desc-preproc_T1w.nii.gz")
+    assert np.corrcoef(onto_template[brain], written[brain])[0, 1] > 0.98
+    back = pull(scan, template, TEMPLATE, "T1w", "h5")
+    inside = scan.numpy() > 0
+    assert np.corrcoef(back[inside], scan.numpy()[inside])[0, 1] > 0.85
+    onto_scan = pull(scan, flair, "FLAIR", "T1w", "txt") > 0
+    assert 2 * (onto_scan & inside).sum() / (onto_scan.sum() + inside.sum()) > 0.95
+
+
+def test_the_output_is_valid_bids(finished_run, assert_valid_bids):
+    assert_valid_bids(finished_run.out)
+
+
+def test_the_dataset_says_who_made_it_and_from_what(finished_run, two_scans):
+    description = read_json(finished_run.out / "dataset_description.json")
+    assert description["DatasetType"] == "derivative"
+    made_by = description["GeneratedBy"][0]
+    assert made_by["Name"] == "bids-anomaly"
+    assert made_by["Version"] == bids_anomaly.__version__
+    assert made_by["CodeURL"].startswith("https://")
+    assert description["SourceDatasets"][0]["URL"] == two_scans.resolve().as_uri()
+    assert description["License"] == "CC0"
+    table = (finished_run.out / "participants.tsv").read_text()
+    assert table == (two_scans / "participants.tsv").read_text()
+
+
+def test_the_record_is_enough_to_do_the_run_again(finished_run, run_records):
+    from bids_anomaly.settings import Settings
+
+    record = run_records(finished_run.out)[0]
+    settings = Settings.from_json_dict(record["settings"])
+    assert settings.bids_dir == finished_run.bids
+    assert settings.work_dir == finished_run.work
+    assert record["seed"] == settings.seed == 0
+    assert record["version"] == bids_anomaly.__version__
+    assert {"antspyx", "deepbet", "nipype", "numpy", "torch"} <= set(record["packages"])
+    bundle = choose_bundles("restore", ("T1w",))["T1w"]
+    assert record["models"][bundle.name]["digest"] == bundle.digest()
+    assert record["models"][bundle.name]["weights_sha256"] == bundle.description["sha256"]
+    assert record["result"]["exit_code"] == 0
+    assert record["result"]["failed_sessions"] == []
+    assert record["result"]["steps_run"] > 0
+    assert record["command"].startswith("bids-anomaly ")
+
+
+def test_pybids_finds_the_pseudo_healthy_images(finished_run):
+    from bids import BIDSLayout
+
+    layout = BIDSLayout(finished_run.out, is_derivative=True, validate=False)
+    found = layout.get(desc="pseudohealthy", suffix="T1w", extension=".nii.gz")
+    assert {image.entities.get("space") for image in found} == {None, TEMPLATE}
+    assert {image.entities["subject"] for image in found} == {"01"}
+
+
+def test_the_input_stays_as_it_is(two_scans, finished_run):
+    names = {path.name for path in two_scans.rglob("*") if path.is_file()}
+    assert names == {
+        "dataset_description.json",
+        "README",
+        "participants.tsv",
+        "sub-01_T1w.nii.gz",
+        "sub-01_FLAIR.nii.gz",
+    }
+
+
+def test_standard_output_is_left_to_data(finished_run):
+    assert finished_run.finished.stdout == ""
+    assert "Traceback" not in finished_run.finished.stderr
+    assert str(finished_run.out) in finished_run.finished.stderr
+
+
+def test_a_run_that_is_done_does_nothing_when_started_again(finished_run, command, run_records):
+    before = outputs(finished_run.out)
+    again = command(
+        finished_run.bids, finished_run.out, "participant", "-w", finished_run.work
+    )
+    assert again.code == 0, again.stderr
+    assert run_records(finished_run.out)[-1]["result"]["steps_run"] == 0
+    assert outputs(finished_run.out) == before
+
+
+def test_a_lost_file_is_written_again_without_computing_again(
+    finished_run, command, run_records, anat
+):
+    before = outputs(finished_run.out)
+    (anat / "sub-01_desc-zscore_T1w.nii.gz").unlink()
+    again = command(
+        finished_run.bids, finished_run.out, "participant", "-w", finished_run.work
+    )
+    assert again.code == 0, again.stderr
+    record = run_records(finished_run.out)[-1]
+    assert record["result"]["steps_run"] == 1
+    log = (finished_run.out / "logs" / record["run"] / "sub-01.log").read_text()
+    done_now = [line for line in log.splitlines() if "done before" not in line]
+    assert len(done_now) == 1
+    assert "write native" in done_now[0]
+    assert outputs(finished_run.out) == before
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_images(finished_run, command, tmp_path):
+    again = command(finished_run.bids, tmp_path / "out", "participant", "-w", tmp_path / "work")
+    assert again.code == 0, again.stderr
+    for name in IMAGES:
+        paths = [
+            folder / "sub-01" / "anat" / f"{name}.nii.gz"
+            for folder in (finished_run.out, tmp_path / "out")
+        ]
+        np.testing.assert_array_equal(read(paths[0]), read(paths[1]), err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_stopped(
+    finished_run, start, command, run_records, tmp_path, assert_valid_bids
+):
+    out = tmp_path / "out"
+    arguments = (
+        finished_run.bids, out, "participant", "--modalities", "T1w", "-w", tmp_path / "work",
+    )  # fmt: skip
+    running = start(*arguments)
+    deadline = time.monotonic() + 600
+    while "correct bias" not in "".join(log.read_text() for log in out.glob("logs/*/sub-01.log")):
+        assert time.monotonic() < deadline
+        assert running.process.poll() is None
+        time.sleep(0.05)
+    running.kill()
+    assert "result" not in run_records(out)[0]
+
+    finished = command(*arguments)
+    assert finished.code == 0, finished.stderr
+    record = run_records(out)[-1]
+    log = (out / "logs" / record["run"] / "sub-01.log").read_text()
+    for step in ("conform", "extract brain", "correct bias"):
+        assert f"{step} (preprocess sub 01 T1w): done before" in log
+    assert record["result"]["steps_run"] <= record["result"]["steps"] - 3
+    for name in all_images("sub-01", ("T1w",)):
+        assert np.isfinite(read(out / "sub-01" / "anat" / f"{name}.nii.gz")).all()
+    assert_valid_bids(out)
+
+
+@pytest.fixture(scope="module")
+def many_people(tmp_path_factory, stripped_brain, write_dataset, sagittal_grid, oblique_grid):
+    """A dataset of people who were scanned in different ways."""
+
+    def make(modality: str, person: int, scan: int = 0) -> nib.Nifti1Image:
+        grid = sagittal_grid if modality == "T1w" else oblique_grid
+        return stripped_brain(modality, person, grid, scan)
+
+    scans = {
+        "sub-long_ses-1_T1w": make("T1w", 2),
+        "sub-long_ses-2_T1w": make("T1w", 2, scan=1),
+        "sub-twice_acq-mprage_run-01_T1w": make("T1w", 3),
+        "sub-twice_acq-mprage_run-02_T1w": make("T1w", 3, scan=1),
+        "sub-flair_FLAIR": make("FLAIR", 4),
+        "sub-without_FLAIR": make("FLAIR", 5),
+        "sub-without_T2w": make("T2w", 5),
+    }
+    return write_dataset(tmp_path_factory.mktemp("many-people") / "bids", scans)
+
+
+@pytest.mark.slow
+def test_sessions_runs_and_people_without_t1w_keep_their_names(
+    many_people, command, tmp_path, assert_valid_bids
+):
+    out = tmp_path / "out"
+    finished = command(many_people, out, "participant", "-w", tmp_path / "work", timeout=3000)
+    assert finished.code == 0, finished.stderr
+    assert_valid_bids(out)
+    reports = {path.stem for path in out.glob("*.html")}
+    assert reports == {
+        "sub-long_ses-1", "sub-long_ses-2", "sub-twice", "sub-flair", "sub-without",
+    }  # fmt: skip
+    expected = {
+        "sub-long/ses-1/anat": all_images("sub-long_ses-1", ("T1w",)),
+        "sub-long/ses-2/anat": all_images("sub-long_ses-2", ("T1w",)),
+        "sub-flair/anat": all_images("sub-flair", ("FLAIR",)),
+        "sub-without/anat": all_images("sub-without", ("FLAIR", "T2w")),
+        "sub-twice/anat": {
+            **all_images("sub-twice_acq-mprage_run-01", ("T1w",)),
+            **{
+                f"sub-twice_acq-mprage_run-02{space}_{name}": "T1w"
+                for space in SPACES
+                for name in map_names("T1w")
+            },
+        },
+    }
+    for folder, names in expected.items():
+        there = {
+            path.name.removesuffix(".nii.gz")
+            for path in (out / folder).glob("*.nii.gz")
+            if "_dseg" not in path.name
+        }
+        assert there == set(names), folder
+    # A person without T1w reaches the template from the first scan there is.
+    assert list((out / "sub-flair" / "anat").glob("*_from-FLAIR_to-*_xfm.h5"))
+    assert list((out / "sub-twice" / "anat").glob("*_run-02_from-T1w_to-T1w_*_xfm.txt"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work_folders", [("work", "work"), ("work-1", "work-2")])
+def test_jobs_side_by_side_share_an_output_folder(
+    work_folders, many_people, start, tmp_path, assert_valid_bids
+):
+    out = tmp_path / "out"
+    people = ("flair", "without")
+    running = [
+        start(many_people, out, "participant", "--participant-label", label, "-w", tmp_path / work)
+        for label, work in zip(people, work_folders, strict=True)
+    ]
+    for job in running:
+        finished = job.wait(timeout=2000)
+        assert finished.code == 0, finished.stderr
+    assert_valid_bids(out)
+    assert read_json(out / "dataset_description.json")["GeneratedBy"][0]["Name"] == "bids-anomaly"
+    assert (out / "participants.tsv").read_text() == (many_people / "participants.tsv").read_text()
+    assert len(list(out.glob("logs/*/run.json"))) == len(people)
+    for label in people:
+        assert (out / f"sub-{label}.html").is_file()
+        assert list((out / f"sub-{label}" / "anat").glob("*_desc-anomaly_mask.nii.gz"))
+
+
+@pytest.mark.slow
+def test_a_copied_output_folder_still_validates(finished_run, tmp_path, assert_valid_bids):
+    shutil.copytree(finished_run.out, tmp_path / "copy")
+    assert_valid_bids(tmp_path / "copy")
