@@ -213,7 +213,6 @@ def init_session_wf(
         RegisterDeformable(bundle=str(bundles[reference.suffix].folder), seed=seed),
         name="register_deformable",
         mem_gb=REGISTRATION_MEM_GB,
-        n_procs=omp_nthreads,
     )
     workflow.connect(
         [

@@ -54,7 +54,7 @@ def init_preprocess_wf(
     seed : int
         For registrations.
     omp_nthreads : int
-        Threads of one step.
+        Threads of brain extraction; registrations take one, which keeps them reproducible.
 
     Inputs
     ------
@@ -104,16 +104,13 @@ def init_preprocess_wf(
         # A node on the GPU takes as many GPU slots as processes.
         n_procs=1 if use_gpu else omp_nthreads,
     )
-    correct_bias = Node(
-        CorrectBias(), name="correct_bias", mem_gb=REGISTRATION_MEM_GB, n_procs=omp_nthreads
-    )
+    correct_bias = Node(CorrectBias(), name="correct_bias", mem_gb=REGISTRATION_MEM_GB)
     to_model_grid = Node(ToModelGrid(bundle=str(bundle)), name="to_model_grid", mem_gb=0.5)
     if is_reference:
         register = Node(
             RegisterToTemplate(bundle=str(bundle), seed=seed),
             name="register_to_template",
             mem_gb=REGISTRATION_MEM_GB,
-            n_procs=omp_nthreads,
         )
         inputs_of_chain = {"affine": (register, "transform")}
     else:
@@ -121,7 +118,6 @@ def init_preprocess_wf(
             RegisterToReference(seed=seed),
             name="register_to_reference",
             mem_gb=REGISTRATION_MEM_GB,
-            n_procs=omp_nthreads,
         )
         workflow.connect(
             [

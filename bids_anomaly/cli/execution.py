@@ -64,7 +64,8 @@ def prepare_environment(
     )
     os.environ["NIPYPE_CONFIG_DIR"] = str(configuration_folder)
     os.environ["NIPYPE_NO_ET"] = "1"
-    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
+    # Registrations are reproducible with one thread only; participants run side by side instead.
+    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = str(threads)
     # A read-only or missing home must not stop a run.
     os.environ.setdefault("MPLCONFIGDIR", tempfile.gettempdir())

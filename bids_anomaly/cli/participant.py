@@ -68,11 +68,12 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
     from bids_anomaly.bids.dataset import write_dataset_files
     from bids_anomaly.bids.query import find_sessions, read_bids_filter
     from bids_anomaly.bids.validation import validate
-    from bids_anomaly.cli.progress import RunProgress, make_console, session_of
+    from bids_anomaly.cli.progress import RunProgress, is_plumbing, make_console, session_of
     from bids_anomaly.cli.workfolder import forget_lost_outputs
     from bids_anomaly.reconstruction.bundle import choose_bundles
     from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
 
+    _check_available(settings)
     bundles = choose_bundles(settings.model, settings.modalities or MODALITIES)
     _check_modalities(settings, bundles)
     _check_spaces(settings, bundles)
@@ -106,7 +107,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         omp_nthreads=settings.omp_nthreads,
     )
     graph = workflow._create_flat_graph()
-    steps = Counter(session_of(node) for node in graph.nodes())
+    steps = Counter(session_of(node) for node in graph.nodes() if not is_plumbing(node))
     labels = {session_wf_name(session): session.label for session in sessions}
     if settings.dry_run:
         _print_graph(graph, labels)
@@ -187,6 +188,22 @@ def exit_code(failures: Sequence[Sequence[int]], sessions: int) -> ExitCode:
     if len(failures) == sessions and len(codes) == 1:
         return ExitCode(codes.pop())
     return ExitCode.SOME_FAILED
+
+
+def _check_available(settings: Settings) -> None:
+    """Refuse options that this version knows but cannot honour, rather than ignore them."""
+    options = {
+        "--derivatives": settings.derivatives,
+        "--reports-only": settings.reports_only,
+        "--strict": settings.strict,
+        "--controls": settings.controls,
+    }
+    given = [option for option, value in options.items() if value]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} cannot be used yet: this version reads the option and does "
+            "nothing with it. Leave it out."
+        )
 
 
 def _check_modalities(settings: Settings, bundles: Mapping) -> None:

@@ -89,6 +89,8 @@ class RunProgress:
 
     def __call__(self, node, status: str) -> None:
         """Take note that a node started, ended or failed (``exception``)."""
+        if is_plumbing(node) and status != "exception":
+            return
         session = session_of(node)
         step = in_words(node)
         label = self._labels.get(session, session)
@@ -107,8 +109,6 @@ class RunProgress:
                 f"{label}: {step} failed: {failure.message}", style="red", markup=False
             )
             self._log(label, f"FAILED {step}: {failure.message}")
-        elif is_plumbing(node):
-            pass
         elif seconds is None:
             self._log(label, f"{step}: done before")
         else:

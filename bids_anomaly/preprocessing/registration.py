@@ -4,14 +4,17 @@ All transforms are ITK files. Read a name such as ``scan_from_template`` as "tak
 template to points of the scan", which is what pulls the scan onto the grid of the template.
 """
 
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import move
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import ants
 import nibabel as nib
 import numpy as np
+from ants.config import set_ants_deterministic
 
 from bids_anomaly.preprocessing.resample import isotropic_grid, resample
 
@@ -48,14 +51,8 @@ def register_linear(
     Path
         The transform ``moving_from_fixed``.
     """
-    result = ants.registration(
-        _at_working_resolution(fixed),
-        _at_working_resolution(moving),
-        type_of_transform=kind,
-        random_seed=seed,
-        outprefix=_prefix(),
-    )
-    return _keep(result["fwdtransforms"][0], folder / f"{kind.lower()}.mat")
+    with _registered(moving, fixed, kind, seed=seed) as result:
+        return Path(move(result["fwdtransforms"][0], folder / f"{kind.lower()}.mat"))
 
 
 def register_deformable(
@@ -79,22 +76,15 @@ def register_deformable(
     Warp
         The displacement fields, in the grid of `fixed`.
     """
-    result = ants.registration(
-        _at_working_resolution(fixed),
-        _at_working_resolution(moving),
-        type_of_transform="SyNOnly",
-        initial_transform="Identity",
-        random_seed=seed,
-        outprefix=_prefix(),
-    )
-    fields = {
-        direction: next(path for path in result[direction] if path.endswith(".nii.gz"))
-        for direction in ("fwdtransforms", "invtransforms")
-    }
-    return Warp(
-        _keep(fields["fwdtransforms"], folder / "warp.nii.gz"),
-        _keep(fields["invtransforms"], folder / "inverse_warp.nii.gz"),
-    )
+    with _registered(moving, fixed, "SyNOnly", seed=seed, initial_transform="Identity") as result:
+        forward, backward = (
+            next(path for path in result[direction] if path.endswith(".nii.gz"))
+            for direction in ("fwdtransforms", "invtransforms")
+        )
+        return Warp(
+            Path(move(forward, folder / "warp.nii.gz")),
+            Path(move(backward, folder / "inverse_warp.nii.gz")),
+        )
 
 
 def masked(scan: nib.Nifti1Image, brain: nib.Nifti1Image) -> nib.Nifti1Image:
@@ -103,15 +93,22 @@ def masked(scan: nib.Nifti1Image, brain: nib.Nifti1Image) -> nib.Nifti1Image:
     return nib.Nifti1Image(scan.get_fdata(dtype=np.float32) * inside, scan.affine, scan.header)
 
 
+@contextmanager
+def _registered(
+    moving: nib.Nifti1Image, fixed: nib.Nifti1Image, kind: str, *, seed: int, **options: str
+) -> Iterator[dict]:
+    """Register two images with ANTs; its files are gone afterwards unless they were moved."""
+    # One thread: with more, the order of sums changes the result even under a seed.
+    set_ants_deterministic(on=True, seed_value=seed)
+    with TemporaryDirectory(prefix="bids-anomaly-") as scratch:
+        yield ants.registration(
+            _at_working_resolution(fixed),
+            _at_working_resolution(moving),
+            type_of_transform=kind,
+            outprefix=f"{scratch}/",
+            **options,
+        )
+
+
 def _at_working_resolution(image: nib.Nifti1Image) -> ants.ANTsImage:
     return ants.from_nibabel_nifti(resample(image, isotropic_grid(image, SPACING_MM)))
-
-
-def _prefix() -> str:
-    return tempfile.mkdtemp(prefix="bids-anomaly-registration-") + "/"
-
-
-def _keep(path: str, name: Path) -> Path:
-    """Move a transform that ANTs wrote into its temporary folder to its place."""
-    move(path, name)
-    return name

@@ -274,9 +274,7 @@ def test_standard_output_is_left_to_data(finished_run):
 
 def test_a_run_that_is_done_does_nothing_when_started_again(finished_run, command, run_records):
     before = outputs(finished_run.out)
-    again = command(
-        finished_run.bids, finished_run.out, "participant", "-w", finished_run.work
-    )
+    again = command(finished_run.bids, finished_run.out, "participant", "-w", finished_run.work)
     assert again.code == 0, again.stderr
     assert run_records(finished_run.out)[-1]["result"]["steps_run"] == 0
     assert outputs(finished_run.out) == before
@@ -287,9 +285,7 @@ def test_a_lost_file_is_written_again_without_computing_again(
 ):
     before = outputs(finished_run.out)
     (anat / "sub-01_desc-zscore_T1w.nii.gz").unlink()
-    again = command(
-        finished_run.bids, finished_run.out, "participant", "-w", finished_run.work
-    )
+    again = command(finished_run.bids, finished_run.out, "participant", "-w", finished_run.work)
     assert again.code == 0, again.stderr
     record = run_records(finished_run.out)[-1]
     assert record["result"]["steps_run"] == 1

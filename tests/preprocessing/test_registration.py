@@ -5,7 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from bids_anomaly.preprocessing.registration import masked, register_linear, write_composite
+from bids_anomaly.preprocessing.composite import write_composite
+from bids_anomaly.preprocessing.registration import masked, register_linear
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_brain
 
@@ -86,19 +87,17 @@ def warp(brain, tmp_path):
 def test_one_composite_file_does_what_the_chain_does(brain, pose, warp, tmp_path, inverted):
     chain, invert = [warp, pose], [False, inverted]
     path = tmp_path / "composite.h5"
-    write_composite(path, chain, invert, grid=Grid.of(brain))
+    write_composite(path, chain, invert)
     by_chain = resample(brain, Grid.of(brain), chain, invert=invert).get_fdata()
     by_file = resample(brain, Grid.of(brain), [path]).get_fdata()
     assert np.abs(by_chain - brain.get_fdata()).max() > 0.2
     np.testing.assert_allclose(by_file, by_chain, atol=1e-3)
 
 
-def test_a_composite_that_cannot_be_written_is_an_error(brain, pose, tmp_path):
+def test_a_composite_that_cannot_be_written_is_an_error(pose, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="composite"):
-        write_composite(
-            tmp_path / "file" / "composite.h5", [pose], [False], grid=Grid.of(brain)
-        )
+        write_composite(tmp_path / "file" / "composite.h5", [pose], [False])
 
 
 def test_outside_its_mask_a_scan_is_nothing(brain):

@@ -2,7 +2,7 @@ import ants
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import Phase, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
@@ -150,7 +150,7 @@ def test_labels_are_not_mixed_by_nearest_neighbour():
     assert set(np.unique(values_of(coarse))) <= {0, 7, 100}
 
 
-@settings(max_examples=50, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=50, deadline=None)
 @example(shape=(36, 35, 34), zooms=(1, 1, 1), angles=(0, 0, 0), origin=(0, 0, 0), spacing=2)
 @given(
     shape=st.tuples(*[st.integers(1, 60)] * 3),

@@ -1,0 +1,48 @@
+"""Find where in its field of view a scan shows the head."""
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from bids_anomaly.preprocessing.template import Grid
+
+MARGIN_MM = 10.0
+
+
+def head_box(scan: nib.Nifti1Image, *, height_mm: float) -> tuple[slice, slice, slice]:
+    """Return the box around the head, from the vertex down to at most `height_mm` below it.
+
+    The box is the same whatever the field of view around the head, up to a few voxels of margin.
+
+    Parameters
+    ----------
+    scan : nibabel.Nifti1Image
+        RAS+, any contrast in which tissue is brighter than air.
+    height_mm : float
+        What of the head to keep; 220 mm hold the brain of a head in any posture.
+
+    Returns
+    -------
+    tuple of slice
+        Voxels along each axis, not empty.
+    """
+    values = scan.get_fdata(dtype=np.float32)
+    # Without the most common value: the background of scans that were padded or defaced.
+    varying = values[values != np.median(values)]
+    low, high = np.percentile(varying, [0.5, 99.5])
+    clipped = np.clip(values, low, high)
+    # Half way between air and what divides dark from bright tissue, so that dark tissue counts.
+    tissue = clipped > (low + threshold_otsu(clipped)) / 2
+    labels, _ = ndimage.label(tissue)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    box = ndimage.find_objects(labels)[sizes.argmax() - 1]
+    spacing = Grid.of(scan).spacing
+    margins = np.ceil(MARGIN_MM / spacing).astype(int)
+    right, front, top = (
+        slice(max(0, int(extent.start - margin)), min(length, int(extent.stop + margin)))
+        for extent, margin, length in zip(box, margins, scan.shape[:3], strict=True)
+    )
+    height = int(np.ceil(height_mm / spacing[2])) + margins[2]
+    return right, front, slice(max(top.start, int(top.stop - height)), top.stop)

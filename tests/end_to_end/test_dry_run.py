@@ -1,0 +1,21 @@
+"""``--dry-run`` says what would be done, and does nothing."""
+
+
+def test_a_dry_run_prints_the_steps_and_writes_nothing(two_scans, command, tmp_path):
+    out, work = tmp_path / "out", tmp_path / "work"
+    finished = command(two_scans, out, "participant", "--dry-run", "-w", work)
+    assert finished.code == 0, finished.stderr
+    lines = finished.stdout.splitlines()
+    assert lines[0] == "sub-01"
+    for step in ("conform", "extract brain", "reconstruct", "register deformable", "write report"):
+        assert any(line.startswith(f"  {step}") for line in lines), step
+    order = [line.split("  <- ")[0].strip() for line in lines]
+    for line in lines[1:]:
+        step, _, waits = line.strip().partition("  <- ")
+        for before in filter(None, waits.split(", ")):
+            assert order.index(before) < order.index(step)
+    assert not out.exists()
+    assert not work.exists()
+    assert sorted(path.name for path in two_scans.iterdir()) == [
+        "README", "dataset_description.json", "participants.tsv", "sub-01",
+    ]  # fmt: skip

@@ -1,0 +1,51 @@
+"""Questions about the command itself are answered before anything heavy is imported."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import bids_anomaly
+
+HEAVY = ("nibabel", "nipype", "numpy", "bids", "scipy", "torch", "ants", "monai", "rich")
+PROGRAM = """
+import sys
+from bids_anomaly.cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    heavy = [name for name in {heavy!r} if name in sys.modules]
+    print("imported:", *heavy, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["--citation"], ["--bids-exec-spec"], ["--wrong"]]
+)
+def test_no_scientific_package_is_imported_to_answer_a_question(arguments):
+    answered = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(heavy=HEAVY), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answered.stderr.splitlines()[-1] == "imported:"
+
+
+def test_the_version_is_that_of_the_package(command):
+    answered = command("--version")
+    assert answered.code == 0
+    assert answered.stdout == f"bids-anomaly {bids_anomaly.__version__}\n"
+
+
+def test_the_help_names_every_argument_of_a_bids_app(command):
+    answered = command("--help")
+    assert answered.code == 0
+    for name in ("BIDS_DIR", "OUTPUT_DIR", "{participant,group}", "--participant-label", "-w"):
+        assert name in answered.stdout
+
+
+def test_the_descriptor_is_json(command):
+    answered = command("--bids-exec-spec")
+    assert json.loads(answered.stdout)["tool-version"] == bids_anomaly.__version__

@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from bids_anomaly.exceptions import DeviceUnavailableError
+from bids_anomaly.reconstruction.batching import CPU_BATCH, batch_size_for, in_batches
+
+SLABS = torch.arange(23.0).reshape(23, 1)
+
+
+def device_for(most, error=MemoryError, sizes=None):
+    """Return a function that doubles up to `most` slabs at a time, and notes how many it got."""
+
+    def evaluate(slabs):
+        if sizes is not None:
+            sizes.append(len(slabs))
+        if len(slabs) > most:
+            raise error("out of memory")
+        return 2 * slabs, slabs + 1
+
+    return evaluate
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 23, 100])
+def test_whatever_the_batch_size_every_slab_comes_back_once_and_in_order(batch_size):
+    doubled, raised = in_batches(device_for(100), SLABS, batch_size)
+    torch.testing.assert_close(doubled, 2 * SLABS)
+    torch.testing.assert_close(raised, SLABS + 1)
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+@pytest.mark.parametrize("most", [1, 3, 5])
+def test_where_memory_runs_out_the_batch_is_halved_until_it_fits(error, most):
+    sizes = []
+    doubled, raised = in_batches(device_for(most, error, sizes), SLABS, 16)
+    torch.testing.assert_close(doubled, 2 * SLABS)
+    torch.testing.assert_close(raised, SLABS + 1)
+    assert sizes[:2] == [16, 8]
+    fitting = [size for size in sizes if size <= most]
+    assert sum(fitting) == len(SLABS)
+
+
+def test_a_batch_that_fitted_is_not_evaluated_again():
+    seen = []
+
+    def evaluate(slabs):
+        if seen and len(slabs) > 2:
+            raise MemoryError
+        seen.extend(slabs[:, 0].tolist())
+        return (slabs,)
+
+    in_batches(evaluate, SLABS, 8)
+    assert seen == SLABS[:, 0].tolist()
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_a_device_too_small_for_one_slab_is_an_error_with_a_way_out(error):
+    with pytest.raises(DeviceUnavailableError, match="--device cpu") as raised:
+        in_batches(device_for(0, error), SLABS, 16)
+    assert raised.value.exit_code == 69
+
+
+def test_other_errors_are_not_taken_for_lack_of_memory():
+    with pytest.raises(RuntimeError, match="shape"):
+        in_batches(device_for(0, lambda _: RuntimeError("shape")), SLABS, 16)
+
+
+def test_on_the_cpu_the_batch_does_not_depend_on_the_machine():
+    assert batch_size_for("cpu") == CPU_BATCH
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_the_batch_fits_into_its_memory():
+    assert 1 <= batch_size_for("cuda:0") <= 128

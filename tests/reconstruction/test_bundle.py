@@ -1,0 +1,137 @@
+import json
+import shutil
+
+import pytest
+
+from bids_anomaly.exceptions import ModelUnavailableError
+from bids_anomaly.reconstruction.bundle import (
+    DEFAULT_FAMILY,
+    FALLBACK_FAMILY,
+    PACKAGED,
+    choose_bundles,
+    load_bundle,
+    packaged_bundles,
+)
+from bids_anomaly.reconstruction.registry import METHODS
+from bids_anomaly.scoring.calibration import load_calibration
+from bids_anomaly.scoring.score import RULES
+
+BUNDLES = packaged_bundles()
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """A copy of the smallest bundle with weights, to be damaged."""
+    return shutil.copytree(PACKAGED / "restore-T1w", tmp_path / "my model")
+
+
+def change(folder, **entries):
+    description = json.loads((folder / "bundle.json").read_text())
+    description.update(entries)
+    kept = {key: value for key, value in description.items() if value is not None}
+    (folder / "bundle.json").write_text(json.dumps(kept))
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)
+def test_a_packaged_bundle_is_whole_and_small(bundle):
+    assert bundle.name == f"{bundle.method}-{bundle.modality}" == bundle.folder.name
+    assert bundle.method in METHODS
+    assert bundle.description["score"]["rule"] in RULES
+    assert bundle.description["licence"]
+    assert all(size % 16 == 0 for size in bundle.grid.shape)
+    assert load_calibration(bundle.calibration).people > 0
+    assert sum(path.stat().st_size for path in bundle.folder.iterdir()) < 15 * 2**20
+
+
+def test_all_packaged_bundles_together_stay_small():
+    assert sum(path.stat().st_size for path in PACKAGED.rglob("*") if path.is_file()) < 60e6
+
+
+def test_the_fallback_exists_for_every_modality_that_has_a_bundle():
+    without_weights = {b.modality for b in BUNDLES if b.method == FALLBACK_FAMILY}
+    assert {b.modality for b in BUNDLES} == without_weights
+    assert DEFAULT_FAMILY in {b.method for b in BUNDLES}
+
+
+def test_a_bundle_is_read_as_it_is_written(bundle):
+    change(bundle, name="mine", version="7", modality="FLAIR")
+    loaded = load_bundle(bundle)
+    assert (loaded.name, loaded.version, loaded.modality) == ("mine", "7", "FLAIR")
+    assert loaded.weights == bundle / "model.safetensors"
+    assert loaded.grid.shape == (80, 96, 80)
+
+
+@pytest.mark.parametrize("key", ["name", "version", "method", "modality", "grid", "score"])
+def test_a_bundle_that_does_not_say_what_it_is_is_refused(bundle, key):
+    change(bundle, **{key: None})
+    with pytest.raises(ModelUnavailableError, match=f"my model does not say its {key}"):
+        load_bundle(bundle)
+
+
+def test_damaged_weights_are_noticed(bundle):
+    content = bytearray((bundle / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (bundle / "model.safetensors").write_bytes(content)
+    with pytest.raises(ModelUnavailableError, match="my model are damaged") as error:
+        load_bundle(bundle)
+    assert error.value.exit_code == 69
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "bundle.json", "calibration.npz"])
+def test_a_missing_file_of_a_bundle_is_named(bundle, name):
+    (bundle / name).unlink()
+    with pytest.raises(ModelUnavailableError, match=f"my model cannot be read .*{name}"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("text", ["{", "", "[1, 2]", '"restore"'])
+def test_a_description_that_is_no_description_is_refused(bundle, text):
+    (bundle / "bundle.json").write_text(text)
+    with pytest.raises(ModelUnavailableError, match="my model"):
+        load_bundle(bundle)
+
+
+def test_weights_that_the_description_does_not_vouch_for_are_not_used(bundle):
+    change(bundle, sha256=None)
+    assert load_bundle(bundle).weights is None
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "bundle.json", "calibration.npz"])
+def test_the_digest_changes_with_every_file(bundle, name):
+    loaded = load_bundle(bundle)
+    before = loaded.digest()
+    assert before == load_bundle(bundle).digest()
+    (bundle / name).write_bytes((bundle / name).read_bytes() + b" ")
+    assert loaded.digest() != before
+
+
+def test_a_family_gives_the_bundle_of_each_modality_and_the_threshold_where_it_has_none():
+    modalities = ("FLAIR", "T1w", "T2w", "PDw")
+    chosen = choose_bundles("restore", modalities)
+    by_name = {bundle.name for bundle in BUNDLES}
+    for modality, bundle in chosen.items():
+        assert bundle.modality == modality
+        family = "restore" if f"restore-{modality}" in by_name else "threshold"
+        assert bundle.method == family
+    assert set(chosen) == {"FLAIR", "T1w", "T2w"}
+
+
+def test_only_the_modalities_asked_for_are_chosen():
+    assert list(choose_bundles("threshold", ("T2w",))) == ["T2w"]
+
+
+def test_a_folder_is_a_model_too(bundle, monkeypatch):
+    change(bundle, name="mine", modality="FLAIR")
+    chosen = choose_bundles(str(bundle), ("FLAIR", "T2w"))
+    assert chosen["FLAIR"].name == "mine"
+    assert chosen["T2w"].method == FALLBACK_FAMILY
+    monkeypatch.chdir(bundle.parent)
+    relative = choose_bundles("my model", ("FLAIR",))["FLAIR"]
+    assert relative.folder == bundle
+
+
+@pytest.mark.parametrize("model", ["foo", "/nowhere", "."])
+def test_an_unknown_model_is_refused_with_the_families_there_are(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelUnavailableError, match=r"Got '.*Known families: .*restore"):
+        choose_bundles(model, ("T1w",))

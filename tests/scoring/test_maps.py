@@ -1,0 +1,150 @@
+import ants
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from scipy.stats import norm
+
+from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.scoring.maps import combined_maps, scan_maps
+
+NATIVE = Grid.isotropic((32, 34, 30), (-16.0, -17.0, -15.0), 1.0)
+MODEL = Grid.isotropic((18, 20, 18), (-18.0, -20.0, -18.0), 2.0)
+LESION = (16, 17, 15)
+
+
+def smooth(grid, seed):
+    noise = np.random.default_rng(seed).normal(size=grid.shape)
+    return gaussian_filter(noise, 2).astype(np.float32)
+
+
+@pytest.fixture
+def scan():
+    """A head: something everywhere."""
+    return NATIVE.image(1 + 5 * smooth(NATIVE, 0))
+
+
+@pytest.fixture
+def brain():
+    mask = np.zeros(NATIVE.shape, np.uint8)
+    mask[6:-6, 6:-6, 6:-6] = 1
+    return NATIVE.image(mask)
+
+
+@pytest.fixture
+def zscore():
+    """Typical everywhere but for one lesion in the middle, of about 8 by 8 by 8 mm."""
+    z = np.zeros(MODEL.shape, np.float32)
+    z[8:12, 8:12, 8:12] = 9
+    return MODEL.image(z)
+
+
+@pytest.fixture
+def maps(scan, brain, zscore):
+    return make(scan, brain, zscore)
+
+
+def make(scan, brain, zscore, *, min_lesion_volume=0.0, transforms=(), **changes):
+    given = {
+        "residual": MODEL.image(smooth(MODEL, 1)),
+        "spread": MODEL.image(np.abs(smooth(MODEL, 2))),
+        **changes,
+    }
+    return scan_maps(
+        scan,
+        brain,
+        zscore=zscore,
+        transforms=transforms,
+        invert=[False] * len(transforms),
+        healthy_fpr=0.002,
+        min_lesion_volume=min_lesion_volume,
+        **given,
+    )
+
+
+def test_all_maps_lie_in_the_grid_of_the_scan(maps, scan):
+    assert set(maps) == {
+        "preproc", "pseudohealthy", "residual", "zscore", "spread", "brain", "probability",
+        "anomaly",
+    }  # fmt: skip
+    for name, image in maps.items():
+        assert image.shape == scan.shape, name
+        np.testing.assert_array_equal(image.affine, scan.affine)
+        mask = name in ("brain", "anomaly")
+        assert image.get_data_dtype() == (np.uint8 if mask else np.float32), name
+
+
+def test_scan_minus_pseudo_healthy_is_the_residual(maps):
+    difference = maps["preproc"].get_fdata() - maps["pseudohealthy"].get_fdata()
+    np.testing.assert_allclose(difference, maps["residual"].get_fdata(), atol=1e-6)
+    assert np.abs(maps["residual"].get_fdata()).max() > 0.05
+
+
+def test_outside_the_brain_the_scan_is_kept_and_nothing_is_found(maps, brain, scan):
+    outside = np.asanyarray(brain.dataobj) == 0
+    for name in ("preproc", "pseudohealthy"):
+        np.testing.assert_array_equal(maps[name].get_fdata()[outside], scan.get_fdata()[outside])
+    for name in ("residual", "zscore", "spread", "probability", "anomaly"):
+        assert not maps[name].get_fdata()[outside].any(), name
+
+
+def test_the_mask_is_where_the_probability_is_above_one_half(maps):
+    probability = maps["probability"].get_fdata()
+    np.testing.assert_array_equal(maps["anomaly"].get_fdata() > 0, probability > 0.5)
+    np.testing.assert_array_equal(probability > 0.5, maps["zscore"].get_fdata() > norm.isf(0.002))
+    assert maps["anomaly"].get_fdata()[LESION] == 1
+    assert 300 < maps["anomaly"].get_fdata().sum() < 1100  # mm3
+
+
+def test_the_smallest_volume_is_counted_in_mm3(scan, brain, zscore, maps):
+    volume = maps["anomaly"].get_fdata().sum()
+    kept = make(scan, brain, zscore, min_lesion_volume=volume)
+    gone = make(scan, brain, zscore, min_lesion_volume=volume + 1)
+    assert kept["anomaly"].get_fdata().sum() == volume
+    assert not gone["anomaly"].get_fdata().any()
+
+
+def test_what_a_method_does_not_give_is_left_out(scan, brain, zscore):
+    maps = make(scan, brain, zscore, residual=None, spread=None)
+    assert set(maps) == {"preproc", "zscore", "brain", "probability", "anomaly"}
+
+
+def test_maps_follow_the_transform(scan, brain, zscore, tmp_path):
+    shift = ants.create_ants_transform(
+        transform_type="AffineTransform", translation=(-4.0, 0.0, 0.0)
+    )
+    ants.write_transform(shift, str(tmp_path / "shift.mat"))
+    here = make(scan, brain, zscore)["anomaly"].get_fdata()
+    there = make(scan, brain, zscore, transforms=[tmp_path / "shift.mat"])["anomaly"].get_fdata()
+    # LPS -4 is 4 mm to the right in the model grid, so the lesion comes 4 mm further left.
+    np.testing.assert_array_equal(there[2:-6], here[6:-2])
+
+
+def combine(brain, zscores, brains):
+    return combined_maps(
+        brain,
+        zscores=zscores,
+        brains=brains,
+        transforms=(),
+        invert=(),
+        healthy_fpr=0.002,
+        min_lesion_volume=0.0,
+    )
+
+
+def test_a_lesion_of_one_modality_is_in_the_combined_finding(brain, zscore):
+    whole = MODEL.image(np.ones(MODEL.shape, np.uint8))
+    nothing = MODEL.image(np.zeros(MODEL.shape, np.float32))
+    maps = combine(brain, [zscore, nothing], [whole, whole])
+    assert set(maps) == {"combined_probability", "combined_anomaly"}
+    found = maps["combined_anomaly"].get_fdata() > 0
+    assert found[LESION]
+    np.testing.assert_array_equal(found, maps["combined_probability"].get_fdata() > 0.5)
+    assert not found[np.asanyarray(brain.dataobj) == 0].any()
+
+
+def test_where_a_scan_did_not_see_the_brain_it_says_nothing(brain, zscore):
+    seen = np.ones(MODEL.shape, np.uint8)
+    seen[9:] = 0
+    found = combine(brain, [zscore], [MODEL.image(seen)])["combined_anomaly"].get_fdata()
+    assert found.any()
+    assert not found[18:].any()

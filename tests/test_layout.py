@@ -1,0 +1,111 @@
+"""The tree is what the documentation of its design says."""
+
+import ast
+import configparser
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "bids_anomaly"
+WORKFLOWS = ROOT / "workflows"
+MAY_USE_TORCH = ("reconstruction", "synthesis", "training")
+HEAVY = {"torch", "monai", "ants", "nipype", "bids", "nibabel", "numpy", "scipy", "matplotlib"}
+
+
+@pytest.fixture(scope="module")
+def configuration():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    return parser
+
+
+def modules():
+    return sorted([*PACKAGE.rglob("*.py"), *WORKFLOWS.rglob("*.py")])
+
+
+def imported(nodes) -> set[str]:
+    """Return the first names of what is imported anywhere below some nodes."""
+    names = set()
+    for node in (child for top in nodes for child in ast.walk(top)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def outside_functions(module: ast.Module) -> list[ast.stmt]:
+    return [node for node in module.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+def test_every_folder_with_code_is_listed_as_a_package(configuration):
+    listed = configuration["options"]["packages"].split()
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in PACKAGE.rglob("*.py")
+        if "templates" not in path.parts
+    }
+    folders |= {
+        ".".join(["bids_anomaly", *path.parent.relative_to(ROOT).parts])
+        for path in WORKFLOWS.rglob("*.py")
+    }
+    assert sorted(listed) == sorted(folders)
+    assert listed == sorted(listed)
+
+
+def test_every_package_folder_says_that_it_is_one(configuration):
+    for name in configuration["options"]["packages"].split():
+        inside = name.removeprefix("bids_anomaly").strip(".").replace(".", "/")
+        folder = WORKFLOWS if inside == "workflows" else PACKAGE / inside
+        assert (folder / "__init__.py").is_file(), name
+
+
+def test_initialisation_files_hold_no_logic():
+    for path in modules():
+        if path.name == "__init__.py":
+            body = ast.parse(path.read_text()).body
+            assert all(
+                isinstance(node, ast.Assign)
+                or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+                for node in body
+            ), path
+
+
+@pytest.mark.parametrize(
+    "path", modules(), ids=lambda path: path.relative_to(ROOT).with_suffix("").as_posix()
+)
+def test_only_networks_and_their_training_import_torch(path):
+    if path.relative_to(ROOT).parts[1] in MAY_USE_TORCH:
+        return
+    tree = ast.parse(path.read_text())
+    # An interface may ask torch for threads or memory when it runs.
+    nodes = outside_functions(tree) if path.parent.name == "interfaces" else [tree]
+    assert not imported(nodes) & {"torch", "monai", "safetensors"}
+
+
+@pytest.mark.parametrize("name", ["parser", "arguments", "main", "device", "guards", "values"])
+def test_the_command_line_starts_with_the_standard_library_alone(name):
+    tree = ast.parse((PACKAGE / "cli" / f"{name}.py").read_text())
+    assert not imported(outside_functions(tree)) & HEAVY
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    empty = {"utils", "helpers", "common", "misc", "manager", "base2"}
+    assert not [path for path in modules() if path.stem in empty]
+
+
+def test_imports_point_one_way():
+    command = Path(sysconfig.get_path("scripts")) / "lint-imports"
+    if not command.exists():
+        pytest.skip("import-linter is not installed")
+    done = subprocess.run(
+        [command, "--config", ROOT / "setup.cfg", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,161 @@
+import csv
+
+import pytest
+import torch
+
+pytest.importorskip("monai")
+
+from bids_anomaly.reconstruction.networks import RestorationNet
+from bids_anomaly.training.data import HealthyVolumes, draw_batch
+from bids_anomaly.training.loop import RestorationLoss, train
+
+STEPS = 30
+
+
+@pytest.fixture(scope="module")
+def volumes():
+    """Two smooth ellipsoids of white matter with a grey rim, at 5 mm."""
+    z, y, x = torch.meshgrid(
+        torch.arange(12.0), torch.arange(32.0), torch.arange(32.0), indexing="ij"
+    )
+    distance = ((z - 5.5) / 7) ** 2 + ((y - 15.5) / 14) ** 2 + ((x - 15.5) / 13) ** 2
+    brain = distance < 1
+    scans = [torch.where(distance < core, 1.0, 0.7) * brain for core in (0.6, 0.75)]
+    return HealthyVolumes(
+        torch.stack(scans).half(), torch.stack([brain, brain]), (distance < 0.6).float(), 5.0
+    )
+
+
+def fresh_network():
+    torch.manual_seed(0)
+    return RestorationNet(slices=3, channels=(16, 32))
+
+
+def learn(volumes, folder, *, steps=STEPS, seed=0, checkpoint_every=10, **options):
+    return train(
+        volumes,
+        fresh_network(),
+        steps=steps,
+        batch_size=4,
+        seed=seed,
+        device=torch.device("cpu"),
+        folder=folder,
+        checkpoint_every=checkpoint_every,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(volumes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    return learn(volumes, folder).state_dict(), folder
+
+
+def read_losses(folder):
+    with (folder / "losses.csv").open(newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def without_times(rows):
+    return [{**row, "seconds_per_step": None} for row in rows]
+
+
+def test_losses_fall(volumes, tmp_path):
+    learn(volumes, tmp_path, steps=150, checkpoint_every=30)
+    totals = [
+        row["l1"] + row["ssim"] + row["cross_entropy"] + row["dice"]
+        for row in read_losses(tmp_path)
+    ]
+    assert len(totals) == 5
+    assert totals[-1] < 0.9 * totals[0]
+
+
+def test_the_course_of_the_training_is_written_as_a_table(uninterrupted):
+    rows = read_losses(uninterrupted[1])
+    assert [row["step"] for row in rows] == [10, 20, 30]
+    terms = ("l1", "ssim", "cross_entropy", "dice", "seconds_per_step")
+    assert all(row[key] > 0 for row in rows for key in terms)
+
+
+class Killed(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.mark.parametrize("stop_at", [10, 20])
+def test_a_killed_training_goes_on_to_exactly_the_same_weights(
+    volumes, uninterrupted, tmp_path, stop_at
+):
+    def kill(step, losses):
+        if step == stop_at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        learn(volumes, tmp_path, on_progress=kill)
+    resumed = learn(volumes, tmp_path).state_dict()
+    expected, folder = uninterrupted
+    assert resumed.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(resumed[name], value), name
+    assert without_times(read_losses(tmp_path)) == without_times(read_losses(folder))
+
+
+def test_work_after_the_last_checkpoint_is_done_again(volumes, uninterrupted, tmp_path):
+    class Network(RestorationNet):
+        """Fails in the middle of a stretch between two checkpoints."""
+
+        calls = 0
+
+        def forward(self, *inputs):
+            self.calls += 1
+            if self.calls == 17:
+                raise Killed
+            return super().forward(*inputs)
+
+    torch.manual_seed(0)
+    network = Network(slices=3, channels=(16, 32))
+    options = {"steps": STEPS, "batch_size": 4, "seed": 0, "device": torch.device("cpu")}
+    with pytest.raises(Killed):
+        train(volumes, network, folder=tmp_path, checkpoint_every=10, **options)
+    resumed = learn(volumes, tmp_path).state_dict()
+    assert all(torch.equal(resumed[name], value) for name, value in uninterrupted[0].items())
+
+
+def test_a_finished_training_is_not_done_again(volumes, uninterrupted):
+    def forbidden(step, losses):
+        raise AssertionError("trained again")
+
+    expected, folder = uninterrupted
+    again = learn(volumes, folder, on_progress=forbidden).state_dict()
+    assert all(torch.equal(again[name], value) for name, value in expected.items())
+
+
+def test_the_seed_decides(volumes, uninterrupted, tmp_path):
+    same = learn(volumes, tmp_path / "same", steps=STEPS).state_dict()
+    other = learn(volumes, tmp_path / "other", steps=STEPS, seed=1).state_dict()
+    expected = uninterrupted[0]
+    assert all(torch.equal(same[name], value) for name, value in expected.items())
+    assert any(not torch.equal(other[name], value) for name, value in expected.items())
+
+
+@pytest.fixture
+def batch(volumes):
+    return draw_batch(volumes, 8, slices=3, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_truth_costs_almost_nothing_and_worse_costs_more(batch):
+    loss = RestorationLoss()
+    truth = loss(batch.healthy, 40 * batch.lesion - 20, batch)
+    untouched = loss(batch.slab[:, 1:2], torch.zeros_like(batch.lesion), batch)
+    assert sum(truth.values()) < 0.1
+    for name, value in truth.items():
+        assert value < untouched[name], name
+
+
+def test_an_error_inside_the_anomaly_counts_three_times(batch):
+    loss = RestorationLoss()
+    logit = torch.zeros_like(batch.lesion)
+    elsewhere = batch.brain * (1 - batch.lesion)
+    inside = loss(batch.healthy + 0.1 * batch.lesion, logit, batch)["l1"]
+    outside = loss(batch.healthy + 0.1 * elsewhere, logit, batch)["l1"]
+    ratio = (inside / batch.lesion.sum()) / (outside / elsewhere.sum())
+    assert ratio == pytest.approx(3, rel=1e-4)

@@ -1,0 +1,192 @@
+"""What runs after what, for every kind of session; nothing is run here."""
+
+import copy
+import itertools
+from pathlib import Path
+
+import pytest
+from nipype.interfaces.base import isdefined
+from nipype.pipeline.engine.utils import generate_expanded_graph
+
+from bids_anomaly.bids.query import Scan, Session
+from bids_anomaly.reconstruction.bundle import choose_bundles
+from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
+
+MODALITIES = ("T1w", "FLAIR", "T2w")
+TEMPLATE = "MNI152NLin2009aSym"
+SUBSETS = [subset for size in (1, 2, 3) for subset in itertools.combinations(MODALITIES, size)]
+SPACES = [("native",), (TEMPLATE,), ("native", TEMPLATE)]
+
+
+def session_of(modalities, *, participant="01", session=None, runs=(None,)) -> Session:
+    """Make a session with a scan of each modality and run."""
+    scans = []
+    for modality, run in itertools.product(modalities, runs):
+        entities = {"sub": participant}
+        if session:
+            entities["ses"] = session
+        if run:
+            entities["run"] = run
+        name = "_".join(f"{key}-{label}" for key, label in entities.items())
+        path = Path("/data") / f"sub-{participant}" / "anat" / f"{name}_{modality}.nii.gz"
+        scans.append(Scan(path, entities, modality))
+    return Session(participant, session, tuple(scans))
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Give a function that builds the graph of a run as it is executed."""
+
+    def build(
+        *sessions, stage="all", device="cpu", output_spaces=("native", TEMPLATE), model="restore"
+    ):
+        workflow = init_run_wf(
+            sessions,
+            bids_dir=Path("/data"),
+            output_dir=tmp_path / "out",
+            work_dir=tmp_path / "work",
+            bundles=choose_bundles(model, MODALITIES),
+            stage=stage,
+            brain_extraction="deepbet",
+            output_spaces=output_spaces,
+            healthy_fpr=0.002,
+            min_lesion_volume=24.0,
+            steps=None,
+            device=device,
+            batch_size=None,
+            seed=0,
+            omp_nthreads=4,
+        )
+        return workflow._create_flat_graph()
+
+    return build
+
+
+def assert_sound(graph) -> None:
+    """Check that names are unique and that every mandatory input is set or will be."""
+    names = [node.fullname for node in graph.nodes]
+    assert len(set(names)) == len(names)
+    # Without the nodes that only hand files on, an input that nothing arrives at is seen.
+    expanded = generate_expanded_graph(copy.deepcopy(graph))
+    for node in expanded.nodes:
+        arriving = {
+            target
+            for _, _, data in expanded.in_edges(node, data=True)
+            for _, target in data["connect"]
+        }
+        for name in node.inputs.traits(mandatory=True):
+            assert name in arriving or isdefined(getattr(node.inputs, name)), (
+                f"nothing arrives at {name} of {node.fullname}"
+            )
+
+
+def interfaces(graph) -> list[str]:
+    return [type(node.interface).__name__ for node in graph.nodes]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+@pytest.mark.parametrize("stage", ["all", "reconstruct", "preprocess"])
+@pytest.mark.parametrize("modalities", SUBSETS, ids="+".join)
+def test_every_step_gets_what_it_needs(modalities, stage, device, build):
+    graph = build(session_of(modalities), stage=stage, device=device)
+    assert_sound(graph)
+    made = interfaces(graph)
+    assert made.count("Conform") == len(modalities)
+    assert made.count("RegisterToTemplate") == 1
+    assert made.count("RegisterToReference") == len(modalities) - 1
+
+
+@pytest.mark.parametrize("spaces", SPACES, ids="+".join)
+@pytest.mark.parametrize("runs", [(None,), ("01", "02")], ids=["one run", "two runs"])
+@pytest.mark.parametrize("session", [None, "1"])
+def test_sessions_runs_and_spaces_combine(session, runs, spaces, build):
+    scans = session_of(("T1w", "FLAIR"), session=session, runs=runs)
+    graph = build(scans, output_spaces=spaces)
+    assert_sound(graph)
+    made = interfaces(graph)
+    assert made.count("WriteScanMaps") == len(scans.scans) * len(spaces)
+    assert made.count("WriteCombined") == len(spaces)
+    assert made.count("WriteTransforms") == (TEMPLATE in spaces)
+    assert made.count("WriteReport") == 1
+
+
+@pytest.mark.parametrize("modalities", SUBSETS, ids="+".join)
+def test_a_model_without_an_image_needs_none(modalities, build):
+    assert_sound(build(session_of(modalities), model="threshold"))
+
+
+def test_preprocessing_alone_reconstructs_nothing(build):
+    made = interfaces(build(session_of(MODALITIES), stage="preprocess"))
+    assert made.count("WriteModelGrid") == len(MODALITIES)
+    assert not {"Reconstruct", "Score", "WriteScanMaps", "WriteReport"} & set(made)
+
+
+def test_the_stages_share_their_steps(build):
+    """Else the second job of a cluster would do the work of the first again."""
+    graphs = [build(session_of(MODALITIES), stage=stage) for stage in ("preprocess", "reconstruct")]
+    shared = [
+        {
+            node.fullname: node.inputs.get_hashval(hash_method="content")[1]
+            for node in graph.nodes
+            if "preprocess_" in node.fullname and not graph.in_edges(node)
+        }
+        for graph in graphs
+    ]
+    assert shared[0]
+    assert shared[0] == shared[1]
+
+
+@pytest.mark.parametrize("stage", ["all", "preprocess"])
+def test_gpu_steps_take_one_slot_and_are_named_so_on_a_gpu_alone(stage, build):
+    for node in build(session_of(MODALITIES), stage=stage, device="cpu").nodes:
+        assert not node.is_gpu_node(), node.fullname
+    on_gpu = build(session_of(MODALITIES), stage=stage, device="cuda:0")
+    gpu_nodes = [node for node in on_gpu.nodes if node.is_gpu_node()]
+    assert all(node.n_procs == 1 for node in gpu_nodes)
+    wanted = {"ExtractBrain"} if stage == "preprocess" else {"ExtractBrain", "Reconstruct"}
+    assert {type(node.interface).__name__ for node in gpu_nodes} == wanted
+
+
+def test_a_model_without_weights_needs_no_gpu(build):
+    graph = build(session_of(("FLAIR",)), device="cuda:0", model="threshold")
+    for node in graph.nodes:
+        if type(node.interface).__name__ == "Reconstruct":
+            assert node.inputs.device == "cpu"
+            assert not node.is_gpu_node()
+
+
+def test_the_device_does_not_change_what_is_computed(build):
+    """Else a run could not go on after moving between a CPU and a GPU."""
+    digests = [
+        {
+            node.fullname: node.inputs.get_hashval(hash_method="content")[1]
+            for node in build(session_of(("T1w",)), device=device).nodes
+        }
+        for device in ("cpu", "cuda:0")
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_sessions_do_not_wait_for_each_other(build):
+    people = [
+        session_of(("T1w", "FLAIR"), participant=participant, session=session)
+        for participant in ("01", "02")
+        for session in ("1", "2")
+    ]
+    graph = build(*people)
+    assert_sound(graph)
+    workflows = {node.fullname.split(".")[1] for node in graph.nodes}
+    assert workflows == {session_wf_name(session) for session in people}
+    for before, after in graph.edges:
+        assert before.fullname.split(".")[1] == after.fullname.split(".")[1]
+
+
+def test_the_first_scan_is_the_reference_of_the_others(build):
+    graph = build(session_of(("FLAIR", "T2w")))
+    register = {
+        type(node.interface).__name__: node.fullname
+        for node in graph.nodes
+        if type(node.interface).__name__.startswith("RegisterTo")
+    }
+    assert "FLAIR" in register["RegisterToTemplate"]
+    assert "T2w" in register["RegisterToReference"]
