@@ -185,13 +185,13 @@ def test_scans_of_both_modalities_lie_on_the_template(modality, anat):
     assert 2 * (brain & template).sum() / (brain.sum() + template.sum()) > 0.93
 
 
-def test_the_transforms_work_in_other_programs(anat, two_scans):
+def test_the_transforms_work_in_other_programs(anat):
     import ants
 
     from bids_anomaly.preprocessing.template import template_brain
 
-    scan = ants.image_read(str(two_scans / "sub-01" / "anat" / "sub-01_T1w.nii.gz"))
-    flair = ants.image_read(str(two_scans / "sub-01" / "anat" / "sub-01_FLAIR.nii.gz"))
+    scan = ants.image_read(str(anat / "sub-01_desc-preproc_T1w.nii.gz"))
+    flair = ants.image_read(str(anat / "sub-01_desc-preproc_FLAIR.nii.gz"))
     template = ants.from_nibabel_nifti(template_brain(2))
 
     def pull(fixed, moving, origin: str, target: str, extension: str) -> np.ndarray:
@@ -199,13 +199,13 @@ def test_the_transforms_work_in_other_programs(anat, two_scans):
         return ants.apply_transforms(fixed, moving, [str(anat / name)]).numpy()
 
     onto_template = pull(template, scan, "T1w", TEMPLATE, "h5")
-    brain = template.numpy() > 0.2
-    assert np.corrcoef(onto_template[brain], template.numpy()[brain])[0, 1] > 0.85
     written = read(anat / f"sub-01_space-{TEMPLATE}_desc-preproc_T1w.nii.gz")
-    assert np.corrcoef(onto_template[brain], written[brain])[0, 1] > 0.98
+    np.testing.assert_allclose(onto_template, written, atol=1e-3)
+    brain = template.numpy() > 0.2
+    assert np.corrcoef(onto_template[brain], template.numpy()[brain])[0, 1] > 0.75
     back = pull(scan, template, TEMPLATE, "T1w", "h5")
     inside = scan.numpy() > 0
-    assert np.corrcoef(back[inside], scan.numpy()[inside])[0, 1] > 0.85
+    assert np.corrcoef(back[inside], scan.numpy()[inside])[0, 1] > 0.75
     onto_scan = pull(scan, flair, "FLAIR", "T1w", "txt") > 0
     assert 2 * (onto_scan & inside).sum() / (onto_scan.sum() + inside.sum()) > 0.95
 
@@ -422,3 +422,29 @@ def test_jobs_side_by_side_share_an_output_folder(
 def test_a_copied_output_folder_still_validates(finished_run, tmp_path, assert_valid_bids):
     shutil.copytree(finished_run.out, tmp_path / "copy")
     assert_valid_bids(tmp_path / "copy")
+
+
+@pytest.mark.slow
+def test_a_whole_head_is_stripped_and_its_stroke_stands_out(command, tmp_path, assert_valid_bids):
+    from bids_anomaly.demo.dataset import write_demo_dataset
+
+    truth = write_demo_dataset(tmp_path / "bids", seed=0)
+    out = tmp_path / "out"
+    finished = command(
+        *(tmp_path / "bids", out, "participant", "-w", tmp_path / "work"),
+        *("--participant-label", "demo02"),
+    )
+    assert finished.code == 0, finished.stderr
+    assert_valid_bids(out)
+    anat = out / "sub-demo02" / "anat"
+    brain = read(anat / "sub-demo02_desc-brainT1w_mask.nii.gz") > 0
+    true_brain = read(truth.stroke_brain) > 0
+    assert 2 * (brain & true_brain).sum() / (brain.sum() + true_brain.sum()) > 0.9
+    lesion = (read(truth.lesion) > 0) & brain
+    zscore = read(anat / "sub-demo02_desc-zscore_T1w.nii.gz")
+    assert np.median(zscore[lesion]) > np.percentile(zscore[brain & ~lesion], 90)
+    # The scan keeps its skull: only the maps are of the brain alone.
+    preprocessed = read(anat / "sub-demo02_desc-preproc_T1w.nii.gz")
+    assert np.median(preprocessed[~brain & (preprocessed > 0.1)]) > 0.1
+    sidecar = read_json(anat / "sub-demo02_desc-preproc_T1w.json")
+    assert sidecar["SkullStripped"] is False

@@ -78,7 +78,7 @@ def test_a_mass_moves_tissue_beyond_its_own_extent():
     healthy, _, result = insert(200, texture=0.1)
     change = (result.scan - healthy).abs() > VISIBLE_CHANGE
     outside = (change & (result.lesion == 0)).flatten(1).sum(1)
-    assert (outside > 200).float().mean() > 0.1
+    assert (outside > 100).float().mean() > 0.05
 
 
 def test_the_same_seed_gives_the_same_sample_and_another_one_another():

@@ -25,17 +25,13 @@ def volumes():
 
 
 def draw(volumes, size=24, *, slices=5, seed=0):
-    return draw_batch(
-        volumes, size, slices=slices, generator=torch.Generator().manual_seed(seed)
-    )
+    return draw_batch(volumes, size, slices=slices, generator=torch.Generator().manual_seed(seed))
 
 
 def test_volumes_lie_slice_by_slice_with_left_and_right_last(volumes):
     scan, brain = head(1)
     assert volumes.scans.shape == (3, 16, 40, 48)
-    np.testing.assert_allclose(
-        volumes.scans[1].float(), slices_first(scan.get_fdata()), atol=1e-3
-    )
+    np.testing.assert_allclose(volumes.scans[1].float(), slices_first(scan.get_fdata()), atol=1e-3)
     np.testing.assert_array_equal(volumes.brains[1], slices_first(np.asanyarray(brain.dataobj)) > 0)
     assert volumes.spacing == 4
 

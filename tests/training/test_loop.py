@@ -61,7 +61,7 @@ def without_times(rows):
 
 
 def test_losses_fall(volumes, tmp_path):
-    learn(volumes, tmp_path, steps=150, checkpoint_every=30)
+    learn(volumes, tmp_path, steps=100, checkpoint_every=20)
     totals = [
         row["l1"] + row["ssim"] + row["cross_entropy"] + row["dice"]
         for row in read_losses(tmp_path)
