@@ -1,9 +1,9 @@
 """Write files so that a reader never sees half of one, whatever happens in between."""
 
 import json
-import os
+import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ def replacing(path: Path) -> Iterator[Path]:
     CannotWriteError
         If the folder or file cannot be written. What was there before stays.
     """
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    # Random, since writers in other containers may have the same process number.
+    temporary = path.with_name(f".{secrets.token_hex(6)}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -35,7 +36,8 @@ def replacing(path: Path) -> Iterator[Path]:
             "on its disk, then run the same command again; what is done is kept."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

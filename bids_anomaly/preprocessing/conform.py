@@ -1,5 +1,6 @@
 """Read a scan and bring it into a form that every later step can rely on."""
 
+import gzip
 import zlib
 from pathlib import Path
 
@@ -86,11 +87,8 @@ def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
     reordered = image.as_reoriented(to_file_order)
     result = nib.Nifti1Image(np.asanyarray(reordered.dataobj), header.affine)
     result.header.set_xyzt_units("mm", "sec")
-    for code, set_form in (
-        (int(header.header["sform_code"]), result.set_sform),
-        (int(header.header["qform_code"]), result.set_qform),
-    ):
-        set_form(header.affine, code or 1)
+    result.set_qform(header.header.get_qform(), int(header.header["qform_code"]))
+    result.set_sform(header.header.get_sform(), int(header.header["sform_code"]))
     return result
 
 
@@ -99,14 +97,20 @@ def _read(path: Path) -> nib.Nifti1Image:
     try:
         scan = nib.load(path)
         data = np.asanyarray(scan.dataobj)
+        _read_to_the_end(path)
     except (FileNotFoundError, PermissionError) as error:
         raise MissingInputError(
-            f"The scan {path} cannot be opened: {error.strerror}. Check the path and its rights."
+            f"The scan {path} cannot be opened: {error.strerror or 'no such file'}. Check path and rights."
         ) from error
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise BadScanError(
             f"The scan {path.name} is damaged ({error}). Export it again."
         ) from error
+    if data.dtype.kind not in "biuf":
+        raise BadScanError(
+            f"The scan {path.name} holds {data.dtype} values (colours or complex numbers); one "
+            f"number for each voxel is needed. {ADVICE}"
+        )
     if scan.ndim > 3 and set(scan.shape[3:]) == {1}:
         data = data.reshape(scan.shape[:3])
     if data.ndim != 3:
@@ -120,6 +124,14 @@ def _read(path: Path) -> nib.Nifti1Image:
             "left and right cannot be told apart. Convert it again from DICOM."
         )
     return nib.Nifti1Image(data, scan.affine)
+
+
+def _read_to_the_end(path: Path) -> None:
+    """Let gzip compare the checksum at the end of a file, which nibabel does not read."""
+    if path.suffix == ".gz":
+        with gzip.open(path) as file:
+            while file.read(2**20):
+                pass
 
 
 def _orthogonal(affine: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:

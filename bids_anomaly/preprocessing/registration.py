@@ -42,7 +42,8 @@ def register_linear(
     kind : {'Rigid', 'Affine'}
         Six or twelve degrees of freedom.
     seed : int
-        For the random sampling of the metric.
+        For the random sampling of the metric. It gives the same transform in every process in
+        which ITK started with one thread (``ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1``).
     folder : Path
         Where the transform is written.
 

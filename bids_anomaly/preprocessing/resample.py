@@ -77,7 +77,10 @@ def isotropic_grid(image: nib.Nifti1Image, spacing: float) -> Grid:
     """Return a grid with cubic voxels of `spacing` mm over the field of view of `image`."""
     size = Grid.of(image).spacing * image.shape[:3]
     shape = np.maximum(np.ceil(size / spacing).astype(int), 1)
-    affine = nib.affines.rescale_affine(image.affine, image.shape[:3], [spacing] * 3, tuple(shape))
+    affine = image.affine.copy()
+    affine[:3, :3] *= spacing / Grid.of(image).spacing
+    centre = nib.affines.apply_affine(image.affine, (np.array(image.shape[:3]) - 1) / 2)
+    affine[:3, 3] = centre - affine[:3, :3] @ ((shape - 1) / 2)
     return Grid(tuple(int(n) for n in shape), affine)
 
 
