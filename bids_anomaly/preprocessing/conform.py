@@ -100,7 +100,8 @@ def _read(path: Path) -> nib.Nifti1Image:
         _read_to_the_end(path)
     except (FileNotFoundError, PermissionError) as error:
         raise MissingInputError(
-            f"The scan {path} cannot be opened: {error.strerror or 'no such file'}. Check path and rights."
+            f"The scan {path} cannot be opened: {error.strerror or 'no such file'}. Check the path "
+            "and its rights."
         ) from error
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise BadScanError(
