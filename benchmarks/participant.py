@@ -6,7 +6,8 @@ Runs the real command in fresh folders and prints a markdown table::
 
 Every 50 ms all processes of the run are read from ``/proc`` (Linux only). What a process does is
 known from its working folder, which is that of the step it runs. Memory is the proportional set
-size, which counts shared pages once.
+size, which counts shared pages once; a worker that waits, with what it keeps from earlier steps,
+counts as a process that starts, plans and hands on.
 """
 
 import argparse

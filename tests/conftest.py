@@ -1,6 +1,7 @@
 """Synthetic brains and small datasets, for every test that needs scans."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
+
+# Registrations are reproducible with one thread, which ITK looks up once in a process.
+os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
 
 # Brightness of the tissues, white matter about 1.
 CONTRASTS = {

@@ -15,7 +15,7 @@ from bids_anomaly.interfaces.preprocessing import (
 )
 
 # Measured by benchmarks/participant.py, with room to spare.
-BRAIN_MEM_GB = 2.5
+BRAIN_MEM_GB = 1.5
 REGISTRATION_MEM_GB = 1.0
 
 

@@ -8,7 +8,7 @@ from bids_anomaly.interfaces.scoring import Score
 from bids_anomaly.reconstruction.bundle import Bundle
 
 # Measured by benchmarks/participant.py, with room to spare.
-RECONSTRUCT_MEM_GB = 2.0
+RECONSTRUCT_MEM_GB = 1.2
 
 
 def init_reconstruct_wf(

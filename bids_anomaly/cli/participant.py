@@ -115,10 +115,11 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
 
     console = make_console()
     used = {scan.suffix for session in sessions for scan in session.scans}
-    _announce(settings, sessions, {name: bundles[name] for name in sorted(used)}, console)
+    used_bundles = {name: bundles[name] for name in sorted(used)}
+    _announce(settings, sessions, used_bundles, console)
     write_dataset_files(settings.bids_dir, settings.output_dir)
     write_text(settings.output_dir / "logs" / "CITATION.md", cite(__version__) + "\n")
-    record = _record(settings, run_id, bundles)
+    record = _record(settings, run_id, used_bundles)
     write_json(log_folder / "run.json", record)
     for session in sessions:
         forget_lost_outputs(settings.work_dir / workflow.name / session_wf_name(session))
@@ -133,7 +134,10 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
             gpu=settings.device != "cpu",
             on_status=progress,
         )
-    code = _conclude(settings, labels, progress, console)
+    code = exit_code(
+        [[failed.code for failed in failures] for failures in progress.failures.values()],
+        len(labels),
+    )
     record["result"] = {
         "exit_code": int(code),
         "seconds": round(time.monotonic() - started, 1),
@@ -142,11 +146,12 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         "failed_sessions": sorted(labels[name] for name in progress.failures),
     }
     write_json(log_folder / "run.json", record)
+    _conclude(settings, labels, progress, console)
     return code
 
 
-def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) -> ExitCode:
-    """Write reports of failed sessions, say what was done, and choose the exit code."""
+def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) -> None:
+    """Write reports of failed sessions, and say what was done."""
     from bids_anomaly.reports.participant import Failure
     from bids_anomaly.reports.session import write_failure_report
 
@@ -159,10 +164,6 @@ def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) 
     done = len(labels) - len(progress.failures)
     console.print(
         f"{done} of {len(labels)} sessions done; results in {settings.output_dir}.", markup=False
-    )
-    return exit_code(
-        [[failed.code for failed in failures] for failures in progress.failures.values()],
-        len(labels),
     )
 
 

@@ -16,8 +16,8 @@ from bids_anomaly.exceptions import ExitCode
 from bids_anomaly.interfaces.records import FAILURE_FILE
 
 KILLED_MESSAGE = (
-    "The step was killed by the operating system, most likely for lack of memory. Run again with "
-    "more --mem or fewer --nprocs; what is done is kept."
+    "The process of the step ended unexpectedly, most often for lack of memory. Run again with "
+    "fewer --nprocs or more memory; what is done is kept."
 )
 
 

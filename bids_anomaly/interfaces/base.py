@@ -15,6 +15,9 @@ from bids_anomaly.exceptions import (
 )
 from bids_anomaly.interfaces.records import record_failure
 
+# What the operating system says when a disk is full, limited or read-only.
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
 
 class StepInterface(SimpleInterface):
     """Runs one step in the folder of its node.
@@ -51,7 +54,7 @@ def _known(error: Exception) -> BidsAnomalyError | None:
             "The machine ran out of memory. Run again with fewer --nprocs or on a larger machine; "
             "what is done is kept."
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+    if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
         return CannotWriteError(
             f"Cannot write {error.filename or 'to the work folder'}: {error.strerror}. Free some "
             "space or name another work folder with -w, then run the same command again."
