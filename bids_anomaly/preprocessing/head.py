@@ -28,9 +28,10 @@ def head_box(scan: nib.Nifti1Image, *, height_mm: float) -> tuple[slice, slice, 
         Voxels along each axis, not empty.
     """
     values = scan.get_fdata(dtype=np.float32)
-    # Without the most common value: the background of scans that were padded or defaced.
-    varying = values[values != np.median(values)]
-    low, high = np.percentile(varying, [0.5, 99.5])
+    # A background of one value, in scans that were padded or defaced, must not hide the head.
+    background = np.median(values)
+    low, high = np.percentile(values[values != background], [0.5, 99.5])
+    low, high = min(low, background), max(high, background)
     clipped = np.clip(values, low, high)
     # Half way between air and what divides dark from bright tissue, so that dark tissue counts.
     tissue = clipped > (low + threshold_otsu(clipped)) / 2
