@@ -15,8 +15,8 @@ PLAUSIBLE_LITRES = (0.6, 2.3)
 # The widest axial section of the intracranial space has 141 to 212 cm2 in 161 adults of IXI, that
 # of the head 221 cm2 and more. It tells brains from heads of which the lower half was not scanned.
 LARGEST_SECTION_CM2 = 220.0
-# Interpolation leaves ripples of this share of the brain's brightness in a constant background.
-RIPPLE = 0.01
+# Ripples that interpolation leaves in a constant background, as a share of the brain's brightness.
+RIPPLE = 0.05
 # Eyes or nerves that a skull-stripping left beside the brain, as a share of the brain.
 LARGEST_REMAINDER = 0.05
 
@@ -135,24 +135,23 @@ def strip_mask(scan: nib.Nifti1Image) -> nib.Nifti1Image | None:
     nibabel.Nifti1Image or None
         uint8 mask in the grid of `scan`, one connected component without holes.
     """
-    contrast = _contrast_with_background(scan)
-    brain = _foreground(contrast)
+    tissue = _tissue(scan)
+    brain = _as_one_piece(tissue)
     low, high = PLAUSIBLE_LITRES
     if not low <= _litres(brain, scan) <= high:
         return None
     section_cm2 = brain.sum(axis=(0, 1)).max() * Grid.of(scan).spacing[:2].prod() / 100
     if section_cm2 > LARGEST_SECTION_CM2:
         return None
-    remainder = np.count_nonzero(contrast[~brain] > _ripple(contrast))
-    if remainder > LARGEST_REMAINDER * brain.sum():
+    if np.count_nonzero(tissue & ~brain) > LARGEST_REMAINDER * brain.sum():
         return None
     return Grid.of(scan).image(brain.astype(np.uint8))
 
 
 def _foreground_as_brain(scan: nib.Nifti1Image) -> nib.Nifti1Image:
     """Return what differs from the background, which the user says is the brain."""
-    brain = _foreground(_contrast_with_background(scan))
-    litres = _litres(brain, scan)
+    tissue = _tissue(scan)
+    litres = _litres(tissue, scan)
     low, high = PLAUSIBLE_LITRES
     if not low <= litres <= high:
         raise BrainExtractionError(
@@ -160,26 +159,25 @@ def _foreground_as_brain(scan: nib.Nifti1Image) -> nib.Nifti1Image:
             f"but that has {litres:.2f} litres, where {low} to {high} are possible: the skull is "
             "still there, or the background is not constant. Use --brain-extraction deepbet."
         )
-    return Grid.of(scan).image(brain.astype(np.uint8))
+    return Grid.of(scan).image(_as_one_piece(tissue).astype(np.uint8))
 
 
-def _contrast_with_background(scan: nib.Nifti1Image) -> np.ndarray:
-    """Return how far each voxel is from the value that most of the scan's outer faces have."""
+def _tissue(scan: nib.Nifti1Image) -> np.ndarray:
+    """Return all that differs from the background, less the ripples in it if there are any."""
     values = scan.get_fdata(dtype=np.float32)
     faces = [values.take(end, axis).ravel() for axis in range(3) for end in (0, -1)]
-    return np.abs(values - np.median(np.concatenate(faces)))
-
-
-def _foreground(contrast: np.ndarray) -> np.ndarray:
-    """Return all that differs from the background, less a rim of ripples if there is one."""
-    exact = _as_one_piece(contrast > 0)
-    beyond_ripples = _as_one_piece(contrast > _ripple(contrast))
-    return exact if exact.sum() < 1.05 * beyond_ripples.sum() else beyond_ripples
-
-
-def _ripple(contrast: np.ndarray) -> float:
-    differing = contrast[contrast > 0]
-    return RIPPLE * float(np.percentile(differing, 95)) if differing.size else 0.0
+    difference = values - np.median(np.concatenate(faces))
+    differs = difference != 0
+    if not differs.any():
+        return differs
+    size = np.abs(difference)
+    beyond_ripples = size > RIPPLE * np.percentile(size[differs], 95)
+    # The first ripple is strong, but darker than the background; a brain is brighter, unless its
+    # intensities were centred, and then nearly half of it is darker.
+    if np.mean(difference[beyond_ripples] < 0) < 0.25:
+        beyond_ripples &= difference > 0
+    exact, smooth = (_as_one_piece(mask).sum() for mask in (differs, beyond_ripples))
+    return differs if exact < 1.05 * smooth else beyond_ripples
 
 
 def _as_one_piece(mask: np.ndarray) -> np.ndarray:

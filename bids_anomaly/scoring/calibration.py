@@ -12,6 +12,8 @@ from scipy.stats import norm
 RATES = np.concatenate(
     [1 - np.geomspace(1e-3, 0.5, 64, endpoint=False), np.geomspace(0.5, 2e-5, 192)]
 )
+# Share of people whose rates are left out as those of incidental findings.
+INCIDENTAL_SHARE = 0.05
 # The upper tail is continued with its mean slope between these rates.
 TAIL_RATES = (2e-3, 5e-5)
 
@@ -61,7 +63,9 @@ def calibrate(scores: Sequence[np.ndarray]) -> Calibration:
     """Learn the distribution of scores of healthy people.
 
     Rates are averaged over people, since false positives sit in few scans and pooling voxels would
-    let large brains speak for all.
+    let large brains speak for all. At each threshold the highest rate in twenty is left out:
+    controls can have incidental findings, and one person with very large ventricles would set the
+    threshold for everybody.
 
     Parameters
     ----------
@@ -78,10 +82,11 @@ def calibrate(scores: Sequence[np.ndarray]) -> Calibration:
     ranked = [np.sort(person) for person in scores]
     # Candidate thresholds from the pooled scores; the mean rate at each is exact.
     thresholds = np.unique(np.quantile(np.concatenate(ranked), 1 - RATES).astype(np.float32))
-    exceedance = np.mean(
-        [1 - np.searchsorted(person, thresholds, side="right") / len(person) for person in ranked],
-        axis=0,
-    )
+    rates = [
+        1 - np.searchsorted(person, thresholds, side="right") / len(person) for person in ranked
+    ]
+    kept = len(ranked) - int(INCIDENTAL_SHARE * len(ranked))
+    exceedance = np.sort(rates, axis=0)[:kept].mean(axis=0)
     # Rates are estimated from finite numbers of voxels: 0 and 1 would be infinite as z.
     known = (exceedance > 0) & (exceedance < 1)
     thresholds, first = thresholds[known], np.unique(-exceedance[known], return_index=True)[1]

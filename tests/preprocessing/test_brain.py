@@ -76,7 +76,7 @@ def test_ripples_around_a_resampled_brain_are_not_brain(stripped, brain):
     assert (shifted < 0).any()
     truth = ndimage.shift(brain.astype(np.float32), (0.4, 0.3, 0.45), order=1) > 0.5
     for scan in (shifted, np.round(shifted)):
-        assert dice(strip_mask(GRID.image(scan.astype(np.float32))), truth) > 0.96
+        assert dice(strip_mask(GRID.image(scan.astype(np.float32))), truth) > 0.95
 
 
 def test_ventricles_of_the_value_of_the_background_belong_to_the_brain(stripped, brain):
