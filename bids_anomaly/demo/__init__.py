@@ -1,0 +1,1 @@
+"""A small BIDS dataset of synthetic heads, so that everything can be tried without a download."""

@@ -1,0 +1,55 @@
+"""How well the inserted lesion was found."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel as nib
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from bids_anomaly.bids.naming import output_path
+
+
+class Found(NamedTuple):
+    """Agreement of the anomaly maps with the inserted lesion, over the voxels of the brain.
+
+    Attributes
+    ----------
+    dice : float
+        Of the anomaly mask.
+    rank : float
+        Probability that a voxel of the lesion has a higher z than another one (AUROC).
+    rank_of_darkness : float
+        The same for the intensity of the scan, darkest first: the baseline.
+    """
+
+    dice: float
+    rank: float
+    rank_of_darkness: float
+
+
+def how_well_found(output_dir: Path, participant: str, lesion: Path) -> Found:
+    """Compare the native maps of a T1w scan with the lesion in it.
+
+    Parameters
+    ----------
+    output_dir : Path
+        The derivative dataset.
+    participant : str
+        Label without ``sub-``.
+    lesion : Path
+        Mask in the grid of the scan.
+    """
+
+    def read(output: str) -> np.ndarray:
+        path = output_path(output_dir, output, {"sub": participant}, modality="T1w")
+        return np.asanyarray(nib.load(path).dataobj)
+
+    brain = read("brain") > 0
+    truth = (np.asanyarray(nib.load(lesion).dataobj) > 0)[brain]
+    mask = (read("anomaly") > 0)[brain]
+    return Found(
+        dice=float(2 * (mask & truth).sum() / max(mask.sum() + truth.sum(), 1)),
+        rank=float(roc_auc_score(truth, read("zscore")[brain])),
+        rank_of_darkness=float(roc_auc_score(truth, -read("preproc")[brain])),
+    )
