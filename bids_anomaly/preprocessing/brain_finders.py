@@ -11,6 +11,7 @@ from pathlib import Path
 import ants
 import nibabel as nib
 import numpy as np
+from ants.config import set_ants_deterministic
 from nilearn.datasets import load_mni152_brain_mask
 from scipy import ndimage
 
@@ -137,7 +138,7 @@ def template_mask(scan: nib.Nifti1Image) -> np.ndarray:
     (X, Y, Z) bool array
         In the grid of `scan`.
     """
-    head = scan.slicer[head_box(scan, height_mm=BRAIN_HEIGHT_MM)]
+    head = _with_air_at_zero(scan.slicer[head_box(scan, height_mm=BRAIN_HEIGHT_MM)])
     moving = resample(head, isotropic_grid(head, REGISTRATION_SPACING_MM))
     template = template_brain(REGISTRATION_SPACING_MM)
     grid = Grid.of(template)
@@ -146,18 +147,24 @@ def template_mask(scan: nib.Nifti1Image) -> np.ndarray:
     seen = grid.image(_grown(brain, METRIC_MARGIN_MM).astype(np.float32))
     cranium = grid.image(_grown(brain, TEMPLATE_GAP_MM).astype(np.float32))
     with tempfile.TemporaryDirectory(prefix="bids-anomaly-brain-") as folder:
+        set_ants_deterministic(on=True, seed_value=SEED)
         result = ants.registration(
             ants.from_nibabel_nifti(fixed),
             ants.from_nibabel_nifti(moving),
             type_of_transform="Affine",
             mask=ants.from_nibabel_nifti(seen),
             mask_all_stages=True,
-            random_seed=SEED,
             outprefix=f"{folder}/",
         )
         scan_from_template = Path(result["fwdtransforms"][0])
         found = resample_mask(cranium, Grid.of(scan), [scan_from_template], invert=[True])
     return np.asanyarray(found.dataobj) > 0
+
+
+def _with_air_at_zero(scan: nib.Nifti1Image) -> nib.Nifti1Image:
+    """Return the scan without negative values: the registration starts at its centre of mass."""
+    values = scan.get_fdata(dtype=np.float32)
+    return Grid.of(scan).image(np.maximum(values - np.percentile(values, 1), 0))
 
 
 def _grown(mask: np.ndarray, mm: float) -> np.ndarray:
