@@ -16,7 +16,7 @@ from nilearn.datasets import load_mni152_brain_mask
 from scipy import ndimage
 
 from bids_anomaly.exceptions import DeviceUnavailableError, ModelUnavailableError, UsageError
-from bids_anomaly.preprocessing.head import head_box
+from bids_anomaly.preprocessing.head import head_box, head_mask
 from bids_anomaly.preprocessing.resample import isotropic_grid, resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid, template_brain
 
@@ -33,7 +33,7 @@ VAULT_HEIGHT_MM = 110.0
 SURROUNDINGS = {"csf": (2.0, 0.3), "skull": (8.0, 0.12), "scalp": (14.0, 1.6)}
 # The metric sees that much of the surroundings: all of them and some air at the vault, hardly more
 # than the edge of the brain above face and neck, where the shells are not like a head.
-SEEN_AT_VAULT_MM, SEEN_BELOW_MM, VAULT_FLOOR_MM = 24.0, 3.0, -5.0
+SEEN_AT_VAULT_MM, SEEN_BELOW_MM, VAULT_FLOOR_MM = 40.0, 3.0, -5.0
 SEED = 1
 
 
@@ -141,7 +141,8 @@ def template_mask(scan: nib.Nifti1Image) -> np.ndarray:
     """
     head = scan.slicer[head_box(scan, height_mm=BRAIN_HEIGHT_MM)]
     values = head.get_fdata(dtype=np.float32)
-    values = np.clip(values, *np.percentile(values, [1, 99]))
+    air, brightest = np.percentile(values, [1, 99])
+    values = np.clip(values, air, brightest) - air
     grid = isotropic_grid(head, REGISTRATION_SPACING_MM)
     moving = ants.from_nibabel_nifti(resample(Grid.of(head).image(values), grid))
     template, cortex_distance = _template_head()
@@ -150,6 +151,7 @@ def template_mask(scan: nib.Nifti1Image) -> np.ndarray:
     image_of = Grid.of(template).image
     with tempfile.TemporaryDirectory(prefix="bids-anomaly-brain-") as folder:
         scan_from_template = _align_vaults(scan, template, cortex_distance, Path(folder))
+        set_ants_deterministic(on=True, seed_value=SEED)
         for kind in ("Rigid", "Affine"):
             result = ants.registration(
                 ants.from_nibabel_nifti(template),
@@ -158,7 +160,6 @@ def template_mask(scan: nib.Nifti1Image) -> np.ndarray:
                 initial_transform=str(scan_from_template),
                 mask=ants.from_nibabel_nifti(image_of(seen.astype(np.float32))),
                 mask_all_stages=True,
-                random_seed=SEED,
                 outprefix=f"{folder}/{kind}",
             )
             scan_from_template = Path(result["fwdtransforms"][0])
