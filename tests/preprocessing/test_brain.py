@@ -219,8 +219,11 @@ def test_deepbet_finds_the_brain_in_the_corner_of_a_large_field_of_view(person, 
     assert not [warning for warning in caught if "torch" in str(warning.message)]
 
 
-def test_the_template_finds_the_brain_coarsely(person, capfd):
-    scan, brain = person
+@pytest.mark.parametrize("tilt", [0, 20])
+def test_the_template_finds_the_brain_coarsely(person, tilt, capfd):
+    straight, brain = person
+    turn = nib.affines.from_matvec(nib.eulerangles.euler2mat(x=np.deg2rad(tilt)))
+    scan = Grid(straight.shape, turn @ straight.affine).image(straight.get_fdata(dtype=np.float32))
     found = brain_mask(scan, method="template", use_gpu=False)
     assert found.method == "template"
     assert dice(found.mask, brain) > 0.92
