@@ -17,7 +17,7 @@ from nipype.interfaces.base import (
 from bids_anomaly.bids.naming import output_path, transform_path
 from bids_anomaly.bids.sidecars import sidecar
 from bids_anomaly.bids.writing import replacing, write_image
-from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
+from bids_anomaly.interfaces.base import StepInterface, load_image
 from bids_anomaly.interfaces.records import record_written
 
 
@@ -58,16 +58,11 @@ class _WriteScanMapsInput(_FindingsInput):
     bundle_digest = traits.Str(mandatory=True)
 
 
-class _WriteScanMapsOutput(_WriteOutput):
-    anomaly = File(exists=True)
-    zscore = File(exists=True)
-
-
 class WriteScanMaps(StepInterface):
     """Write all maps of one scan in one space."""
 
     input_spec = _WriteScanMapsInput
-    output_spec = _WriteScanMapsOutput
+    output_spec = _WriteOutput
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.resample import resample, resample_mask
@@ -100,11 +95,7 @@ class WriteScanMaps(StepInterface):
             bundle=bundle,
             already_stripped=inputs.brain_method == "already stripped",
         )
-        return {
-            "written": record_written(folder, written),
-            "anomaly": save_image(maps["anomaly"], folder / "anomaly.nii.gz"),
-            "zscore": save_image(maps["zscore"], folder / "zscore.nii.gz"),
-        }
+        return {"written": record_written(folder, written)}
 
 
 class _WriteCombinedInput(_FindingsInput):
