@@ -37,7 +37,7 @@ def init_preprocess_wf(
 
     Workflow Graph
     --------------
-    conform -> extract_brain -> correct_bias -> register -> to_model_grid
+    conform -> extract_brain -> register -> correct_bias -> to_model_grid
 
     Parameters
     ----------
@@ -141,8 +141,9 @@ def init_preprocess_wf(
             (conform, extract_brain, [("out_file", "in_file")]),
             (conform, correct_bias, [("out_file", "in_file")]),
             (extract_brain, correct_bias, [("out_mask", "in_mask")]),
-            (correct_bias, register, [("out_file", "in_file")]),
+            (conform, register, [("out_file", "in_file")]),
             (extract_brain, register, [("out_mask", "in_mask")]),
+            (chain_back, correct_bias, [("out", "transforms")]),
             (correct_bias, to_model_grid, [("out_file", "in_file")]),
             (extract_brain, to_model_grid, [("out_mask", "in_mask")]),
             (chain, to_model_grid, [("out", "transforms")]),

@@ -69,16 +69,26 @@ class _ScanAndBrainInput(BaseInterfaceInputSpec):
     in_mask = File(exists=True, mandatory=True)
 
 
+class _CorrectBiasInput(_ScanAndBrainInput):
+    transforms = InputMultiObject(
+        File(exists=True), mandatory=True, desc="inverted, they pull the template onto the scan"
+    )
+
+
 class CorrectBias(StepInterface):
     """Remove the bias field of a scan."""
 
-    input_spec = _ScanAndBrainInput
+    input_spec = _CorrectBiasInput
     output_spec = _ImageOutput
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.bias import correct_bias
 
-        corrected = correct_bias(load_image(self.inputs.in_file), load_image(self.inputs.in_mask))
+        corrected = correct_bias(
+            load_image(self.inputs.in_file),
+            load_image(self.inputs.in_mask),
+            [Path(path) for path in self.inputs.transforms],
+        )
         return {"out_file": save_image(corrected, folder / "corrected.nii.gz")}
 
 

@@ -4,7 +4,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bids_anomaly.preprocessing.bias import correct_bias
-from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.template import Grid, template_white_matter
 
 GRID = Grid.isotropic((52, 60, 48), (-78.0, -90.0, -72.0), 3.0)
 GREY, WHITE = 70.0, 100.0
@@ -41,7 +41,7 @@ def tissue_masks():
 
 @pytest.fixture(scope="module")
 def corrected(phantom):
-    return correct_bias(*phantom)
+    return correct_bias(*phantom, [])
 
 
 def variation(scan, tissue):
@@ -79,7 +79,7 @@ def test_thick_slices_stay_finite_and_bounded_up_to_the_edge():
     field = np.exp(0.3 * position[..., 2] / 60)
     scan = (20 + 80 * inside) * field  # something everywhere, up to the edge
     corrected = correct_bias(
-        grid.image(scan.astype(np.float32)), grid.image(inside.astype(np.uint8))
+        grid.image(scan.astype(np.float32)), grid.image(inside.astype(np.uint8)), []
     ).get_fdata()
     assert np.isfinite(corrected).all()
     assert corrected.min() >= 0
@@ -90,10 +90,26 @@ def test_zeros_inside_the_brain_do_no_harm(phantom, corrected):
     scan, brain = phantom
     values = scan.get_fdata(dtype=np.float32).copy()
     values[24:28, 28:32, 22:26] = 0
-    with_hole = correct_bias(GRID.image(values), brain).get_fdata()
+    with_hole = correct_bias(GRID.image(values), brain, []).get_fdata()
     assert np.isfinite(with_hole).all()
     assert not with_hole[24:28, 28:32, 22:26].any()
     far = np.asanyarray(brain.dataobj) > 0
     far[18:34, 22:38, 16:32] = False
     ratio = with_hole[far] / corrected.get_fdata()[far]
     assert np.abs(ratio / np.median(ratio) - 1).mean() < 0.05
+
+
+def test_a_rind_of_grey_matter_and_csf_is_not_taken_for_bias():
+    """The template's tissues, without any bias: the field should be flat."""
+    from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template
+
+    brain = load_mni152_brain_mask(resolution=2)
+    grid = Grid.of(brain)
+    white = template_white_matter(2).get_fdata()
+    grey = load_mni152_gm_template(resolution=2).get_fdata()
+    noise = np.random.default_rng(0).normal(scale=0.03, size=grid.shape)
+    scan = (0.3 + 0.45 * grey + 0.7 * white + noise) * (brain.get_fdata() > 0)
+    corrected = correct_bias(grid.image(scan.astype(np.float32)), brain, []).get_fdata()
+    surely_white = white > 0.95
+    field = scan[surely_white] / corrected[surely_white]
+    assert field.std() / field.mean() < 0.02
