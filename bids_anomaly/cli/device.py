@@ -127,6 +127,28 @@ def resolve_device(
     return f"cuda:{number}"
 
 
+def only_gpu(device: str, *, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the `CUDA_VISIBLE_DEVICES` with which processes see one GPU only, as ``cuda:0``.
+
+    Brain extractions take the first GPU that they see, so this is how all steps get the same one.
+
+    Parameters
+    ----------
+    device : str
+        ``cuda:N`` from :func:`resolve_device`.
+    environ : mapping
+        Environment variables in which N was counted.
+
+    Returns
+    -------
+    str
+        A number or UUID, as CUDA reads it.
+    """
+    number = int(device.removeprefix("cuda:"))
+    visible = environ.get("CUDA_VISIBLE_DEVICES")
+    return str(number) if visible is None else visible.split(",")[number].strip()
+
+
 def visible_gpus(
     gpus: Sequence[Sequence[str]], cuda_visible_devices: str | None
 ) -> tuple[str, ...]:

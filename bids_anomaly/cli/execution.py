@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bids_anomaly.cli.device import only_gpu
 from bids_anomaly.exceptions import UsageError
 
 # Nipype reads its own file from this folder, and in every worker; the user's home stays untouched.
@@ -36,10 +37,11 @@ def prepare_environment(
     configuration_folder: Path,
     crash_folder: Path,
     threads: int,
+    device: str,
     stop_on_first_crash: bool,
     verbosity: int,
 ) -> None:
-    """Set what Nipype, ITK and matplotlib read from the environment, before they are imported.
+    """Set what Nipype, ITK, CUDA and matplotlib read from the environment, before their import.
 
     Parameters
     ----------
@@ -49,6 +51,8 @@ def prepare_environment(
         Where Nipype writes the tracebacks of failed nodes.
     threads : int
         Threads of one step.
+    device : str
+        ``cpu`` or ``cuda:N``. A GPU becomes the only one that steps see, for them ``cuda:0``.
     stop_on_first_crash : bool
         Whether the first failed node ends the run.
     verbosity : int
@@ -67,6 +71,8 @@ def prepare_environment(
     # Registrations are reproducible with one thread only; participants run side by side instead.
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    if device != "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = only_gpu(device)
     # A read-only or missing home must not stop a run.
     os.environ.setdefault("MPLCONFIGDIR", tempfile.gettempdir())
 

@@ -62,6 +62,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         configuration_folder=log_folder,
         crash_folder=log_folder,
         threads=settings.omp_nthreads,
+        device=settings.device,
         stop_on_first_crash=settings.stop_on_first_crash,
         verbosity=settings.verbosity,
     )
@@ -101,7 +102,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         healthy_fpr=settings.healthy_fpr,
         min_lesion_volume=settings.min_lesion_volume,
         steps=settings.steps,
-        device=settings.device,
+        device="cpu" if settings.device == "cpu" else "cuda:0",  # the only GPU that steps see
         batch_size=settings.batch_size,
         seed=settings.seed,
         omp_nthreads=settings.omp_nthreads,

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from bids_anomaly.cli.device import list_gpus, resolve_device, visible_gpus
+from bids_anomaly.cli.device import list_gpus, only_gpu, resolve_device, visible_gpus
 from bids_anomaly.exceptions import DeviceUnavailableError, UsageError
 
 GPUS = (("GPU-aa11",), ("GPU-ab22",), ("GPU-cc33", "MIG-dd44", "MIG-ee55"))
@@ -92,6 +92,21 @@ def test_another_form_is_refused(requested):
 )
 def test_cuda_visible_devices_hides_as_cuda_does(variable, visible):
     assert visible_gpus(GPUS, variable) == visible
+
+
+@pytest.mark.parametrize(
+    ("device", "variable", "alone"),
+    [
+        ("cuda:0", None, "GPU-aa11"),
+        ("cuda:1", None, "GPU-ab22"),
+        ("cuda:1", "2,0", "GPU-aa11"),
+        ("cuda:1", "GPU-cc33, GPU-ab22", "GPU-ab22"),
+        ("cuda:0", "MIG-ee55", "MIG-ee55"),
+    ],
+)
+def test_a_chosen_gpu_is_the_only_one_that_steps_see(device, variable, alone):
+    environ = {} if variable is None else {"CUDA_VISIBLE_DEVICES": variable}
+    assert visible_gpus(GPUS, only_gpu(device, environ=environ)) == (alone,)
 
 
 def test_gpus_and_their_slices_are_listed():
