@@ -17,9 +17,8 @@ def resample(
     transforms: Sequence[Path] = (),
     *,
     invert: Sequence[bool] | None = None,
-    interpolation: str = "linear",
 ) -> nib.Nifti1Image:
-    """Resample a continuous image; what lies outside its field of view becomes 0.
+    """Resample a continuous image linearly; what lies outside its field of view becomes 0.
 
     Where `onto` is coarser than the image, the image is smoothed first so that nothing aliases
     (Cardoso et al. 2015, doi 10.1007/978-3-319-24571-3_81).
@@ -35,16 +34,13 @@ def resample(
         first); their chain leads from the space of `onto` to the space of `image`.
     invert : sequence of bool, optional
         Which of the transforms to invert (matrices only); none by default.
-    interpolation : str
-        An interpolator of antsApplyTransforms.
 
     Returns
     -------
     nibabel.Nifti1Image
         float32, in the grid `onto`.
     """
-    values = _smoothed_for(onto, image) if interpolation != "nearestNeighbor" else image.get_fdata()
-    moving = ants.from_nibabel_nifti(Grid.of(image).image(values.astype(np.float32)))
+    moving = ants.from_nibabel_nifti(Grid.of(image).image(_smoothed_for(onto, image)))
     reference = ants.from_nibabel_nifti(onto.image(np.zeros(onto.shape, np.float32)))
     moved = ants.apply_transforms(
         reference,
@@ -52,7 +48,7 @@ def resample(
         transformlist=[str(path) for path in transforms],
         # Always explicit: left to itself, ANTsPy inverts some matrices.
         whichtoinvert=list(invert) if invert is not None else [False] * len(transforms),
-        interpolator=interpolation,
+        interpolator="linear",
         singleprecision=True,
     )
     return onto.image(moved.numpy().astype(np.float32))
