@@ -1,6 +1,5 @@
 """Write the demonstration dataset: scans of two synthetic people, and the truth about them."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from bids_anomaly import __version__
+from bids_anomaly.bids.writing import write_image, write_json, write_text
 from bids_anomaly.demo.anatomy import template_anatomy
 from bids_anomaly.demo.subject import FIELD_OF_VIEW, Subject, synthesise_subject
 from bids_anomaly.exceptions import CannotWriteError
@@ -18,6 +18,7 @@ NAME = "Synthetic heads for trying bids-anomaly"
 HEALTHY, STROKE = "sub-demo01", "sub-demo02"
 STROKE_ML = 16.0
 BIDS_VERSION = "1.10.0"
+IMAGE_TYPE = ["DERIVED", "PRIMARY", "SYNTHETIC"]
 # Voxel order of sagittal acquisitions as converters write them.
 SAGITTAL = ("P", "S", "R")
 
@@ -83,27 +84,6 @@ def write_demo_dataset(folder: Path, *, seed: int = 0) -> DemoTruth:
         If the folder holds something else, or cannot be written.
     """
     _check_is_free(folder)
-    try:
-        return _write(folder, seed)
-    except OSError as error:
-        raise CannotWriteError(
-            f"The demonstration dataset cannot be written to {folder}: {error.strerror}. Name "
-            "another folder."
-        ) from error
-
-
-def _check_is_free(folder: Path) -> None:
-    description = folder / "dataset_description.json"
-    if not folder.exists() or (description.is_file() and NAME in description.read_text()):
-        return
-    if not folder.is_dir() or any(folder.iterdir()):
-        raise CannotWriteError(
-            f"The folder {folder} holds something other than the demonstration dataset. Name a "
-            "folder that is new or empty."
-        )
-
-
-def _write(folder: Path, seed: int) -> DemoTruth:
     truth = folder / "derivatives" / "truth"
     _write_descriptions(folder, truth)
     template_anatomy()  # Made once, before both people need it.
@@ -113,7 +93,9 @@ def _write(folder: Path, seed: int) -> DemoTruth:
     for label, subject in ((HEALTHY, healthy), (STROKE, stroke)):
         name = f"{label}/anat/{label}"
         source = f"bids:raw:{name}_T1w.nii.gz"
-        scans[label] = _write_image(folder / f"{name}_T1w.nii.gz", subject.scan, {})
+        scans[label] = _write_image(
+            folder / f"{name}_T1w.nii.gz", subject.scan, {"ImageType": IMAGE_TYPE}
+        )
         brains[label] = _write_image(
             truth / f"{name}_desc-brain_mask.nii.gz",
             subject.cranium,
@@ -136,13 +118,23 @@ def _write(folder: Path, seed: int) -> DemoTruth:
     )
 
 
+def _check_is_free(folder: Path) -> None:
+    description = folder / "dataset_description.json"
+    if not folder.exists() or (description.is_file() and NAME in description.read_text()):
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise CannotWriteError(
+            f"The folder {folder} holds something other than the demonstration dataset. Name a "
+            "folder that is new or empty."
+        )
+
+
 def _subject(stroke_ml: float, seed: list[int]) -> Subject:
     return synthesise_subject(stroke_ml=stroke_ml, random=np.random.default_rng(seed))
 
 
 def _write_image(path: Path, values: np.ndarray, sidecar: dict) -> Path:
-    """Write values in the field of view, and a sidecar if there is something to say."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write values in the field of view with their sidecar."""
     image = FIELD_OF_VIEW.image(values)
     to_sagittal = nib.orientations.ornt_transform(
         nib.io_orientation(image.affine), nib.orientations.axcodes2ornt(SAGITTAL)
@@ -150,32 +142,26 @@ def _write_image(path: Path, values: np.ndarray, sidecar: dict) -> Path:
     sagittal = image.as_reoriented(to_sagittal)
     sagittal.set_qform(sagittal.affine, 1)
     sagittal.set_sform(sagittal.affine, 1)
-    nib.save(sagittal, path)
-    if sidecar:
-        _write_json(Path(str(path).replace(".nii.gz", ".json")), sidecar)
+    write_image(path, sagittal, sidecar)
     return path
 
 
 def _write_descriptions(folder: Path, truth: Path) -> None:
-    truth.mkdir(parents=True, exist_ok=True)
     generated_by = [{"Name": "bids-anomaly", "Version": __version__}]
     raw = {"Name": NAME, "BIDSVersion": BIDS_VERSION, "DatasetType": "raw"}
-    _write_json(folder / "dataset_description.json", raw | {"GeneratedBy": generated_by})
+    write_json(folder / "dataset_description.json", raw | {"GeneratedBy": generated_by})
     derivative = raw | {"Name": f"{NAME}: truth", "DatasetType": "derivative"}
     links = {"DatasetLinks": {"raw": "../.."}}
-    _write_json(
+    write_json(
         truth / "dataset_description.json", derivative | {"GeneratedBy": generated_by} | links
     )
-    (folder / "README").write_text(README)
-    (folder / "participants.tsv").write_text(
-        f"participant_id\tgroup\n{HEALTHY}\thealthy\n{STROKE}\tstroke\n"
+    write_text(folder / "README", README)
+    write_text(
+        folder / "participants.tsv",
+        f"participant_id\tgroup\n{HEALTHY}\thealthy\n{STROKE}\tstroke\n",
     )
     levels = {"healthy": "No lesion", "stroke": "One lesion in the left hemisphere"}
-    _write_json(
+    write_json(
         folder / "participants.json",
         {"group": {"Description": "What the synthetic person has", "Levels": levels}},
     )
-
-
-def _write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=4) + "\n")
