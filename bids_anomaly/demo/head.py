@@ -29,17 +29,10 @@ def paint_head(
 
     Parameters
     ----------
-    anatomy : Anatomy
-        Maps of the template.
-    place : three (X, Y, Z) arrays
-        Where each voxel of the scan lies in the template, in mm.
-    axes : Axes
-        Coordinates of the scan's grid in mm.
-    box : (2, 3) array
-        Lowest and highest coordinates of the scan in mm.
+    anatomy, place, axes, box, random
+        As in :func:`bids_anomaly.demo.brain.paint_brain`, for a grid of any voxel size.
     fat : float
         Thickness of the fat below the skin relative to the usual.
-    random : numpy.random.Generator
 
     Returns
     -------

@@ -48,7 +48,7 @@ def deepbet_mask(scan: nib.Nifti1Image, *, use_gpu: bool) -> np.ndarray:
     scan : nibabel.Nifti1Image
         RAS+, a whole head of T1w, T2w or FLAIR contrast.
     use_gpu : bool
-        Whether the network runs on the GPU; else it does not touch it.
+        Whether the network runs on the first visible GPU; else it does not touch it.
 
     Returns
     -------
@@ -86,19 +86,8 @@ def hd_bet_mask(scan: nib.Nifti1Image, *, use_gpu: bool) -> np.ndarray:
     """Find the brain with one network of HD-BET.
 
     The method is HD-BET (Isensee et al. 2019, doi 10.1002/hbm.24750), without its averaging over
-    five networks and eight mirrored copies, which takes forty times longer.
-
-    Parameters
-    ----------
-    scan : nibabel.Nifti1Image
-        RAS+, a whole head of T1w, T2w or FLAIR contrast.
-    use_gpu : bool
-        Whether the network runs on the GPU; else it does not touch it.
-
-    Returns
-    -------
-    (X, Y, Z) bool array
-        In the grid of `scan`; empty where no brain was seen.
+    five networks and eight mirrored copies, which takes forty times longer. Parameters and result
+    are those of :func:`deepbet_mask`.
 
     Raises
     ------
@@ -127,20 +116,11 @@ def hd_bet_mask(scan: nib.Nifti1Image, *, use_gpu: bool) -> np.ndarray:
 def template_mask(scan: nib.Nifti1Image) -> np.ndarray:
     """Find the brain by an affine registration of the template, whose mask is carried over.
 
-    A coarse fallback, since no affine follows the shape of a person's brain: the Dice with the
-    intracranial masks of four adults was .94 to .97 (mean .958) in T1w, where deepbet has .98. The
-    masks of T2w and FLAIR, thick slices and atrophy among them, agree with those of deepbet by .93
-    to .95 (five scans of four patients). A deformation after it made the masks too small.
-
-    Parameters
-    ----------
-    scan : nibabel.Nifti1Image
-        RAS+, a whole head of T1w, T2w or FLAIR contrast, tilted by 25 degrees at most.
-
-    Returns
-    -------
-    (X, Y, Z) bool array
-        In the grid of `scan`.
+    A coarse fallback for heads that are tilted by 25 degrees at most, since no affine follows the
+    shape of a person's brain: benchmarks/brain_masks.py prints a Dice of .942 to .969 (mean .960)
+    in T1w, where deepbet has .982. The masks of T2w and FLAIR, thick slices and atrophy among
+    them, agree with those of deepbet by .93 to .95 (five scans of four patients). A deformation
+    after it made the masks too small. `scan` and the result are those of :func:`deepbet_mask`.
     """
     head = scan.slicer[head_box(scan, height_mm=BRAIN_HEIGHT_MM)]
     values = head.get_fdata(dtype=np.float32)
