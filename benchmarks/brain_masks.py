@@ -3,7 +3,7 @@
 Measures the Dice of ``brain_mask`` with the labels of DLMUSE that come with the IXI scans (label
 > 0: what lies inside the skull, CSF included; automatic labels, not a rater's), for the first
 people of the splits `train` and `dev`. Nothing in the extraction was trained on these people;
-two margins of the method `template` were chosen on the first two.
+margins of the method `template` were chosen on some of them.
 
     python benchmarks/brain_masks.py DATA_FOLDER [--people N] [--method METHOD]
 
