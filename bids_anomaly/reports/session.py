@@ -139,73 +139,62 @@ def write_failure_report(output_dir: Path, label: str, failures: Sequence[Failur
 def _scan_report(
     result: ScanResult, scan_from_template: Path, *, healthy_fpr: float, min_lesion_volume: float
 ) -> ScanReport:
-    """Bring the maps of a scan onto the template, where readers know their way."""
-
-    def warped(image: nib.Nifti1Image) -> np.ndarray:
-        return resample(image, MODEL_GRID_2MM, [scan_from_template]).get_fdata(dtype=np.float32)
-
-    brain = (
-        np.asanyarray(
-            resample_mask(result.brain_in_model_grid, MODEL_GRID_2MM, [scan_from_template]).dataobj
-        )
-        > 0
-    )
-    scan = warped(result.scan_in_model_grid) * brain
-    zscore = warped(result.zscore) * brain
-    pseudo_healthy = None
-    if result.pseudo_healthy is not None:
-        pseudo_healthy = warped(result.pseudo_healthy) * brain
-    native_voxel = float(Grid.of(result.brain).spacing.prod())
-    found = _found(result, healthy_fpr, min_lesion_volume)
-    template_mask = anomaly_mask(
+    """Count anomalies, and bring the maps of a scan onto the template, where readers know them."""
+    zscore = result.zscore.get_fdata(dtype=np.float32)
+    brain = _as_bool(result.brain_in_model_grid)
+    # The model grid makes all brains about as large; volumes are those of the person.
+    brain_mm3 = _as_bool(result.brain).sum() * float(Grid.of(result.brain).spacing.prod())
+    voxel_mm3 = brain_mm3 / max(brain.sum(), 1)
+    mask = anomaly_mask(
         anomaly_probability(healthy_exceedance(zscore), healthy_fpr),
         brain,
         min_volume=min_lesion_volume,
-        voxel_volume=float(MODEL_GRID_2MM.spacing.prod()),
+        voxel_volume=voxel_mm3,
     )
-    brain_ml = np.asanyarray(result.brain.dataobj).sum() * native_voxel / 1000
+    _, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    share = mask.sum() / max(brain.sum(), 1)
+    numbers = {
+        "Volume of anomalies": f"{mask.sum() * voxel_mm3 / 1000:.2f} ml",
+        "Number of anomalies": str(count),
+        "Anomalous share of the brain": f"{100 * share:.2f} %",
+        "Highest z": f"{zscore[brain].max(initial=0):.1f}",
+        "Nominal healthy false positive rate": f"{100 * healthy_fpr:g} %",
+        "Brain volume": f"{brain_mm3 / 1000:.0f} ml",
+        "Brain extraction": result.brain_method,
+        "White matter level": f"{result.white_matter_level:.4g}",
+        "Network evaluations": str(result.evaluations),
+    }
+
+    def warped_mask(image: nib.Nifti1Image) -> np.ndarray:
+        return _as_bool(resample_mask(image, MODEL_GRID_2MM, [scan_from_template]))
+
+    in_template = warped_mask(result.brain_in_model_grid)
+
+    def warped(image: nib.Nifti1Image) -> np.ndarray:
+        moved = resample(image, MODEL_GRID_2MM, [scan_from_template])
+        return moved.get_fdata(dtype=np.float32) * in_template
+
+    scan = warped(result.scan_in_model_grid)
+    pseudo_healthy = None
+    if result.pseudo_healthy is not None:
+        pseudo_healthy = warped(result.pseudo_healthy)
     return ScanReport(
         name=result.name,
         modality=result.bundle.modality,
         model=f"{result.bundle.name} {result.bundle.version}",
         affine=MODEL_GRID_2MM.affine,
         scan=scan,
-        brain=brain,
+        brain=in_template,
         template=resample(template_brain(1), MODEL_GRID_2MM).get_fdata(dtype=np.float32),
         pseudo_healthy=pseudo_healthy,
         residual=None if pseudo_healthy is None else scan - pseudo_healthy,
-        zscore=zscore,
-        mask=template_mask,
+        zscore=warped(result.zscore),
+        mask=warped_mask(Grid.of(result.zscore).image(mask.astype(np.uint8))),
         native_scan=result.corrected,
         native_brain=result.brain,
-        numbers={
-            **found,
-            "Nominal healthy false positive rate": f"{100 * healthy_fpr:g} %",
-            "Brain volume": f"{brain_ml:.0f} ml",
-            "Brain extraction": result.brain_method,
-            "White matter level": f"{result.white_matter_level:.4g}",
-            "Network evaluations": str(result.evaluations),
-        },
+        numbers=numbers,
     )
 
 
-def _found(result: ScanResult, healthy_fpr: float, min_volume: float) -> dict[str, str]:
-    """Count anomalies in the model grid; volumes are scaled back to those of the person."""
-    brain = np.asanyarray(result.brain_in_model_grid.dataobj) > 0
-    zscore = result.zscore.get_fdata(dtype=np.float32)
-    native_ml = np.asanyarray(result.brain.dataobj).sum() * Grid.of(result.brain).spacing.prod()
-    voxel_volume = float(native_ml / max(brain.sum(), 1))
-    mask = anomaly_mask(
-        anomaly_probability(healthy_exceedance(zscore), healthy_fpr),
-        brain,
-        min_volume=min_volume,
-        voxel_volume=voxel_volume,
-    )
-    _, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-    share = mask.sum() / max(brain.sum(), 1)
-    return {
-        "Volume of anomalies": f"{mask.sum() * voxel_volume / 1000:.2f} ml",
-        "Number of anomalies": str(count),
-        "Anomalous share of the brain": f"{100 * share:.2f} %",
-        "Highest z": f"{zscore[brain].max(initial=0):.1f}",
-    }
+def _as_bool(mask: nib.Nifti1Image) -> np.ndarray:
+    return np.asanyarray(mask.dataobj) > 0
