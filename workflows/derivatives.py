@@ -1,4 +1,4 @@
-"""Write what was found, in the spaces that were asked for."""
+"""Write what was found in a scan, in the spaces that were asked for."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,12 +6,7 @@ from pathlib import Path
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from bids_anomaly.interfaces.derivatives import (
-    WriteCombined,
-    WriteRigid,
-    WriteScanMaps,
-    WriteTransforms,
-)
+from bids_anomaly.interfaces.derivatives import WriteRigid, WriteScanMaps
 from bids_anomaly.reconstruction.bundle import Bundle
 
 # Dense maps of a 1 mm scan; measured by benchmarks/participant.py, with room to spare.
@@ -138,102 +133,4 @@ def init_scan_derivatives_wf(
             WriteRigid(**described, reference_modality=reference_modality), name="write_rigid"
         )
         workflow.connect([(inputnode, write_rigid, [("transform", "rigid")])])
-    return workflow
-
-
-def init_session_derivatives_wf(
-    *,
-    output_dir: Path,
-    original: Path,
-    entities: Mapping[str, str],
-    modality: str,
-    sources: Sequence[str],
-    output_spaces: Sequence[str],
-    healthy_fpr: float,
-    min_lesion_volume: float,
-    name: str = "session_derivatives_wf",
-) -> Workflow:
-    """Write the combined finding of all scans of a session, and its transforms.
-
-    Workflow Graph
-    --------------
-    write_combined_native, write_combined_template, write_transforms
-
-    Parameters
-    ----------
-    output_dir : Path
-        Derivative dataset.
-    original : Path
-        The reference scan of the input dataset.
-    entities : mapping
-        Its BIDS entities.
-    modality : str
-        Its BIDS suffix.
-    sources : sequence of str
-        BIDS URIs of all scans, the reference first.
-    output_spaces : sequence of str
-        ``native`` and template names.
-    healthy_fpr, min_lesion_volume : float
-        Nominal false positive rate, and mm3.
-
-    Inputs
-    ------
-    brain, affine
-        Of the reference scan.
-    zscores, brains
-        Lists, in the model grid, one a scan.
-    scan_from_template, template_from_scan
-        Displacement fields between model grid and template.
-    """
-    workflow = Workflow(name=name)
-    inputnode = Node(
-        IdentityInterface(
-            ["brain", "affine", "zscores", "brains", "scan_from_template", "template_from_scan"]
-        ),
-        name="inputnode",
-    )
-    described = {
-        "output_dir": str(output_dir),
-        "original": str(original),
-        "entities": dict(entities),
-        "modality": modality,
-        "sources": list(sources),
-    }
-    for space in output_spaces:
-        write = Node(
-            WriteCombined(
-                **described,
-                healthy_fpr=healthy_fpr,
-                min_lesion_volume=min_lesion_volume,
-                invert=[space == NATIVE],
-            ),
-            name=f"write_combined_{space}",
-            mem_gb=WRITE_MEM_GB,
-        )
-        passed_on = [("brain", "brain"), ("zscores", "zscores"), ("brains", "brains")]
-        if space == NATIVE:
-            passed_on.append(("affine", "transforms"))
-        else:
-            write.inputs.space = space
-            chain = Node(Merge(2), name=f"chain_{space}", run_without_submitting=True)
-            passed_on.append(("scan_from_template", "transforms"))
-            write_transforms = Node(
-                WriteTransforms(**described, space=space), name=f"write_transforms_{space}"
-            )
-            workflow.connect(
-                [
-                    (inputnode, chain, [("scan_from_template", "in1"), ("affine", "in2")]),
-                    (chain, write, [("out", "scan_transforms")]),
-                    (
-                        inputnode,
-                        write_transforms,
-                        [
-                            ("affine", "affine"),
-                            ("scan_from_template", "scan_from_template"),
-                            ("template_from_scan", "template_from_scan"),
-                        ],
-                    ),
-                ]
-            )
-        workflow.connect([(inputnode, write, passed_on)])
     return workflow

@@ -1,7 +1,7 @@
 """One workflow a session, and one that holds all sessions of a run."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nipype.interfaces.utility import Merge
@@ -11,14 +11,15 @@ from bids_anomaly.bids.dataset import raw_uri
 from bids_anomaly.bids.query import Session
 from bids_anomaly.interfaces.derivatives import WriteModelGrid
 from bids_anomaly.interfaces.preprocessing import RegisterDeformable
-from bids_anomaly.interfaces.reports import WriteReport
 from bids_anomaly.reconstruction.bundle import Bundle
-from bids_anomaly.workflows.derivatives import (
-    init_scan_derivatives_wf,
-    init_session_derivatives_wf,
-)
+from bids_anomaly.workflows.derivatives import init_scan_derivatives_wf
 from bids_anomaly.workflows.preprocessing import REGISTRATION_MEM_GB, init_preprocess_wf
 from bids_anomaly.workflows.reconstruction import init_reconstruct_wf
+from bids_anomaly.workflows.session import (
+    LISTED_FROM_PREPROCESSING,
+    LISTED_FROM_RECONSTRUCTION,
+    init_session_outputs_wf,
+)
 
 
 def init_run_wf(
@@ -101,8 +102,8 @@ def init_session_wf(
 
     Workflow Graph
     --------------
-    For each scan: preprocess -> reconstruct -> scan_derivatives. For the session:
-    register_deformable -> session_derivatives, report.
+    For each scan: preprocess -> reconstruct -> derivatives. For the session, from its reference:
+    register_deformable -> session_outputs.
 
     Parameters
     ----------
@@ -126,110 +127,77 @@ def init_session_wf(
     workflow = Workflow(name=name)
     reference = session.scans[0]
     preprocessed: list[Workflow] = []
-    reconstructed: list[Workflow] = []
     for scan in session.scans:
-        scan_name = _identifier(scan.name)
-        bundle = bundles[scan.suffix]
         preprocess = init_preprocess_wf(
             scan=scan.path,
-            bundle=bundle.folder,
+            bundle=bundles[scan.suffix].folder,
             is_reference=scan is reference,
             brain_extraction=brain_extraction,
             use_gpu=device != "cpu",
             seed=seed,
             omp_nthreads=omp_nthreads,
-            name=f"preprocess_{scan_name}_wf",
+            name=f"preprocess_{_identifier(scan.name)}_wf",
         )
         workflow.add_nodes([preprocess])
+        if preprocessed:
+            passed_on = [
+                ("outputnode.corrected", "inputnode.reference"),
+                ("outputnode.brain", "inputnode.reference_mask"),
+                ("outputnode.transform", "inputnode.reference_affine"),
+            ]
+            workflow.connect([(preprocessed[0], preprocess, passed_on)])
         preprocessed.append(preprocess)
-        if scan is not reference:
-            workflow.connect(
-                [
-                    (
-                        preprocessed[0],
-                        preprocess,
-                        [
-                            ("outputnode.corrected", "inputnode.reference"),
-                            ("outputnode.brain", "inputnode.reference_mask"),
-                            ("outputnode.transform", "inputnode.reference_affine"),
-                        ],
-                    )
-                ]
-            )
-        if preprocess_only:
-            write = Node(
+
+    if preprocess_only:
+        for scan, preprocess in zip(session.scans, preprocessed, strict=True):
+            write_model_grid = Node(
                 WriteModelGrid(
                     output_dir=str(output_dir),
                     original=str(scan.path),
                     entities=dict(scan.entities),
                     modality=scan.suffix,
                     sources=[raw_uri(scan.path, bids_dir)],
-                    space=bundle.description["grid"]["template"],
+                    space=bundles[scan.suffix].description["grid"]["template"],
                 ),
-                name=f"write_model_grid_{scan_name}",
+                name=f"write_model_grid_{_identifier(scan.name)}",
             )
-            workflow.connect(
-                [
-                    (
-                        preprocess,
-                        write,
-                        [
-                            ("outputnode.scan_in_model_grid", "scan"),
-                            ("outputnode.brain_in_model_grid", "brain"),
-                        ],
-                    )
-                ]
-            )
-            continue
+            passed_on = [
+                ("outputnode.scan_in_model_grid", "scan"),
+                ("outputnode.brain_in_model_grid", "brain"),
+            ]
+            workflow.connect([(preprocess, write_model_grid, passed_on)])
+        return workflow
+
+    reconstructed: list[Workflow] = []
+    for scan, preprocess in zip(session.scans, preprocessed, strict=True):
         reconstruct = init_reconstruct_wf(
-            bundle=bundle,
+            bundle=bundles[scan.suffix],
             steps=steps,
             device=device,
             batch_size=batch_size,
             seed=seed,
             omp_nthreads=omp_nthreads,
-            name=f"reconstruct_{scan_name}_wf",
+            name=f"reconstruct_{_identifier(scan.name)}_wf",
         )
+        passed_on = [
+            ("outputnode.scan_in_model_grid", "inputnode.scan"),
+            ("outputnode.brain_in_model_grid", "inputnode.brain"),
+        ]
+        workflow.connect([(preprocess, reconstruct, passed_on)])
         reconstructed.append(reconstruct)
-        workflow.connect(
-            [
-                (
-                    preprocess,
-                    reconstruct,
-                    [
-                        ("outputnode.scan_in_model_grid", "inputnode.scan"),
-                        ("outputnode.brain_in_model_grid", "inputnode.brain"),
-                    ],
-                )
-            ]
-        )
-    if preprocess_only:
-        return workflow
 
-    # The warp comes from the pseudo-healthy image where there is one, so that lesions do not
-    # pull it.
-    has_image = bundles[reference.suffix].weights is not None
     register_deformable = Node(
         RegisterDeformable(bundle=str(bundles[reference.suffix].folder), seed=seed),
         name="register_deformable",
         mem_gb=REGISTRATION_MEM_GB,
     )
-    workflow.connect(
-        [
-            (
-                reconstructed[0] if has_image else preprocessed[0],
-                register_deformable,
-                [
-                    (
-                        "outputnode.pseudo_healthy"
-                        if has_image
-                        else "outputnode.scan_in_model_grid",
-                        "in_file",
-                    )
-                ],
-            )
-        ]
-    )
+    # From the pseudo-healthy image where there is one, so that lesions do not pull the warp.
+    if bundles[reference.suffix].weights is not None:
+        source, image = reconstructed[0], "pseudo_healthy"
+    else:
+        source, image = preprocessed[0], "scan_in_model_grid"
+    workflow.connect([(source, register_deformable, [(f"outputnode.{image}", "in_file")])])
+
     written = {
         "output_dir": output_dir,
         "output_spaces": output_spaces,
@@ -272,16 +240,32 @@ def init_session_wf(
                 ),
             ]
         )
-    _add_session_outputs(
-        workflow,
-        session,
-        bids_dir=bids_dir,
-        bundles=bundles,
-        preprocessed=preprocessed,
-        reconstructed=reconstructed,
-        register_deformable=register_deformable,
-        written=written,
+
+    session_outputs = init_session_outputs_wf(
+        session, **written, bids_dir=bids_dir, bundles=bundles
     )
+    workflow.connect(
+        [
+            (
+                preprocessed[0],
+                session_outputs,
+                [
+                    ("outputnode.brain", "inputnode.reference_brain"),
+                    ("outputnode.transform", "inputnode.affine"),
+                ],
+            ),
+            (
+                register_deformable,
+                session_outputs,
+                [
+                    ("scan_from_template", "inputnode.scan_from_template"),
+                    ("template_from_scan", "inputnode.template_from_scan"),
+                ],
+            ),
+        ]
+    )
+    _connect_lists(workflow, preprocessed, session_outputs, LISTED_FROM_PREPROCESSING)
+    _connect_lists(workflow, reconstructed, session_outputs, LISTED_FROM_RECONSTRUCTION)
     return workflow
 
 
@@ -290,81 +274,19 @@ def session_wf_name(session: Session) -> str:
     return f"{_identifier(session.label)}_wf"
 
 
-def _add_session_outputs(
-    workflow: Workflow,
-    session: Session,
-    *,
-    bids_dir: Path,
-    bundles: Mapping[str, Bundle],
-    preprocessed: Sequence[Workflow],
-    reconstructed: Sequence[Workflow],
-    register_deformable: Node,
-    written: Mapping,
+def _connect_lists(
+    workflow: Workflow, sources: Sequence[Workflow], target: Workflow, names: Iterable[str]
 ) -> None:
-    """Add the combined finding, the transforms and the report of a session."""
-    reference = session.scans[0]
-    session_bundles = [bundles[scan.suffix] for scan in session.scans]
-    derivatives = init_session_derivatives_wf(
-        **written,
-        original=reference.path,
-        entities=reference.entities,
-        modality=reference.suffix,
-        sources=[raw_uri(scan.path, bids_dir) for scan in session.scans],
-    )
-    report = Node(
-        WriteReport(
-            output_dir=str(written["output_dir"]),
-            label=session.label,
-            scans=[scan.name for scan in session.scans],
-            modalities=[scan.suffix for scan in session.scans],
-            bundles=[str(bundle.folder) for bundle in session_bundles],
-            bundle_digests=[bundle.digest() for bundle in session_bundles],
-            healthy_fpr=written["healthy_fpr"],
-            min_lesion_volume=written["min_lesion_volume"],
-        ),
-        name="write_report",
-        mem_gb=1.0,
-    )
-    workflow.connect(
-        [
-            (
-                register_deformable,
-                derivatives,
-                _same_names("scan_from_template", "template_from_scan", source_prefix=""),
-            ),
-            (register_deformable, report, [("scan_from_template", "scan_from_template")]),
-            (
-                preprocessed[0],
-                derivatives,
-                [
-                    ("outputnode.brain", "inputnode.brain"),
-                    ("outputnode.transform", "inputnode.affine"),
-                ],
-            ),
-        ]
-    )
-    # Every scan gives one item to each list, in the order of the scans.
-    for name, source, target in (
-        ("corrected", preprocessed, None),
-        ("brain", preprocessed, None),
-        ("brain_method", preprocessed, None),
-        ("white_matter_level", preprocessed, None),
-        ("scan_in_model_grid", preprocessed, None),
-        ("brain_in_model_grid", preprocessed, "brains"),
-        ("zscore", reconstructed, "zscores"),
-        ("pseudo_healthy", reconstructed, None),
-        ("evaluations", reconstructed, None),
-    ):
-        listed = Node(Merge(len(source)), name=f"list_{name}", run_without_submitting=True)
-        for position, scan_wf in enumerate(source, start=1):
-            workflow.connect([(scan_wf, listed, [(f"outputnode.{name}", f"in{position}")])])
-        workflow.connect([(listed, report, [("out", f"{name}_list")])])
-        if target:
-            workflow.connect([(listed, derivatives, [("out", f"inputnode.{target}")])])
+    """Hand on outputs of several workflows as lists, in the order of the workflows."""
+    for name in names:
+        listed = Node(Merge(len(sources)), name=f"list_{name}", run_without_submitting=True)
+        for position, source in enumerate(sources, start=1):
+            workflow.connect([(source, listed, [(f"outputnode.{name}", f"in{position}")])])
+        workflow.connect([(listed, target, [("out", f"inputnode.{name}")])])
 
 
-def _same_names(*names: str, source_prefix: str = "outputnode.") -> list[tuple[str, str]]:
-    return [(f"{source_prefix}{name}", f"inputnode.{name}") for name in names]
+def _same_names(*names: str) -> list[tuple[str, str]]:
+    return [(f"outputnode.{name}", f"inputnode.{name}") for name in names]
 
 
 def _identifier(label: str) -> str:

@@ -1,0 +1,145 @@
+"""What a session has once, whatever its number of scans: one finding, transforms and a report."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nipype.interfaces.utility import IdentityInterface, Merge
+from nipype.pipeline.engine import Node, Workflow
+
+from bids_anomaly.bids.dataset import raw_uri
+from bids_anomaly.bids.query import Session
+from bids_anomaly.interfaces.derivatives import WriteCombined, WriteTransforms
+from bids_anomaly.interfaces.reports import WriteReport
+from bids_anomaly.reconstruction.bundle import Bundle
+from bids_anomaly.workflows.derivatives import NATIVE, WRITE_MEM_GB
+
+# Inputs that are lists with an item for each scan, by the workflow of a scan that they come from.
+LISTED_FROM_PREPROCESSING = (
+    "corrected",
+    "brain",
+    "brain_method",
+    "white_matter_level",
+    "scan_in_model_grid",
+    "brain_in_model_grid",
+)
+LISTED_FROM_RECONSTRUCTION = ("zscore", "pseudo_healthy", "evaluations")
+LISTED = (*LISTED_FROM_PREPROCESSING, *LISTED_FROM_RECONSTRUCTION)
+
+
+def init_session_outputs_wf(
+    session: Session,
+    *,
+    bids_dir: Path,
+    output_dir: Path,
+    bundles: Mapping[str, Bundle],
+    output_spaces: Sequence[str],
+    healthy_fpr: float,
+    min_lesion_volume: float,
+    name: str = "session_outputs_wf",
+) -> Workflow:
+    """Write the combined finding of all scans of a session, its transforms and its report.
+
+    Workflow Graph
+    --------------
+    write_combined_native, write_combined_template, write_transforms, write_report
+
+    Parameters
+    ----------
+    session : Session
+        Its scans; the first is the reference.
+    bids_dir, output_dir : Path
+        Input dataset and derivative dataset.
+    bundles : mapping
+        The model for each BIDS suffix.
+    output_spaces : sequence of str
+        ``native`` and template names.
+    healthy_fpr, min_lesion_volume : float
+        Nominal false positive rate, and mm3.
+
+    Inputs
+    ------
+    corrected, brain, brain_method, white_matter_level, scan_in_model_grid, brain_in_model_grid
+        Lists with an item for each scan, from
+        :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`.
+    zscore, pseudo_healthy, evaluations
+        Lists, from :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`; of images,
+        those of the scans whose model makes one.
+    reference_brain, affine
+        Of the reference scan.
+    scan_from_template, template_from_scan
+        Displacement fields between model grid and template.
+    """
+    workflow = Workflow(name=name)
+    inputnode = Node(
+        IdentityInterface(
+            [*LISTED, "reference_brain", "affine", "scan_from_template", "template_from_scan"]
+        ),
+        name="inputnode",
+    )
+    reference = session.scans[0]
+    described = {
+        "output_dir": str(output_dir),
+        "original": str(reference.path),
+        "entities": dict(reference.entities),
+        "modality": reference.suffix,
+        "sources": [raw_uri(scan.path, bids_dir) for scan in session.scans],
+    }
+    threshold = {"healthy_fpr": healthy_fpr, "min_lesion_volume": min_lesion_volume}
+    for space in output_spaces:
+        write_combined = Node(
+            WriteCombined(**described, **threshold, invert=[space == NATIVE]),
+            name=f"write_combined_{space}",
+            mem_gb=WRITE_MEM_GB,
+        )
+        passed_on = [
+            ("reference_brain", "brain"),
+            ("zscore", "zscores"),
+            ("brain_in_model_grid", "brains"),
+        ]
+        if space == NATIVE:
+            passed_on.append(("affine", "transforms"))
+        else:
+            write_combined.inputs.space = space
+            passed_on.append(("scan_from_template", "transforms"))
+            chain = Node(Merge(2), name=f"chain_{space}", run_without_submitting=True)
+            write_transforms = Node(
+                WriteTransforms(**described, space=space), name=f"write_transforms_{space}"
+            )
+            workflow.connect(
+                [
+                    (inputnode, chain, [("scan_from_template", "in1"), ("affine", "in2")]),
+                    (chain, write_combined, [("out", "scan_transforms")]),
+                    (
+                        inputnode,
+                        write_transforms,
+                        [
+                            ("affine", "affine"),
+                            ("scan_from_template", "scan_from_template"),
+                            ("template_from_scan", "template_from_scan"),
+                        ],
+                    ),
+                ]
+            )
+        workflow.connect([(inputnode, write_combined, passed_on)])
+
+    session_bundles = [bundles[scan.suffix] for scan in session.scans]
+    write_report = Node(
+        WriteReport(
+            output_dir=str(output_dir),
+            label=session.label,
+            scans=[scan.name for scan in session.scans],
+            modalities=[scan.suffix for scan in session.scans],
+            bundles=[str(bundle.folder) for bundle in session_bundles],
+            bundle_digests=[bundle.digest() for bundle in session_bundles],
+            **threshold,
+        ),
+        name="write_report",
+        mem_gb=1.0,
+    )
+    workflow.connect(
+        [
+            (inputnode, write_report, [(listed, f"{listed}_list") for listed in LISTED]),
+            (inputnode, write_report, [("scan_from_template", "scan_from_template")]),
+        ]
+    )
+    return workflow
