@@ -1,7 +1,9 @@
 """Write files so that a reader never sees half of one, whatever happens in between."""
 
 import json
+import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +13,10 @@ import nibabel as nib
 
 from bids_anomaly.bids.naming import sidecar_path
 from bids_anomaly.exceptions import CannotWriteError
+
+TEMPORARY_NAME = re.compile(r"\.[0-9a-f]{12}-.+")
+# No file takes that long to write, so one that did not change since then has lost its writer.
+LOST_AFTER_S = 600.0
 
 
 @contextmanager
@@ -38,6 +44,23 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def remove_lost(folder: Path) -> None:
+    """Remove what :func:`replacing` left in a folder and those below when its process was killed.
+
+    Files that changed in the last ten minutes may belong to a run beside this one, and stay.
+
+    Parameters
+    ----------
+    folder : Path
+        May be missing.
+    """
+    for path in folder.rglob(".*"):
+        if TEMPORARY_NAME.fullmatch(path.name):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > LOST_AFTER_S:
+                    path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

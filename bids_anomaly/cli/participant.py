@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_anomaly import __version__
-from bids_anomaly.bids.writing import write_json, write_text
+from bids_anomaly.bids.writing import remove_lost, write_json, write_text
 from bids_anomaly.citation import cite
 from bids_anomaly.cli.execution import prepare_environment, run_workflow
 from bids_anomaly.cli.workfolder import check_writable, prepare_work_folder
@@ -123,6 +123,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
     record = _record(settings, run_id, used_bundles)
     write_json(log_folder / "run.json", record)
     for session in sessions:
+        remove_lost(settings.output_dir / f"sub-{session.participant}")
         forget_lost_outputs(settings.work_dir / workflow.name / session_wf_name(session))
 
     started = time.monotonic()

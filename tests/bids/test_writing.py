@@ -9,7 +9,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_anomaly.bids.writing import replacing, write_bytes, write_image, write_json, write_text
+from bids_anomaly.bids.writing import (
+    remove_lost,
+    replacing,
+    write_bytes,
+    write_image,
+    write_json,
+    write_text,
+)
 from bids_anomaly.exceptions import CannotWriteError
 
 
@@ -95,6 +102,24 @@ def test_a_folder_without_rights_is_said(tmp_path):
     (tmp_path / "locked").mkdir(mode=0o555)
     with pytest.raises(CannotWriteError, match="Permission denied"):
         write_text(tmp_path / "locked" / "x.txt", "")
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+    anat = tmp_path / "sub-01" / "ses-1" / "anat"
+    anat.mkdir(parents=True)
+    with replacing(anat / "sub-01_T1w.nii.gz") as temporary:
+        temporary.touch()
+    lost, written_now = temporary, temporary.with_name(f"{temporary.name}.gz")
+    finished, foreign = anat / "sub-01_T1w.nii.gz", anat / ".0123-notes"
+    for path in (lost, written_now, finished, foreign):
+        path.write_text("half")
+    for path in (lost, finished, foreign):
+        os.utime(path, (0, 0))
+    remove_lost(tmp_path / "sub-01")
+    assert {path.name for path in anat.iterdir()} == {
+        written_now.name, finished.name, foreign.name,
+    }  # fmt: skip
+    remove_lost(tmp_path / "sub-02")
 
 
 def test_json_is_readable_by_people_and_machines(tmp_path):

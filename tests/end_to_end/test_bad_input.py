@@ -216,7 +216,7 @@ def whole_files(out: Path) -> bool:
         gzip.decompress(path.read_bytes())
     for path in out.rglob("*.json"):
         json.loads(path.read_text())
-    return not list(out.rglob(".[0-9]*"))
+    return not list(out.rglob(".*-*"))
 
 
 def test_a_full_disk_below_the_work_folder_is_told(good_scan, command, tmp_path):

@@ -1,6 +1,7 @@
 """The participant level, by its real command, from a BIDS dataset to BIDS derivatives."""
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_every_promised_file_is_there_and_no_other(anat, finished_run):
     for name in ("dataset_description.json", ".bidsignore", "participants.tsv", "sub-01.html"):
         assert (finished_run.out / name).stat().st_size > 0
     assert (finished_run.out / "logs" / "CITATION.md").is_file()
-    assert not list(finished_run.out.rglob(".[0-9]*"))  # nothing half-written
+    assert not list(finished_run.out.rglob(".*-*"))  # nothing half-written
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -324,6 +325,10 @@ def test_a_killed_run_goes_on_where_it_stopped(
         time.sleep(0.05)
     running.kill()
     assert "result" not in run_records(out)[0]
+    lost = out / "sub-01" / "anat" / ".0123456789ab-sub-01_desc-zscore_T1w.nii.gz"
+    lost.parent.mkdir(parents=True)
+    lost.write_text("half")
+    os.utime(lost, (0, 0))
 
     finished = command(*arguments)
     assert finished.code == 0, finished.stderr
@@ -332,6 +337,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
     for step in ("conform", "extract brain", "correct bias"):
         assert f"{step} (preprocess sub 01 T1w): done before" in log
     assert record["result"]["steps_run"] <= record["result"]["steps"] - 3
+    assert not lost.exists()
     for name in all_images("sub-01", ("T1w",)):
         assert np.isfinite(read(out / "sub-01" / "anat" / f"{name}.nii.gz")).all()
     assert_valid_bids(out)
