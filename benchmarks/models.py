@@ -1,0 +1,67 @@
+"""The models that stand beside each other in a table: one a column, each with its bundles."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bids_anomaly.reconstruction.bundle import (
+    FALLBACK_FAMILY,
+    Bundle,
+    choose_bundles,
+    load_bundle,
+)
+
+MODALITIES = ("T1w", "FLAIR", "T2w")
+BASELINE = FALLBACK_FAMILY
+
+
+@dataclass(frozen=True)
+class Model:
+    """One column.
+
+    Attributes
+    ----------
+    name : str
+        Head of the column.
+    bundles : mapping of str to Bundle
+        By BIDS suffix; a modality without a bundle has no figures.
+    """
+
+    name: str
+    bundles: Mapping[str, Bundle]
+
+
+def models(families: Sequence[str], folders: Sequence[Path]) -> list[Model]:
+    """Return packaged families and candidates from folders, and the baseline after them.
+
+    Parameters
+    ----------
+    families : sequence of str
+        Packaged families, such as ``restore``.
+    folders : sequence of Path
+        Each a bundle, or a folder that holds bundles of several modalities.
+    """
+    columns = [_family(name) for name in families if name != BASELINE]
+    columns += [_candidate(folder) for folder in folders]
+    return [*columns, _family(BASELINE)]
+
+
+def of_modality(columns: Sequence[Model], modality: str) -> dict[str, Bundle]:
+    """Return the bundle of every model that is made for a modality.
+
+    Without any but that of the baseline there is nothing to compare, and the result is empty.
+    """
+    found = {model.name: model.bundles[modality] for model in columns if modality in model.bundles}
+    return found if set(found) - {BASELINE} else {}
+
+
+def _family(name: str) -> Model:
+    bundles = choose_bundles(name, MODALITIES)
+    # Where a family has no bundle of its own the baseline stands in, which is another column.
+    return Model(name, {key: bundle for key, bundle in bundles.items() if bundle.method == name})
+
+
+def _candidate(folder: Path) -> Model:
+    paths = sorted(folder.glob("*/bundle.json")) or [folder / "bundle.json"]
+    bundles = [load_bundle(path.parent.resolve()) for path in paths]
+    return Model(folder.resolve().name, {bundle.modality: bundle for bundle in bundles})

@@ -1,0 +1,95 @@
+"""Reconstruct and score scans that lie in the model grid already, and keep what came out."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bids_anomaly.reconstruction.bundle import Bundle
+from bids_anomaly.reconstruction.registry import reconstruct
+from bids_anomaly.reconstruction.result import Reconstruction
+from bids_anomaly.scoring.calibration import healthy_exceedance, load_calibration
+from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
+from bids_anomaly.scoring.score import anomaly_score
+from bids_anomaly.settings import Settings
+
+ARRAYS = ("pseudo_healthy", "spread", "anomaly")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A reconstruction, and how long it took."""
+
+    result: Reconstruction
+    seconds: float
+
+
+def reconstructed(bundle: Bundle, scan: np.ndarray, brain: np.ndarray, kept: Path) -> Timed:
+    """Reconstruct a scan, or read what was kept of the same scan, weights and levels.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    scan : (X, Y, Z) array
+        In the model grid, white matter = 1.
+    brain : (X, Y, Z) bool array
+    kept : Path
+        Folder of what was done before. Calibration and score can change without doing it again.
+    """
+    if bundle.weights is None:
+        return _reconstruct(bundle, scan, brain)
+    key = hashlib.sha256(bundle.weights.read_bytes())
+    # All that a reconstruction can depend on; scores and thresholds come later.
+    later = ("score", "calibration", "metrics")
+    key.update(repr([p for p in bundle.description.items() if p[0] not in later]).encode())
+    key.update(scan.tobytes() + brain.tobytes())
+    path = kept / f"{bundle.name}-{key.hexdigest()[:24]}.npz"
+    if path.is_file():
+        with np.load(path) as archive:
+            arrays = {n: archive[n].astype(np.float32) if n in archive else None for n in ARRAYS}
+            result = Reconstruction(**arrays, evaluations=int(archive["evaluations"]))
+            return Timed(result, float(archive["seconds"]))
+    timed = _reconstruct(bundle, scan, brain)
+    kept.mkdir(parents=True, exist_ok=True)
+    arrays = {name: getattr(timed.result, name) for name in ARRAYS}
+    part = path.with_suffix(".part.npz")
+    np.savez_compressed(
+        part,
+        evaluations=timed.result.evaluations,
+        seconds=timed.seconds,
+        **{name: array.astype(np.float16) for name, array in arrays.items() if array is not None},
+    )
+    part.replace(path)
+    return timed
+
+
+def zscore(
+    bundle: Bundle, scan: np.ndarray, brain: np.ndarray, result: Reconstruction
+) -> np.ndarray:
+    """Score a scan as the app does, (X, Y, Z) array of healthy standard deviations."""
+    score = anomaly_score(
+        bundle.description["score"],
+        scan,
+        brain,
+        pseudo_healthy=result.pseudo_healthy,
+        anomaly=result.anomaly,
+        spacing=float(bundle.grid.spacing[0]),
+    )
+    return load_calibration(bundle.calibration).zscore(score) * brain
+
+
+def preset_mask(
+    z: np.ndarray, brain: np.ndarray, *, voxel_volume: float, min_volume: float | None = None
+) -> np.ndarray:
+    """Return the mask at the threshold that the app presets; tiny components left out."""
+    preset = Settings.min_lesion_volume if min_volume is None else min_volume
+    probability = anomaly_probability(healthy_exceedance(z), Settings.healthy_fpr)
+    return anomaly_mask(probability, brain, min_volume=preset, voxel_volume=voxel_volume)
+
+
+def _reconstruct(bundle: Bundle, scan: np.ndarray, brain: np.ndarray) -> Timed:
+    started = time.perf_counter()
+    result = reconstruct(bundle, scan, brain, device="cpu", batch_size=None, steps=None, seed=0)
+    return Timed(result, time.perf_counter() - started)

@@ -1,0 +1,149 @@
+"""Rows of a table of accuracy: a figure of every model, with intervals and paired differences."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bids_anomaly.evaluation.statistics import (
+    Interval,
+    Statistic,
+    bootstrap,
+    difference_of,
+    holm,
+    mean_of,
+    paired_wilcoxon,
+)
+
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure on one set of people, for every model that has it.
+
+    Attributes
+    ----------
+    data, measure : str
+        What stands in the first columns.
+    people : int
+        Over how many people the statistics go, those with NaN included.
+    statistics : mapping of str to Statistic
+        By name of the model.
+    values : mapping of str to (N,) array
+        Figures of single people for the paired test; empty where there are none.
+    form : str
+        Format of a figure.
+    """
+
+    data: str
+    measure: str
+    people: int
+    statistics: Mapping[str, Statistic]
+    values: Mapping[str, np.ndarray]
+    form: str = ".3f"
+
+
+def row_of_means(
+    data: str, measure: str, values: Mapping[str, Sequence[float]], form: str = ".3f"
+) -> Row:
+    """Return the row of means over people."""
+    arrays = {name: np.asarray(figures, dtype=float) for name, figures in values.items()}
+    people = len(next(iter(arrays.values())))
+    return Row(
+        data,
+        measure,
+        people,
+        {name: mean_of(figures) for name, figures in arrays.items()},
+        arrays,
+        form,
+    )
+
+
+def rows_by_measure(
+    data: str,
+    found: Mapping[str, Sequence[Mapping[str, float]]],
+    forms: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """Return a row for every measure.
+
+    Parameters
+    ----------
+    data : str
+        Name of the set of people.
+    found : mapping
+        For every model, what each person has for each measure, in one order of people. A model
+        that lacks a measure (no reconstruction, no l1) is absent from its row.
+    forms : mapping, optional
+        Formats of measures that are not printed with three decimals.
+    """
+    measures = dict.fromkeys(name for people in found.values() for p in people for name in p)
+    return [
+        row_of_means(
+            data,
+            measure,
+            {
+                model: [person[measure] for person in people]
+                for model, people in found.items()
+                if all(measure in person for person in people)
+            },
+            (forms or {}).get(measure, ".3f"),
+        )
+        for measure in measures
+    ]
+
+
+def markdown(rows: Iterable[Row], models: Sequence[str], baseline: str) -> str:
+    """Return the table in markdown.
+
+    Every model but the baseline has a column with its difference to the baseline, and the p-value
+    of the paired Wilcoxon test (Holm-corrected over the models of the row).
+    """
+    learned = [name for name in models if name != baseline]
+    head = ["data", "measure", "people", *models, *(f"{name} − {baseline}" for name in learned)]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for row in rows:
+        figures = [_figure(row, row.statistics.get(name)) for name in models]
+        compared = [name for name in learned if {name, baseline} <= row.statistics.keys()]
+        tested = [name for name in compared if {name, baseline} <= row.values.keys()]
+        p_values = dict(
+            zip(
+                tested,
+                holm([paired_wilcoxon(row.values[n], row.values[baseline]) for n in tested]),
+                strict=True,
+            )
+        )
+        changes = []
+        for name in learned:
+            if name not in compared:
+                changes.append(ABSENT)
+                continue
+            change = difference_of(row.statistics[name], row.statistics[baseline])
+            p = p_values.get(name, np.nan)
+            note = f", p = {p:.2g}" if row.people > 1 and np.isfinite(p) else ""
+            changes.append(_figure(row, change, sign="+") + note)
+        lines.append(_line([row.data, row.measure, str(_known(row)), *figures, *changes]))
+    return "\n".join(lines) + "\n"
+
+
+def _known(row: Row) -> int:
+    """Return how many people have the figure in at least one model."""
+    if not row.values:
+        return row.people
+    return int(np.isfinite(np.array(list(row.values.values()))).any(axis=0).sum())
+
+
+def _figure(row: Row, statistic: Callable | None, sign: str = "") -> str:
+    if statistic is None:
+        return ABSENT
+    value: Interval = bootstrap(statistic, row.people)
+    if not np.isfinite(value.estimate):
+        return ABSENT
+    text = format(value.estimate, sign + row.form)
+    if np.isfinite(value.low):
+        text += f" ({value.low:{row.form}} to {value.high:{row.form}})"
+    return text
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
