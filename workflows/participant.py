@@ -164,6 +164,7 @@ def init_session_wf(
             passed_on = [
                 ("outputnode.scan_in_model_grid", "scan"),
                 ("outputnode.brain_in_model_grid", "brain"),
+                ("outputnode.transforms", "transforms"),
             ]
             workflow.connect([(preprocess, write_model_grid, passed_on)])
         return workflow

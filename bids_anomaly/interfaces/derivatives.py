@@ -14,7 +14,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from bids_anomaly.bids.naming import output_path, transform_path
+from bids_anomaly.bids.naming import OUTPUTS, output_path, transform_path
 from bids_anomaly.bids.sidecars import sidecar
 from bids_anomaly.bids.writing import replacing, write_image
 from bids_anomaly.interfaces.base import StepInterface, load_image
@@ -27,7 +27,7 @@ class _WriteInput(BaseInterfaceInputSpec):
     modality = traits.Str(mandatory=True, desc="its suffix")
     sources = traits.List(traits.Str(), mandatory=True, desc="BIDS URIs")
     space = traits.Str(desc="template; undefined is the grid of the scan itself")
-    original = traits.Str(mandatory=True, desc="file of the (reference) scan")
+    original = traits.Str(mandatory=True, hash_files=False, desc="file of the (reference) scan")
 
 
 class _WriteOutput(TraitedSpec):
@@ -138,21 +138,39 @@ class WriteCombined(StepInterface):
 class _WriteModelGridInput(_WriteInput):
     scan = File(exists=True, mandatory=True, desc="in the model grid")
     brain = File(exists=True, mandatory=True)
+    transforms = InputMultiObject(
+        File(exists=True), mandatory=True, desc="pull the scan onto the model grid"
+    )
 
 
 class WriteModelGrid(StepInterface):
-    """Write a preprocessed scan in the model grid, which is what models are trained on."""
+    """Write a preprocessed scan in the model grid, which is what models are trained on.
+
+    The transform to that grid is written too, for masks and maps of the scan as it was acquired.
+    """
 
     input_spec = _WriteModelGridInput
     output_spec = _WriteOutput
 
     def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.composite import write_composite
+
         maps = {
             "model_scan": load_image(self.inputs.scan),
             "model_brain": load_image(self.inputs.brain),
         }
         written = _write_maps(self.inputs, maps, bundle=None, already_stripped=True)
-        return {"written": record_written(folder, written)}
+        path = transform_path(
+            Path(self.inputs.output_dir),
+            {**self.inputs.entities, "desc": OUTPUTS["model_scan"]["desc"]},
+            origin=self.inputs.modality,
+            target=self.inputs.space,
+            extension=".h5",
+        )
+        transforms = _paths(self.inputs.transforms)
+        with replacing(path) as temporary:
+            write_composite(temporary, transforms, [False] * len(transforms))
+        return {"written": record_written(folder, [*written, path])}
 
 
 class _WriteTransformsInput(_WriteInput):
