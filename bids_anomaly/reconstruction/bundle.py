@@ -126,6 +126,25 @@ def packaged_bundles() -> list[Bundle]:
     return [load_bundle(path.parent) for path in sorted(PACKAGED.glob("*/bundle.json"))]
 
 
+def named_bundle(name: str) -> Bundle:
+    """Return the packaged bundle of a name, such as ``restore-T1w``, or the one in a folder.
+
+    Raises
+    ------
+    ModelUnavailableError
+        If there is neither.
+    """
+    if (Path(name) / "bundle.json").is_file():
+        return load_bundle(Path(name).resolve())
+    known = {bundle.name: bundle for bundle in packaged_bundles()}
+    if name not in known:
+        raise ModelUnavailableError(
+            "A bundle must be a folder with a bundle.json, or one that comes with the package. "
+            f"Got {name!r} instead. Known bundles: {', '.join(known)}."
+        )
+    return known[name]
+
+
 def choose_bundles(model: str, modalities: tuple[str, ...]) -> dict[str, Bundle]:
     """Find the bundle for each modality.
 

@@ -33,10 +33,35 @@ def lesion_and_darkening(
     return anomaly + residual_weight * np.maximum(pseudo_healthy - scan, 0)
 
 
+def intensity_and_brightening(
+    scan: np.ndarray, *, pseudo_healthy: np.ndarray, residual_weight: float, **_: object
+) -> np.ndarray:
+    """Score how much brighter than white matter, and than healthy, the scan is: for FLAIR."""
+    return scan - 1 + residual_weight * (scan - pseudo_healthy)
+
+
+def brightening_in_lesion(
+    scan: np.ndarray,
+    *,
+    pseudo_healthy: np.ndarray,
+    anomaly: np.ndarray,
+    fluid_level: float,
+    **_: object,
+) -> np.ndarray:
+    """Score how much brighter than healthy the scan is where the network sees a lesion: for T2w.
+
+    Healthy fluid, above `fluid_level`, has no score: its brightness varies most.
+    """
+    brightening = np.maximum(scan - pseudo_healthy, 0) * anomaly
+    return np.where(pseudo_healthy < fluid_level, brightening, 0)
+
+
 RULES: dict[str, Callable[..., np.ndarray]] = {
     "bright_intensity": bright_intensity,
     "dark_intensity": dark_intensity,
     "lesion_and_darkening": lesion_and_darkening,
+    "intensity_and_brightening": intensity_and_brightening,
+    "brightening_in_lesion": brightening_in_lesion,
 }
 
 

@@ -95,6 +95,26 @@ def test_smoothing_is_in_millimetres_and_evens_out_noise(brain):
     assert smooth < 0.25 * rough
 
 
+def test_on_flair_brighter_than_white_matter_and_than_healthy_adds_up(brain):
+    values = score(
+        "intensity_and_brightening", 1.5 * ONES, brain, pseudo_healthy=1.1 * ONES, residual_weight=2
+    )
+    np.testing.assert_allclose(values[brain], 0.5 + 2 * 0.4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("scan", "healthy", "expected"), [(2, 1.5, 0.4), (1, 1.5, 0), (3, 2.5, 0)])
+def test_on_t2w_brightening_counts_in_lesions_and_not_in_fluid(brain, scan, healthy, expected):
+    values = score(
+        "brightening_in_lesion",
+        scan * ONES,
+        brain,
+        pseudo_healthy=healthy * ONES,
+        anomaly=0.8 * ONES,
+        fluid_level=1.8,
+    )
+    np.testing.assert_allclose(values[brain], expected, atol=1e-4)
+
+
 def test_a_bundle_with_an_unknown_rule_cannot_be_scored(brain):
     with pytest.raises(KeyError, match="guess"):
         score("guess", ONES, brain)
