@@ -10,7 +10,12 @@ from typing import NamedTuple
 import nibabel as nib
 import numpy as np
 from nibabel.affines import voxel_sizes
-from nilearn.datasets import load_mni152_template, load_mni152_wm_template
+from nilearn.datasets import (
+    load_mni152_brain_mask,
+    load_mni152_template,
+    load_mni152_wm_template,
+)
+from scipy import ndimage
 
 TEMPLATE = "MNI152NLin2009aSym"
 
@@ -68,6 +73,15 @@ def template_brain(resolution: int) -> nib.Nifti1Image:
 def template_white_matter(resolution: int) -> nib.Nifti1Image:
     """Return the probability of white matter in the template at `resolution` mm."""
     return _as_float32(load_mni152_wm_template(resolution=resolution))
+
+
+@cache
+def template_depth(resolution: int) -> nib.Nifti1Image:
+    """Return the distance to the surface of the template brain in mm, 0 outside."""
+    brain = load_mni152_brain_mask(resolution=resolution)
+    inside = np.asanyarray(brain.dataobj) > 0
+    depth = ndimage.distance_transform_edt(inside, sampling=resolution)
+    return Grid.of(brain).image(depth.astype(np.float32))
 
 
 def _as_float32(image: nib.Nifti1Image) -> nib.Nifti1Image:

@@ -1,36 +1,162 @@
-"""Paint scans of other contrasts from real T1w scans.
+"""Paint FLAIR and T2w scans from real T1w scans.
 
 A random piecewise-linear tone curve over CSF, grey and white matter keeps real folding, partial
-volume and atrophy.
+volume and atrophy. What makes healthy tissue look unusual on these contrasts is painted too, so
+that it is learnt as healthy: caps around the ventricles, flow in CSF, uneven cortex and what brain
+extraction leaves at the surface.
 """
 
-import numpy as np
+from dataclasses import dataclass
 
-# T1w intensities of CSF, grey and white matter relative to white matter, as the scans used for
-# painting have them, and the ranges that the painted tissue gets.
-T1W_TISSUES = (0.30, 0.72, 1.0)
-T2W_RANGES = ((2.0, 3.5), (1.3, 1.8), (0.97, 1.03))
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from bids_anomaly.synthesis.draws import Draws, per_sample
+
+# The index of a modality in tensors.
+MODALITIES = ("T1w", "FLAIR", "T2w")
+T1W, FLAIR, T2W = range(3)
+
+# T1w intensities relative to white matter between which tissues mix, as IXI has them.
+T1W_CSF, T1W_GREY = 0.25, 0.70
+# From here on T1w voxels are more tissue than CSF.
+T1W_TISSUE = 0.45
 
 
-def paint_t2w(t1w: np.ndarray, brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Turn a healthy T1w scan into a T2w-like one.
+@dataclass(frozen=True)
+class Tones:
+    """What tissues look like relative to white matter; ranges are drawn from evenly.
+
+    Attributes
+    ----------
+    csf, grey : (low, high)
+        Pure CSF, and cortex as it shows at 2 mm.
+    bright_fluid : float
+        Share of samples in which CSF flow shows bright.
+    """
+
+    csf: tuple[float, float]
+    grey: tuple[float, float]
+    bright_fluid: float
+
+
+# In the joint histogram of FLAIR and T1w of six elderly people (SBIA 2017, 2 mm), grey matter is at
+# .95 to 1.0 and CSF at .05 to .3; at higher resolution cortex is brighter.
+TONES = {
+    FLAIR: Tones(csf=(0.03, 0.35), grey=(0.93, 1.3), bright_fluid=0.4),
+    T2W: Tones(csf=(1.9, 3.5), grey=(1.2, 1.8), bright_fluid=0.0),
+}
+
+
+def paint(
+    t1w: Tensor, brain: Tensor, deep: Tensor, modality: Tensor, *, generator: Generator
+) -> Tensor:
+    """Turn slabs of healthy T1w slices into FLAIR- or T2w-like ones.
 
     Parameters
     ----------
-    t1w : (X, Y, Z) array
-        White matter = 1.
-    brain : (X, Y, Z) bool array
-        Brain mask.
-    rng : numpy.random.Generator
-        Draws the tone curve.
+    t1w : (B, S, H, W) tensor
+        White matter = 1, 0 outside the brain.
+    brain : (B, S, H, W) tensor
+        1 inside the brain, else 0.
+    deep : (B, H, W) tensor
+        1 where the template is far from the surface of the brain, in the middle slices: CSF there
+        is that of the ventricles.
+    modality : (B,) tensor
+        FLAIR or T2W for each slab.
+    generator : torch.Generator
+        On the device of `t1w`.
 
     Returns
     -------
-    (X, Y, Z) float32 array
+    (B, S, H, W) tensor
         White matter = 1, 0 outside the brain.
     """
-    csf, grey, white = (rng.uniform(low, high) for low, high in T2W_RANGES)
-    # Air and bone are dark on both; what is brighter than white matter on T1w is fat or a vessel.
-    knots = (0.0, 0.15, *T1W_TISSUES, 1.4)
-    values = (0.4 * csf, csf, csf, grey, white, 0.8 * white)
-    return (np.interp(t1w, knots, values) * brain).astype(np.float32)
+    draw = Draws(len(t1w), t1w.device, generator)
+    flair = modality == FLAIR
+    csf, grey = (
+        torch.where(
+            flair,
+            draw.uniform(*getattr(TONES[FLAIR], tissue)),
+            draw.uniform(*getattr(TONES[T2W], tissue)),
+        )
+        for tissue in ("csf", "grey")
+    )
+    grey_knot = T1W_GREY + draw.uniform(-0.05, 0.05)
+    one = torch.ones_like(csf)
+    # Deep grey matter lies between cortex and white matter, on some scanners as bright as cortex.
+    knots = [0 * one, 0.1 * one, T1W_CSF + draw.uniform(-0.05, 0.05), grey_knot]
+    values = [0.3 * csf, csf, csf, grey]
+    knots += [grey_knot + 0.6 * (1 - grey_knot), one, 1.4 * one]
+    values += [1 + draw.uniform(0.1, 0.7) * (grey - 1), one, draw.uniform(0.85, 1.05)]
+    painted = _tone_curve(t1w, knots, values)
+
+    tissue = ((t1w - T1W_CSF) / (T1W_GREY - T1W_CSF)).clamp(0, 1)
+    painted = painted * (1 + _uneven_cortex(t1w, draw))
+    painted = painted + per_sample(flair.float()) * _caps(t1w, brain, deep, draw)
+    painted = painted + per_sample(flair & draw.chance(TONES[FLAIR].bright_fluid)) * (
+        _bright_fluid(1 - tissue, draw)
+    )
+    painted = painted * (1 + _surface(brain, draw))
+    return painted.clamp(min=0) * brain
+
+
+def ventricle_neighbourhood(t1w: Tensor, deep: Tensor, reach: int) -> Tensor:
+    """Return tissue that lies within `reach` voxels, in plane, of the ventricles.
+
+    Parameters
+    ----------
+    t1w : (B, S, H, W) tensor
+        Healthy T1w slabs, white matter = 1.
+    deep : (B, H, W) tensor
+        See :func:`paint`.
+    reach : int
+        In voxels.
+
+    Returns
+    -------
+    (B, S, H, W) tensor
+        1 there, else 0.
+    """
+    ventricles = (t1w < T1W_TISSUE).float() * (t1w > 0) * deep[:, None]
+    near = F.max_pool2d(ventricles, 2 * reach + 1, stride=1, padding=reach)
+    return near * (t1w > T1W_TISSUE)
+
+
+def _tone_curve(scan: Tensor, knots: list[Tensor], values: list[Tensor]) -> Tensor:
+    """Map intensities through a piecewise-linear curve of each sample's own."""
+    result = per_sample(values[0]).expand_as(scan)
+    for left, right, low, high in zip(knots, knots[1:], values, values[1:], strict=False):
+        width = right - left
+        inside = (scan - per_sample(left)).clamp(min=0)
+        result = result + per_sample((high - low) / width) * torch.minimum(
+            inside, per_sample(width)
+        )
+    return result
+
+
+def _uneven_cortex(t1w: Tensor, draw: Draws) -> Tensor:
+    """Return the relative change of grey matter that varies over the brain (insula, cingulate)."""
+    greyness = torch.exp(-(((t1w - T1W_GREY) / 0.15) ** 2))
+    return per_sample(draw.uniform(0, 0.10)) * draw.smooth_field(t1w.shape[-2:], 8) * greyness
+
+
+def _caps(t1w: Tensor, brain: Tensor, deep: Tensor, draw: Draws) -> Tensor:
+    """Return thin bright caps and bands beside the ventricles, in two thirds of the samples."""
+    amount = per_sample(draw.uniform(-0.15, 0.35).clamp(min=0))
+    where = (draw.smooth_field(t1w.shape[-2:], 10) + 0.3).clamp(0, 1)
+    return amount * where * ventricle_neighbourhood(t1w, deep, reach=1) * brain
+
+
+def _bright_fluid(fluid: Tensor, draw: Draws) -> Tensor:
+    """Return patches in CSF that flow, protein or choroid plexus make bright."""
+    patches = (2 * draw.smooth_field(fluid.shape[-2:], 12) - 2.2).clamp(0, 1)
+    return per_sample(draw.uniform(0.2, 0.9)) * patches * fluid
+
+
+def _surface(brain: Tensor, draw: Draws) -> Tensor:
+    """Return the relative change of the outermost voxels: dura and fat, or partial volume."""
+    inner = 1 - F.max_pool2d(1 - brain, 3, stride=1, padding=1)
+    where = draw.smooth_field(brain.shape[-2:], 10).clamp(0, 1.5)
+    return per_sample(draw.uniform(-0.3, 0.5)) * where * (brain - inner)

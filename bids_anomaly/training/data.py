@@ -1,4 +1,4 @@
-"""Endless random batches of healthy slabs, and of the same slabs with anomalies.
+"""Endless random batches of healthy slabs of any modality, and of the same slabs with anomalies.
 
 Volumes lie in memory as half-precision tensors with axes (slice, row, column) = (z, y, x), so that
 the last axis runs from left to right and flipping it mirrors the brain.
@@ -14,42 +14,63 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from bids_anomaly.synthesis.anomaly import insert_anomalies
+from bids_anomaly.preprocessing.resample import resample
+from bids_anomaly.preprocessing.template import Grid, template_depth, template_white_matter
+from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
+from bids_anomaly.synthesis.contrast import MODALITIES, T1W, paint
+from bids_anomaly.synthesis.draws import Draws, per_sample
+from bids_anomaly.synthesis.hypointensities import fill_hypointensities
+
+# Small lesions are centred where the template is mostly white matter.
+LIKELY_WHITE_MATTER = 0.5
+# CSF this far from the surface of the template brain is that of the ventricles.
+DEEP_MM = 26.0
+# Share of scans that are blurred along the slices, as thick slices are after resampling.
+THICK_SHARE, THICK_SHARE_PAINTED = 0.15, 0.6
 
 
 @dataclass(frozen=True)
 class HealthyVolumes:
-    """Healthy scans in the model grid.
+    """Healthy T1w scans in the model grid.
 
     Attributes
     ----------
     scans : (N, Z, Y, X) tensor, float16
         White matter = 1, 0 outside the brain.
+    filled : (N, Z, Y, X) tensor, float16
+        The same without dark islands in white matter, to paint other contrasts from.
     brains : (N, Z, Y, X) tensor, bool
     white_matter : (Z, Y, X) tensor, float32
-        Probability of white matter in the template.
+        Probability of white matter in the template, 0 where it is not likely.
+    deep : (Z, Y, X) tensor, float32
+        1 far from the surface of the template brain, else 0.
     spacing : float
         Voxel size in mm.
     """
 
     scans: Tensor
+    filled: Tensor
     brains: Tensor
     white_matter: Tensor
+    deep: Tensor
     spacing: float
 
     def to(self, device: torch.device) -> "HealthyVolumes":
         """Return the same volumes on another device."""
         return HealthyVolumes(
-            self.scans.to(device),
-            self.brains.to(device),
+            *(getattr(self, name).to(device) for name in ("scans", "filled", "brains")),
             self.white_matter.to(device),
+            self.deep.to(device),
             self.spacing,
         )
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a restoration network learns from; all (B, ., H, W), middle slices but for `slab`."""
+    """What a restoration network learns from; all (B, ., H, W), middle slices but for `slab`.
+
+    `modality` is (B,), an index into :data:`bids_anomaly.synthesis.contrast.MODALITIES`.
+    """
 
     slab: Tensor
     mirrored: Tensor
@@ -57,6 +78,7 @@ class Batch:
     healthy: Tensor
     lesion: Tensor
     brain: Tensor
+    modality: Tensor
 
 
 def slices_first(values: np.ndarray) -> np.ndarray:
@@ -65,20 +87,39 @@ def slices_first(values: np.ndarray) -> np.ndarray:
 
 
 def load_volumes(
-    scans: Sequence[nib.Nifti1Image], brains: Sequence[nib.Nifti1Image], white_matter: np.ndarray
+    scans: Sequence[nib.Nifti1Image], brains: Sequence[nib.Nifti1Image]
 ) -> HealthyVolumes:
-    """Stack preprocessed scans in the model grid; `white_matter` is (X, Y, Z)."""
+    """Stack preprocessed T1w scans and their brain masks, all in the same model grid."""
+    grid = Grid.of(scans[0])
+    white_matter, depth = (
+        resample(image, grid).get_fdata(dtype=np.float32)
+        for image in (template_white_matter(1), template_depth(2))
+    )
+    likely = white_matter * (white_matter > LIKELY_WHITE_MATTER)
+    values = [scan.get_fdata(dtype=np.float32) for scan in scans]
+    filled = [fill_hypointensities(scan, white_matter) for scan in values]
+
+    def stack(volumes: Sequence[np.ndarray]) -> Tensor:
+        return torch.stack([torch.from_numpy(slices_first(v).copy()) for v in volumes])
+
     return HealthyVolumes(
-        torch.stack(
-            [torch.from_numpy(slices_first(s.get_fdata(dtype=np.float32))).half() for s in scans]
-        ),
-        torch.stack([torch.from_numpy(slices_first(np.asanyarray(b.dataobj)) > 0) for b in brains]),
-        torch.from_numpy(slices_first(white_matter).astype(np.float32)),
-        float(scans[0].header.get_zooms()[0]),
+        scans=stack(values).half(),
+        filled=stack(filled).half(),
+        brains=stack([np.asanyarray(brain.dataobj) > 0 for brain in brains]),
+        white_matter=stack([likely])[0],
+        deep=stack([(depth > DEEP_MM).astype(np.float32)])[0],
+        spacing=float(grid.spacing[0]),
     )
 
 
-def draw_batch(volumes: HealthyVolumes, size: int, *, slices: int, generator: Generator) -> Batch:
+def draw_batch(
+    volumes: HealthyVolumes,
+    size: int,
+    *,
+    slices: int,
+    modalities: Sequence[str],
+    generator: Generator,
+) -> Batch:
     """Draw slabs at random places of random people, vary them, and make them anomalous.
 
     Parameters
@@ -89,27 +130,42 @@ def draw_batch(volumes: HealthyVolumes, size: int, *, slices: int, generator: Ge
         Number of slabs.
     slices : int
         Slices a slab, odd.
+    modalities : sequence of str
+        Which contrasts to draw, evenly; all but T1w are painted.
     generator : torch.Generator
         On the same device.
     """
     device = volumes.scans.device
-    person = torch.randint(len(volumes.scans), (size,), device=device, generator=generator)
     reach = slices // 2
-    # Slices are drawn by how much brain they hold; a fifth of the draws are even over the brain.
-    area = volumes.brains[:, reach : volumes.brains.shape[1] - reach].sum((2, 3)).float().mean(0)
-    weights = area / area.sum() + 0.25 * (area > 0) / (area > 0).sum()
-    middle = reach + torch.multinomial(weights, size, replacement=True, generator=generator)
-    window = middle[:, None] + torch.arange(-reach, reach + 1, device=device)
-    healthy = volumes.scans[person[:, None], window].float()
-    brain = volumes.brains[person[:, None], window].float()
-    white_matter = volumes.white_matter[middle]
-
-    healthy, brain, white_matter = _vary_anatomy(healthy, brain, white_matter, generator)
-    healthy = _vary_scanner(healthy, brain, generator)
+    known = torch.tensor([MODALITIES.index(name) for name in modalities], device=device)
+    modality = known[torch.randint(len(known), (size,), device=device, generator=generator)]
+    person = torch.randint(len(volumes.scans), (size,), device=device, generator=generator)
+    middle = _draw_slices(volumes, reach, size, generator)
+    window = (person[:, None], middle[:, None] + torch.arange(-reach, reach + 1, device=device))
+    painted = modality != T1W
+    t1w = torch.where(
+        painted[:, None, None, None], volumes.filled[window], volumes.scans[window]
+    ).float()
+    anatomy = _vary_anatomy(
+        Anatomy(
+            t1w,
+            volumes.brains[window].float(),
+            volumes.white_matter[middle],
+            volumes.deep[middle],
+        ),
+        generator,
+    )
+    healthy = anatomy.t1w
+    chosen = painted.nonzero()[:, 0]
+    if len(chosen):
+        part = anatomy[chosen]
+        other = paint(part.t1w, part.brain, part.deep, modality[chosen], generator=generator)
+        healthy = healthy.index_copy(0, chosen, other)
+    healthy = _vary_scanner(healthy, anatomy.brain, painted, generator)
 
     level = torch.rand(size, device=device, generator=generator)
     anomalous = insert_anomalies(
-        healthy, brain, white_matter, level, spacing=volumes.spacing, generator=generator
+        healthy, anatomy, modality, level, spacing=volumes.spacing, generator=generator
     )
     mirrored = anomalous.scan[:, reach : reach + 1].flip(-1)
     shown = torch.rand(size, 1, 1, 1, device=device, generator=generator) < 0.5
@@ -119,16 +175,22 @@ def draw_batch(volumes: HealthyVolumes, size: int, *, slices: int, generator: Ge
         level=level,
         healthy=healthy[:, reach : reach + 1],
         lesion=anomalous.lesion[:, reach : reach + 1],
-        brain=brain[:, reach : reach + 1],
+        brain=anatomy.brain[:, reach : reach + 1],
+        modality=modality,
     )
 
 
-def _vary_anatomy(
-    healthy: Tensor, brain: Tensor, white_matter: Tensor, generator: Generator
-) -> tuple[Tensor, Tensor, Tensor]:
+def _draw_slices(volumes: HealthyVolumes, reach: int, size: int, generator: Generator) -> Tensor:
+    """Draw slices by how much brain they hold; a fifth of the draws are even over the brain."""
+    area = volumes.brains[:, reach : volumes.brains.shape[1] - reach].sum((2, 3)).float().mean(0)
+    weights = area / area.sum() + 0.25 * (area > 0) / (area > 0).sum()
+    return reach + torch.multinomial(weights, size, replacement=True, generator=generator)
+
+
+def _vary_anatomy(anatomy: Anatomy, generator: Generator) -> Anatomy:
     """Mirror half of the slabs, and move, turn, scale and bend all of them a little, in plane."""
-    size, slices, height, width = healthy.shape
-    device = healthy.device
+    size, slices, height, width = anatomy.t1w.shape
+    device = anatomy.t1w.device
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, device=device, generator=generator)
@@ -147,26 +209,40 @@ def _vary_anatomy(
         0.015 * normal(size, 2, 7, 6), size=(height, width), mode="bicubic", align_corners=True
     )
     grid = grid + bend.permute(0, 2, 3, 1)
-    stacked = torch.cat([healthy, brain, white_matter[:, None]], dim=1)
+    stacked = torch.cat(
+        [anatomy.t1w, anatomy.brain, anatomy.white_matter[:, None], anatomy.deep[:, None]], dim=1
+    )
     moved = F.grid_sample(stacked, grid, mode="bilinear", align_corners=True)
     brain = (moved[:, slices : 2 * slices] > 0.5).float()
-    return moved[:, :slices] * brain, brain, moved[:, -1]
+    return Anatomy(moved[:, :slices] * brain, brain, moved[:, -2], moved[:, -1])
 
 
-def _vary_scanner(healthy: Tensor, brain: Tensor, generator: Generator) -> Tensor:
-    """Vary contrast (white matter stays 1), bias field, sharpness and noise."""
-    size = len(healthy)
-    device = healthy.device
+def _vary_scanner(healthy: Tensor, brain: Tensor, painted: Tensor, generator: Generator) -> Tensor:
+    """Vary contrast (white matter stays 1), bias field, sharpness, slice thickness and noise."""
+    draw = Draws(len(healthy), healthy.device, generator)
 
     def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(size, 1, 1, 1, device=device, generator=generator)
+        return per_sample(draw.uniform(low, high))
 
-    varied = healthy.clamp(min=0) ** torch.exp(uniform(-0.35, 0.35))
-    coarse = torch.randn(size, 1, 4, 4, device=device, generator=generator)
-    field = F.interpolate(coarse, size=healthy.shape[-2:], mode="bicubic", align_corners=True)
-    varied = varied * (1 + uniform(0, 0.06) * field)
+    # Painted contrasts vary already.
+    gamma = torch.where(per_sample(painted), uniform(-0.1, 0.1), uniform(-0.35, 0.35))
+    varied = healthy.clamp(min=0) ** torch.exp(gamma)
+    varied = varied * (1 + uniform(0, 0.06) * draw.smooth_field(healthy.shape[-2:], 4))
     smooth = F.avg_pool2d(varied, 3, stride=1, padding=1)
     varied = varied + uniform(-0.3, 0.6).clamp(min=0) * (smooth - varied)
-    noise = torch.randn(healthy.shape, device=device, generator=generator)
-    varied = varied + uniform(-0.02, 0.05).clamp(min=0) * noise
+    share = torch.where(painted, THICK_SHARE_PAINTED, THICK_SHARE)
+    thick = per_sample(draw.chance(share) * draw.uniform(0.1, 0.33))
+    above, below = (_next_slice(varied, step) for step in (1, -1))
+    varied = varied + thick * (above + below - 2 * varied)
+    noise = torch.randn(healthy.shape, device=healthy.device, generator=generator)
+    # Painting flattens the noise of the T1w scan where its tone curve is flat.
+    amount = torch.where(per_sample(painted), uniform(0.005, 0.06), uniform(-0.02, 0.05))
+    varied = varied + amount.clamp(min=0) * noise
     return varied * brain
+
+
+def _next_slice(slab: Tensor, step: int) -> Tensor:
+    """Return the neighbour of each slice; the outermost slices are their own."""
+    last = slab.shape[1] - 1
+    index = (torch.arange(slab.shape[1], device=slab.device) + step).clamp(0, last)
+    return slab[:, index]

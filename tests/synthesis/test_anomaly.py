@@ -1,10 +1,14 @@
 import pytest
 import torch
 
-from bids_anomaly.synthesis.anomaly import VISIBLE_CHANGE, insert_anomalies
+from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
+from bids_anomaly.synthesis.contrast import FLAIR, MODALITIES, T1W, T2W
+from bids_anomaly.synthesis.recipes import RECIPES
 
 SPACING = 4.0
 SHAPE = (5, 40, 48)  # slices, rows, columns: 160 by 192 mm
+VISIBLE_CHANGE = RECIPES[T1W].visible_change
+VENTRICLE = (slice(None), slice(17, 23), slice(20, 28))
 
 
 def brain_mask():
@@ -14,16 +18,20 @@ def brain_mask():
     return inside.float().expand(SHAPE)
 
 
-def insert(count, *, level=1.0, seed=0, texture=0.0, brain=None):
+def insert(count, *, level=1.0, seed=0, texture=0.0, brain=None, modality=T1W, ventricle=False):
     """Insert anomalies into white matter of value 1; returns it too."""
     generator = torch.Generator().manual_seed(seed)
     brain = (brain_mask() if brain is None else brain).expand(count, *SHAPE)
     noise = torch.randn(count, *SHAPE, generator=torch.Generator().manual_seed(99))
     healthy = (1 + texture * noise) * brain
+    t1w = brain.clone()
+    if ventricle:
+        csf = {T1W: 0.3, FLAIR: 0.2, T2W: 3.0}[modality]
+        t1w[:, *VENTRICLE], healthy[:, *VENTRICLE] = 0.3, csf
     result = insert_anomalies(
         healthy,
-        brain,
-        brain[:, 2],
+        Anatomy(t1w, brain, brain[:, 2], brain[:, 2]),
+        torch.full((count,), modality),
         torch.full((count,), level),
         spacing=SPACING,
         generator=generator,
@@ -32,8 +40,9 @@ def insert(count, *, level=1.0, seed=0, texture=0.0, brain=None):
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_nothing_happens_outside_the_brain(level):
-    _, brain, result = insert(64, level=level)
+@pytest.mark.parametrize("modality", [T1W, FLAIR, T2W])
+def test_nothing_happens_outside_the_brain(level, modality):
+    _, brain, result = insert(64, level=level, modality=modality)
     assert not result.scan[brain == 0].any()
     assert not result.lesion[brain == 0].any()
 
@@ -115,6 +124,40 @@ def test_lesions_on_t1w_are_mostly_dark():
     healthy, _, result = insert(300)
     change = (result.scan - healthy)[result.lesion == 1]
     assert (change < 0).float().mean() > 0.85
+
+
+@pytest.mark.parametrize("modality", [FLAIR, T2W])
+def test_lesions_on_flair_and_t2w_are_mostly_bright(modality):
+    healthy, _, result = insert(300, modality=modality)
+    change = (result.scan - healthy)[result.lesion == 1]
+    assert (change > 0).float().mean() > 0.85
+
+
+@pytest.mark.parametrize("modality", [T1W, FLAIR, T2W])
+def test_a_ventricle_hardly_becomes_a_lesion(modality):
+    _, _, result = insert(400, modality=modality, ventricle=True)
+    in_ventricle = result.lesion[:, *VENTRICLE].mean()
+    around = result.lesion[:, :, 13:27, 15:33].mean()
+    assert in_ventricle < 0.4 * around
+
+
+def test_many_small_lesions_lie_beside_the_ventricle():
+    _, _, with_ventricle = insert(600, modality=FLAIR, ventricle=True)
+    _, _, without = insert(600, modality=FLAIR)
+    near, far = (slice(13, 27), slice(15, 33)), (slice(4, 36), slice(5, 43))
+
+    def concentration(result):
+        lesion = result.lesion[:, 2]
+        small = lesion[lesion.flatten(1).sum(1) < 40]
+        return small[:, *near].mean() / small[:, *far].mean()
+
+    assert concentration(with_ventricle) > 1.3 * concentration(without)
+
+
+def test_every_modality_has_a_recipe_whose_shares_add_up():
+    assert len(RECIPES) == len(MODALITIES)
+    for recipe in RECIPES:
+        assert sum(recipe.shares) == pytest.approx(1)
 
 
 def test_lesions_are_of_all_sizes():

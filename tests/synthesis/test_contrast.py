@@ -1,51 +1,107 @@
-import numpy as np
+from itertools import pairwise
+
 import pytest
+import torch
 
-from bids_anomaly.synthesis.contrast import T1W_TISSUES, paint_t2w
+from bids_anomaly.synthesis.contrast import (
+    FLAIR,
+    T1W_CSF,
+    T1W_GREY,
+    T2W,
+    TONES,
+    paint,
+    ventricle_neighbourhood,
+)
 
-CSF, GREY, WHITE = T1W_TISSUES
-
-
-@pytest.fixture
-def tissues():
-    """A T1w scan with a block of each tissue, partial volume between, and air around."""
-    scan = np.zeros((8, 8, 12), np.float32)
-    scan[1:-1, 1:-1, 1:-1] = np.linspace(CSF, WHITE, 10)
-    return scan, scan > 0
-
-
-def paint(tissues, seed=0):
-    return paint_t2w(*tissues, np.random.default_rng(seed))
+SHAPE = (5, 32, 40)
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_fluid_is_brightest_and_white_matter_darkest(seed):
-    scan = np.array([[[CSF, GREY, WHITE]]])
-    csf, grey, white = paint((scan, np.ones_like(scan, bool)), seed)[0, 0]
-    assert 2 <= csf <= 3.5
-    assert 1.3 <= grey <= 1.8
-    assert white == pytest.approx(1, abs=0.03)
+def slabs(count, *values):
+    """Blocks of tissue side by side along the rows, with air around."""
+    t1w = torch.zeros(count, *SHAPE)
+    rows = torch.linspace(4, 28, len(values) + 1).int().tolist()
+    for start, end, value in zip(rows, rows[1:], values, strict=False):
+        t1w[:, :, start:end, 4:36] = value
+    return t1w, [slice(start + 2, end - 2) for start, end in pairwise(rows)]
 
 
-def test_partial_volume_stays_between_its_tissues(tissues):
-    painted = paint(tissues)[4, 4, 1:-1]
-    assert (np.diff(painted) < 0).all()
+def painted(t1w, modality, seed=0, deep=0.0):
+    count = len(t1w)
+    return paint(
+        t1w,
+        (t1w > 0).float(),
+        torch.full((count, *SHAPE[1:]), deep),
+        torch.full((count,), modality),
+        generator=torch.Generator().manual_seed(seed),
+    )
 
 
-def test_outside_the_brain_is_nothing(tissues):
-    painted = paint(tissues)
-    assert painted.dtype == np.float32
-    assert painted.shape == tissues[0].shape
-    assert not painted[~tissues[1]].any()
-    assert np.isfinite(painted).all()
+def levels(modality):
+    """The level of CSF, grey and white matter in each of many painted scans."""
+    t1w, rows = slabs(200, T1W_CSF - 0.06, T1W_GREY, 1.0)
+    scan = painted(t1w, modality)
+    return [scan[:, 2, block, 8:32].flatten(1).median(1).values for block in rows]
 
 
-def test_the_same_seed_paints_the_same_scan_and_another_one_another(tissues):
-    np.testing.assert_array_equal(paint(tissues, 3), paint(tissues, 3))
-    assert np.abs(paint(tissues, 3) - paint(tissues, 4)).max() > 0.01
+def test_on_t2w_fluid_is_brightest_and_white_matter_darkest():
+    csf, grey, white = levels(T2W)
+    assert (csf > grey).all()
+    assert (grey > white).float().mean() > 0.95
+    assert white.median() == pytest.approx(1, abs=0.03)
+    low, high = TONES[T2W].csf
+    assert 0.8 * low < csf.min() < csf.max() < 1.1 * high
 
 
-@pytest.mark.parametrize("value", [-0.5, 0.0, 3.0])
-def test_values_that_no_tissue_has_stay_in_range(value):
-    scan = np.full((1, 1, 1), value)
-    assert 0 <= paint((scan, scan == scan)).item() <= 3.5
+def test_on_flair_fluid_is_dark_and_grey_matter_about_as_bright_as_white():
+    csf, grey, white = levels(FLAIR)
+    assert csf.median() < 0.4
+    assert (csf < 0.7 * grey).float().mean() > 0.9
+    assert 0.85 < grey.min() < grey.max() < 1.5
+    assert white.median() == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("modality", [FLAIR, T2W])
+def test_outside_the_brain_is_nothing(modality):
+    t1w, _ = slabs(20, 0.3, 0.7, 1.0)
+    scan = painted(t1w, modality)
+    assert scan.shape == t1w.shape
+    assert not scan[t1w == 0].any()
+    assert torch.isfinite(scan).all()
+    assert scan.min() >= 0
+
+
+def test_the_same_seed_paints_the_same_scan_and_another_one_another():
+    t1w, _ = slabs(4, 0.3, 0.7, 1.0)
+    assert torch.equal(painted(t1w, FLAIR, 3), painted(t1w, FLAIR, 3))
+    assert (painted(t1w, FLAIR, 3) - painted(t1w, FLAIR, 4)).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("modality", [FLAIR, T2W])
+def test_very_bright_or_dark_t1w_values_stay_in_range(modality):
+    t1w, _ = slabs(50, 0.01, 3.0)
+    assert painted(t1w, modality).max() < 6
+
+
+def test_a_batch_may_mix_contrasts():
+    t1w, rows = slabs(2, 0.2, 1.0)
+    scan = paint(
+        t1w,
+        (t1w > 0).float(),
+        torch.zeros(2, *SHAPE[1:]),
+        torch.tensor([FLAIR, T2W]),
+        generator=torch.Generator().manual_seed(0),
+    )
+    flair, t2w = scan[:, 2, rows[0], 8:32].flatten(1).median(1).values
+    assert flair < 0.6 < 1.5 < t2w
+
+
+def test_only_tissue_beside_deep_csf_is_near_a_ventricle():
+    t1w, _ = slabs(1, 1.0, 1.0)
+    t1w[:, :, 14:18, 16:24] = 0.2  # a ventricle
+    t1w[:, :, 6:8, 10:30] = 0.2  # a sulcus
+    deep = torch.zeros(1, *SHAPE[1:])
+    deep[:, 12:20, 12:28] = 1
+    near = ventricle_neighbourhood(t1w, deep, reach=2)
+    assert near[0, 2, 12:14, 18].all()
+    assert not near[0, 2, 14:18, 16:24].any()
+    assert not near[0, 2, 8:11, 10:30].any()

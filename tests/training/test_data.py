@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 
+from bids_anomaly.synthesis.contrast import MODALITIES
 from bids_anomaly.training.data import draw_batch, load_volumes, slices_first
 
 SHAPE = (48, 40, 16)  # x, y, z
@@ -14,6 +15,7 @@ def head(seed):
     inside = ((x - 23.5) / 19) ** 2 + ((y - 19.5) / 16) ** 2 + ((z - 7.5) / 6) ** 2 < 1
     noise = np.random.default_rng(seed).normal(scale=0.05, size=SHAPE)
     affine = np.diag([4.0, 4.0, 4.0, 1])
+    affine[:3, 3] = (-94, -96, -20)
     scan = ((np.where(x > 23.5, 1.0, 0.7) + noise) * inside).astype(np.float32)
     return nib.Nifti1Image(scan, affine), nib.Nifti1Image(inside.astype(np.uint8), affine)
 
@@ -21,11 +23,17 @@ def head(seed):
 @pytest.fixture(scope="module")
 def volumes():
     scans, brains = zip(*(head(seed) for seed in range(3)), strict=True)
-    return load_volumes(scans, brains, np.asanyarray(brains[0].dataobj))
+    return load_volumes(scans, brains)
 
 
-def draw(volumes, size=24, *, slices=5, seed=0):
-    return draw_batch(volumes, size, slices=slices, generator=torch.Generator().manual_seed(seed))
+def draw(volumes, size=24, *, slices=5, seed=0, modalities=("T1w",)):
+    return draw_batch(
+        volumes,
+        size,
+        slices=slices,
+        modalities=modalities,
+        generator=torch.Generator().manual_seed(seed),
+    )
 
 
 def test_volumes_lie_slice_by_slice_with_left_and_right_last(volumes):
@@ -52,8 +60,16 @@ def test_a_batch_has_slabs_and_their_middle_slices(volumes, slices):
     assert all(torch.isfinite(value).all() for value in vars(batch).values())
 
 
-def test_nothing_lies_outside_the_brain(volumes):
-    batch = draw(volumes)
+def test_modalities_are_drawn_evenly_and_only_those_asked_for(volumes):
+    batch = draw(volumes, 300, modalities=["FLAIR", "T2w"])
+    flair = (batch.modality == MODALITIES.index("FLAIR")).float().mean()
+    assert 0.4 < flair < 0.6
+    assert set(batch.modality.tolist()) == {1, 2}
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_nothing_lies_outside_the_brain(volumes, modality):
+    batch = draw(volumes, modalities=[modality])
     outside = batch.brain == 0
     for values in (batch.healthy, batch.lesion, batch.slab[:, 2:3]):
         assert not values[outside].any()
