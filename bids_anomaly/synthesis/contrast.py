@@ -93,7 +93,7 @@ def paint(
     painted = _tone_curve(t1w, knots, values)
 
     tissue = ((t1w - T1W_CSF) / (T1W_GREY - T1W_CSF)).clamp(0, 1)
-    painted = painted * (1 + _uneven_cortex(t1w, draw))
+    painted = painted * (1 + _uneven_cortex(t1w, draw)) * (1 + _mottle(t1w, draw) * tissue)
     painted = painted + per_sample(flair.float()) * _caps(t1w, brain, deep, draw)
     painted = painted + per_sample(flair & draw.chance(TONES[FLAIR].bright_fluid)) * (
         _bright_fluid(1 - tissue, draw)
@@ -140,6 +140,12 @@ def _uneven_cortex(t1w: Tensor, draw: Draws) -> Tensor:
     """Return the relative change of grey matter that varies over the brain (insula, cingulate)."""
     greyness = torch.exp(-(((t1w - T1W_GREY) / 0.15) ** 2))
     return per_sample(draw.uniform(0, 0.10)) * draw.smooth_field(t1w.shape[-2:], 8) * greyness
+
+
+def _mottle(t1w: Tensor, draw: Draws) -> Tensor:
+    """Return the faint relative change of tissue that a tone curve cannot give."""
+    coarse, fine = (draw.smooth_field(t1w.shape[-2:], knots) for knots in (12, 30))
+    return per_sample(draw.uniform(0, 0.05)) * coarse + per_sample(draw.uniform(0, 0.05)) * fine
 
 
 def _caps(t1w: Tensor, brain: Tensor, deep: Tensor, draw: Draws) -> Tensor:
