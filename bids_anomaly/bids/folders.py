@@ -96,7 +96,7 @@ def list_anat_folders(bids_dir: Path, participant: str) -> list[Path]:
 
 
 def find_unreadable_folders(bids_dir: Path, participant: str) -> list[Path]:
-    """Find the folders of a participant that may not be read; pybids takes them for empty.
+    """Find the folders of a participant that may not be read.
 
     Parameters
     ----------

@@ -8,7 +8,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from bids_anomaly.bids.folders import list_anat_folders, list_participants
+from bids_anomaly.bids.folders import (
+    find_unreadable_folders,
+    list_anat_folders,
+    list_participants,
+)
 from bids_anomaly.exceptions import CannotWriteError, MissingInputError, UsageError
 
 logger = logging.getLogger("bids_anomaly")
@@ -84,7 +88,7 @@ def _visit(
     bids_dir: Path, participants: Collection[str] | None, suffixes: Sequence[str]
 ) -> list[Path]:
     """List the images of some participants from their folders."""
-    return _images(_layout(bids_dir, _ignore(participants)), suffixes)
+    return _images(_layout(bids_dir, participants), suffixes)
 
 
 def _look_up(bids_dir: Path, database: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -127,7 +131,7 @@ def _find_or_make_database(bids_dir: Path, database_dir: Path) -> Path:
     unfinished = database_dir / f".unfinished-{uuid4().hex}"
     try:
         unfinished.mkdir(parents=True)
-        _layout(bids_dir, _ignore(None), database_path=unfinished).session.close()
+        _layout(bids_dir, None, database_path=unfinished).session.close()
         unfinished.rename(database)
     except (OSError, DatabaseError) as error:
         if not (database / DATABASE_FILE).exists():
@@ -140,15 +144,22 @@ def _find_or_make_database(bids_dir: Path, database_dir: Path) -> Path:
     return database
 
 
-def _layout(bids_dir: Path, ignore: list[re.Pattern], *, database_path: Path | None = None):
-    """Index a dataset: names only, and none of the files that the patterns match."""
+def _layout(
+    bids_dir: Path, participants: Collection[str] | None, *, database_path: Path | None = None
+):
+    """Index the images of some participants, or of all: names only."""
     from bids.layout import BIDSLayout, BIDSLayoutIndexer
 
+    ignore = _all_but_images_of(participants)
+    # pybids stumbles over them.
+    for participant in participants or list_participants(bids_dir):
+        for folder in find_unreadable_folders(bids_dir, participant):
+            ignore.append(re.compile(rf"^/{re.escape(folder.relative_to(bids_dir).as_posix())}$"))
     indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=ignore)
     return BIDSLayout(bids_dir, validate=False, indexer=indexer, database_path=database_path)
 
 
-def _ignore(participants: Collection[str] | None) -> list[re.Pattern]:
+def _all_but_images_of(participants: Collection[str] | None) -> list[re.Pattern]:
     """Match all paths, relative to the dataset, but those of the images of some participants."""
     whose = "" if participants is None else rf"(?:{'|'.join(map(re.escape, participants))})(?:/|$)"
     return [

@@ -144,13 +144,13 @@ def find_sessions(
     ]
 
     unreadable = [folder for key in wanted for folder in find_unreadable_folders(bids_dir, key)]
-    for folder in unreadable:
-        logger.warning("The folder %s is left out, because this user may not read it.", folder)
     if not scans and unreadable:
         raise MissingInputError(
             f"No scan was found in {bids_dir}, where this user may not read {unreadable[0]}. "
             "Give read permission."
         )
+    for folder in unreadable:
+        logger.warning("The folder %s is left out, because this user may not read it.", folder)
     searched = _describe(modalities, wanted_sessions, bids_filter)
     if not scans:
         whose = _some(f"sub-{key}" for key in wanted)

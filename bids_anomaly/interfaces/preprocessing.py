@@ -15,7 +15,8 @@ from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
 
 
 class _ConformInput(BaseInterfaceInputSpec):
-    in_file = traits.Str(mandatory=True, desc="a scan of the input dataset")
+    # Else Nipype reads the file to hash it, and one without rights stops more than this node.
+    in_file = traits.Str(mandatory=True, hash_files=False, desc="a scan of the input dataset")
     fingerprint = traits.Str(mandatory=True, desc="changes when the file does")
 
 

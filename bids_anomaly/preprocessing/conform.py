@@ -95,6 +95,7 @@ def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
 def _read(path: Path) -> nib.Nifti1Image:
     """Read a NIfTI file wholly, as one 3-D volume with an orientation."""
     try:
+        path.open("rb").close()  # nibabel does not tell missing rights from damage
         scan = nib.load(path)
         data = np.asanyarray(scan.dataobj)
         _read_to_the_end(path)

@@ -1,5 +1,6 @@
 """What the command does about scans, arguments and machines that cannot work."""
 
+import ctypes
 import gzip
 import json
 import os
@@ -146,6 +147,7 @@ def quick(tmp_path_factory, write_dataset):
     description = '{"Name": "nobody", "BIDSVersion": "1.10.0"}'
     (folder / "nobody").mkdir()
     (folder / "nobody" / "dataset_description.json").write_text(description)
+    (folder / "empty").mkdir()
     (folder / "invalid").mkdir()
     (folder / "invalid" / "sub-01_T1w.nii.gz").write_bytes(gzip.compress(b"no BIDS"))
     return SimpleNamespace(folder=folder, bids=bids)
@@ -157,6 +159,8 @@ REFUSED = {
     "no such session": ("{0}/bids {0}/out participant --session-label 7", 18, "ses-7"),
     "modality that nobody has": ("{0}/bids {0}/out participant --modalities FLAIR", 18, "FLAIR"),
     "missing dataset": ("{0}/missing {0}/out participant", 66, "{0}/missing"),
+    "dataset of nobody": ("{0}/nobody {0}/out participant", 18, "no participants"),
+    "empty folder": ("{0}/empty {0}/out participant", 16, "{0}/empty"),
     "invalid dataset": ("{0}/invalid {0}/out participant", 16, "{0}/invalid"),
     "output inside the input": ("{0}/bids {0}/bids/sub-01 participant", 2, "{0}/bids/sub-01"),
     "output is the input": ("{0}/bids {0}/bids participant", 2, "{0}/bids"),
@@ -188,13 +192,50 @@ def test_what_cannot_work_is_refused_in_one_sentence(case, quick, command, tmp_p
     assert not (tmp_path / "work" / "bids_anomaly_wf").exists()
 
 
-def test_a_dataset_of_nobody_is_refused(quick, command, tmp_path):
-    """The validator calls it invalid; without the validator nothing is found."""
-    arguments = (quick.folder / "nobody", tmp_path / "out", "participant", "-w", tmp_path / "work")
-    assert command(*arguments).code in (16, 18)
-    finished = command(*arguments, "--skip-bids-validation")
-    assert finished.code == 18
-    assert "no participants" in finished.stderr
+def without_the_rights_of_root() -> None:
+    """Let permissions bind this process even if it is root's, who may read everything."""
+    dac_override, dac_read_search, pr_capbset_drop = 1, 2, 24
+    for capability in (dac_override, dac_read_search):
+        ctypes.CDLL(None).prctl(pr_capbset_drop, capability, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="gives up capabilities")
+@pytest.mark.parametrize("validation", [(), ("--skip-bids-validation",)], ids=["valid?", "skip"])
+@pytest.mark.parametrize("locked", [".", "sub-01", "sub-01/anat", "sub-01/anat/sub-01_T1w.nii.gz"])
+def test_what_may_not_be_read_is_named(locked, validation, quick, command, tmp_path):
+    path = quick.bids / locked
+    rights = path.stat().st_mode
+    path.chmod(0)
+    try:
+        finished = command(
+            quick.bids, tmp_path / "out", "participant", "-w", tmp_path / "work", *validation,
+            preexec_fn=without_the_rights_of_root,
+        )  # fmt: skip
+    finally:
+        path.chmod(rights)
+    assert finished.code == 66, finished.stderr
+    told = [line for line in finished.stderr.splitlines() if str(path) in line]
+    assert len(told) == 1, finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="gives up capabilities")
+def test_a_folder_that_may_not_be_read_does_not_hide_the_others(write_dataset, command, tmp_path):
+    image = nib.Nifti1Image(np.ones((20, 20, 20), np.uint8), np.eye(4))
+    bids = write_dataset(tmp_path / "bids", {"sub-01_T1w": image, "sub-02_T1w": image})
+    locked = bids / "sub-02" / "anat"
+    locked.chmod(0)
+    try:
+        finished = command(
+            bids, tmp_path / "out", "participant", "--dry-run", "--skip-bids-validation",
+            "-w", tmp_path / "work", preexec_fn=without_the_rights_of_root,
+        )  # fmt: skip
+    finally:
+        locked.chmod(0o755)
+    assert finished.code == 0, finished.stderr
+    assert "sub-01" in finished.stdout
+    assert "sub-02" not in finished.stdout
+    assert str(locked) in finished.stderr
 
 
 def test_a_refused_run_leaves_no_trace_in_the_input(quick, command, tmp_path):
