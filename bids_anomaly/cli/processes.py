@@ -1,4 +1,4 @@
-"""Nipype's process pool, mended so that a killed worker ends a node and not the run."""
+"""Nipype's process pool, mended: a killed worker ends a node, and sessions are finished in turn."""
 
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -33,6 +33,11 @@ class SurvivingMultiProc(MultiProcPlugin):
         self._task_obj[self._taskid] = future
         future.add_done_callback(partial(self._finished, self._taskid))
         return self._taskid
+
+    def _sort_jobs(self, jobids, scheduler=None):
+        # One session after another: a run that is interrupted leaves whole sessions, not first
+        # steps of all of them. The second part of a name is that of the session's workflow.
+        return sorted(jobids, key=lambda job: self.procs[job].fullname.split(".")[1])
 
     def _clean_queue(self, jobid, graph, result=None):
         # Nipype tells of a failure before it hands the node its traceback.
