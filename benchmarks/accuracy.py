@@ -1,129 +1,123 @@
-"""How accurate the packaged models are on real scans, beside the intensity baseline.
+r"""How accurate models are, beside the intensity baseline with the same smoothing.
 
-Runs ``bids-anomaly`` with ``--model restore`` and ``--model threshold`` on the T1w scans of
+Prints one markdown table of means over people, with 95 % intervals (2,000 bootstrap draws of
+people) and the paired difference to ``threshold``, on
 
-- healthy people of IXI: how many voxels are called anomalous (nominal: ``--healthy-fpr``),
-- elderly people with white matter hyperintensities (SBIA 2017): the truth is an AUTOMATIC mask on
-  FLAIR, brought to the T1w scan by the rigid registration of the run,
+- synthetic lesions in held-out healthy people of IXI, by size, on T1w and on FLAIR and T2w painted
+  from it (``synthetic``),
+- acute stroke on single FLAIR slices (``stroke``),
+- FLAIR and T1w of elderly people, with AUTOMATIC masks, and of a person with multiple sclerosis,
+  with a manual mask (``patients``),
+- healthy people, T1w: false positives and the quality of the reconstruction (``healthy``).
 
-and prints a table of means over people with 95 % bootstrap intervals. Which people: a split of
-``splits.tsv``; designs are chosen on ``dev``, ``report`` is for releases.
+Which people: a split of ``splits.tsv``; designs are chosen on ``dev``, ``report`` is for releases.
+Real scans go through the real command and are evaluated in their own grid. What was run is kept in
+the results folder by the digest of the bundle, so a second call only evaluates::
+
+    python benchmarks/accuracy.py DATA --results FOLDER --split dev
+    python benchmarks/accuracy.py DATA --results FOLDER --model --bundle candidates/FLAIR-a \
+        --parts stroke patients
 """
 
 import argparse
-import csv
 import os
-import subprocess
+import platform
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
-from sklearn.metrics import average_precision_score
+from models import BASELINE, MODALITIES, Model, models, of_modality
+from table import Row, markdown
 
-from bids_anomaly.bids.naming import output_path, transform_path
-from bids_anomaly.preprocessing.resample import resample_mask
-from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.evaluation.statistics import DRAWS
+from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY
+from bids_anomaly.settings import Settings
 
-SPLITS = Path(__file__).parent / "splits.tsv"
-MODELS = ("restore", "threshold")
-DRAWS = 2000
+PARTS = ("synthetic", "stroke", "patients", "healthy")
 
 
 def main() -> None:
     """Run what was not run yet, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("BIDS_ANOMALY_DATA"))
     parser.add_argument("--results", type=Path, required=True, help="folder for the runs, kept")
-    parser.add_argument("--split", default="dev", help="(default: %(default)s)")
+    parser.add_argument("--split", default="dev", choices=("dev", "report"))
+    parser.add_argument(
+        "--model", nargs="*", default=[DEFAULT_FAMILY], help="packaged families, a column each"
+    )
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        action="append",
+        default=[],
+        help="a bundle that is not packaged, or a folder of bundles; a column each; repeatable",
+    )
+    parser.add_argument("--modalities", nargs="+", default=MODALITIES, choices=MODALITIES)
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
+    parser.add_argument("--output", type=Path, help="file that the table is written to as well")
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("name the folder of the datasets, or set BIDS_ANOMALY_DATA")
+    arguments.data = Path(arguments.data)
 
-    print(f"Split `{arguments.split}`, T1w, threshold preset on 28 other healthy people of IXI.\n")
-    print("| data | measure | " + " | ".join(MODELS) + " |")
-    print("| --- | --- |" + " --- |" * len(MODELS))
-    healthy = people("ixi-healthy", arguments.split)
-    elderly = people("elderly-wmh", arguments.split)
-    rows: dict[tuple[str, str], list[str]] = {}
-    for model in MODELS:
-        outputs = run(arguments, "ixi-healthy", healthy, model, ["T1w"])
-        rates = np.array([anomalous_share(outputs, person) for person in healthy])
-        key = (f"IXI, healthy, {len(healthy)} people", "voxels called anomalous (%)")
-        rows.setdefault(key, []).append(interval(100 * rates, ".3f"))
-        # FLAIR only carries the truth over to the T1w scan.
-        outputs = run(arguments, "elderly-wmh", elderly, model, ["T1w", "FLAIR"])
-        truth = arguments.data / "elderly-wmh" / "derivatives" / "dlwmls"
-        found = np.array([accuracy(outputs, truth, person) for person in elderly])
-        data = f"SBIA, WMH on T1w (automatic masks), {len(elderly)} people"
-        for measure, values in zip(("AUPRC", "Dice", "prevalence (%)"), found.T, strict=True):
-            rows.setdefault((data, measure), []).append(interval(values, ".3f"))
-    for (data, measure), cells in rows.items():
-        print(f"| {data} | {measure} | " + " | ".join(cells) + " |")
+    columns = models(arguments.model, arguments.bundle)
+    rows = list(all_rows(arguments, columns))
+    names = [column.name for column in columns]
+    text = heading(arguments, columns) + "\n" + markdown(rows, names, BASELINE)
+    print(text)
+    if arguments.output:
+        arguments.output.write_text(text)
 
 
-def people(dataset: str, split: str) -> list[str]:
-    """Return the participants of a split, without ``sub-``."""
-    with SPLITS.open(newline="") as file:
-        return [
-            row["participant_id"].removeprefix("sub-")
-            for row in csv.DictReader(file, delimiter="\t")
-            if row["dataset"] == dataset and row["split"] == split
-        ]
+def all_rows(arguments: argparse.Namespace, columns: Sequence[Model]) -> Iterable[Row]:
+    """Yield all rows that were asked for and that a model besides the baseline exists for."""
+    data, results, split = arguments.data, arguments.results, arguments.split
+    for modality in arguments.modalities:
+        bundles = of_modality(columns, modality)
+        if not bundles:
+            print(f"{modality}: no model but the baseline.", file=sys.stderr)
+            continue
+        if "synthetic" in arguments.parts:
+            from synthetic_lesions import synthetic_rows
+
+            yield from synthetic_rows(data, results, split, modality, bundles)
+        if "stroke" in arguments.parts and modality == "FLAIR":
+            from stroke_slices import stroke_rows
+
+            yield from stroke_rows(data, split, bundles, results / "reconstructed")
+        if "patients" in arguments.parts:
+            from real_scans import patient_rows
+
+            yield from patient_rows(data, results, split, modality, bundles)
+        if "healthy" in arguments.parts and modality == "T1w":
+            from real_scans import healthy_rows
+
+            yield from healthy_rows(data, results, split, bundles)
 
 
-def run(
-    arguments: argparse.Namespace,
-    dataset: str,
-    participants: list[str],
-    model: str,
-    modalities: list[str],
-) -> Path:
-    """Run the app and return its output folder; what is there already is not done again."""
-    output = arguments.results / model / dataset
-    command = [sys.executable, "-m", "bids_anomaly.cli.main", arguments.data / dataset, output]
-    command += ["participant", "--model", model, "--modalities", *modalities]
-    command += ["--participant-label", *participants, "--output-spaces", "native"]
-    command += ["--skip-bids-validation", "-w", arguments.results / "work" / model / dataset]
-    subprocess.run([str(part) for part in command], check=True)
-    return output
-
-
-def anomalous_share(outputs: Path, person: str) -> float:
-    """Return the share of brain voxels in the anomaly mask."""
-    brain, mask = (read(outputs, person, name) > 0 for name in ("brain", "anomaly"))
-    return float(mask[brain].mean())
-
-
-def accuracy(outputs: Path, truth: Path, person: str) -> tuple[float, float, float]:
-    """Return AUPRC over all brain voxels, Dice at the preset threshold, and prevalence in %."""
-    scan = nib.load(output_path(outputs, "preproc", {"sub": person}, modality="T1w"))
-    to_t1w = transform_path(
-        outputs, {"sub": person}, origin="FLAIR", target="T1w", extension=".txt"
-    )
-    lesions = nib.load(
-        truth / f"sub-{person}" / "anat" / f"sub-{person}_space-FLAIR_label-WMH_mask.nii.gz"
-    )
-    binary = nib.Nifti1Image((lesions.get_fdata() > 0).astype(np.float32), lesions.affine)
-    lesion = np.asanyarray(resample_mask(binary, Grid.of(scan), [to_t1w]).dataobj) > 0
-    brain = read(outputs, person, "brain") > 0
-    lesion, mask = lesion[brain], read(outputs, person, "anomaly")[brain] > 0
-    dice = 2 * (lesion & mask).sum() / (lesion.sum() + mask.sum())
-    auprc = average_precision_score(lesion, read(outputs, person, "zscore")[brain])
-    return float(auprc), float(dice), float(100 * lesion.mean())
-
-
-def read(outputs: Path, person: str, output: str) -> np.ndarray:
-    """Read a native map of a T1w scan."""
-    path = output_path(outputs, output, {"sub": person}, modality="T1w")
-    return np.asanyarray(nib.load(path).dataobj)
-
-
-def interval(values: np.ndarray, form: str) -> str:
-    """Return the mean over people with its 95 % bootstrap interval."""
-    draws = np.random.default_rng(0).choice(values, (DRAWS, len(values))).mean(axis=1)
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return f"{values.mean():{form}} ({low:{form}} to {high:{form}})"
+def heading(arguments: argparse.Namespace, columns: Sequence[Model]) -> str:
+    """Say what every figure of the table rests on."""
+    lines = [
+        f"Split `{arguments.split}` of `benchmarks/splits.tsv`. Figures are means over people "
+        f"(those for whom a figure is defined), with 95 % intervals from {DRAWS:,} bootstrap draws "
+        "of people, and paired differences with the p-value of Wilcoxon's test. Masks are those "
+        f"of the app: threshold preset by calibration for a rate of {Settings.healthy_fpr:.1%} "
+        "of the voxels of people or tissue without disease, components below "
+        f"{Settings.min_lesion_volume:g} mm3 left out. Lesions and marked components count as "
+        "found and as right when a tenth of them overlaps.",
+        "",
+    ]
+    for column in columns:
+        for bundle in column.bundles.values():
+            calibrated = bundle.description.get("calibration", {}).get("data", "unknown")
+            lines.append(
+                f"- `{column.name}`, {bundle.modality}: {bundle.name} {bundle.version} "
+                f"({bundle.digest()[:8]}), calibrated on {calibrated}"
+            )
+    lines.append(f"- Seconds on {os.cpu_count()} cores of {platform.machine()}.")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
