@@ -1,6 +1,7 @@
 """Real scans, run through the real command and evaluated voxel for voxel in their own grid."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -114,31 +115,41 @@ def run(
     modalities: Sequence[str],
 ) -> Path:
     """Run the app where an output is missing, and return its output folder."""
-    key = f"{bundle.name}-{bundle.digest()[:8]}"
-    output = results / "runs" / dataset / key
+    output = results / "runs" / dataset / f"{bundle.name}-{bundle.digest()[:8]}"
     if not all(
         output_path(output, "zscore", {"sub": person}, modality=bundle.modality).is_file()
         for person in participants
     ):
-        command(
-            data / dataset,
-            output,
-            participants,
-            results / "work" / dataset / _reference_model(bundle),
-            "--modalities",
-            *dict.fromkeys(modalities),
-            *("--model", bundle.folder),
-            *("--output-spaces", "native"),
-        )
+        options = ["--modalities", *dict.fromkeys(modalities), "--output-spaces", "native"]
+        command(data, results, dataset, output, participants, bundle, *options)
     return output
 
 
 def command(
-    bids_dir: Path, output: Path, participants: Sequence[str], work: Path, *options: object
+    data: Path,
+    results: Path,
+    dataset: str,
+    output: Path,
+    participants: Sequence[str],
+    bundle: Bundle,
+    *options: str,
 ) -> None:
-    """Call ``bids-anomaly ... participant``."""
-    call = [sys.executable, "-m", "bids_anomaly.cli.main", bids_dir, output, "participant"]
-    call += ["--participant-label", *participants, "--skip-bids-validation", "-w", work, *options]
+    """Call ``bids-anomaly ... participant``; preprocessing is shared by all models of a grid."""
+    if bundle.modality == REFERENCE:
+        # The app knows by the folder of the bundle whether a registration to its grid was done
+        # before, so models take turns in one folder.
+        grid = hashlib.sha256(repr(bundle.description["grid"]).encode()).hexdigest()[:8]
+        folder = results / "bundles" / f"{REFERENCE}-{grid}"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(bundle.folder, folder)
+        work = results / "work" / dataset / folder.name
+    else:
+        # Models of other modalities leave the reference scan to the baseline.
+        folder, baseline = bundle.folder, f"{FALLBACK_FAMILY}-{REFERENCE}"
+        work = results / "work" / dataset / baseline
+    call = [sys.executable, "-m", "bids_anomaly.cli.main", data / dataset, output, "participant"]
+    call += ["--participant-label", *participants, "--skip-bids-validation", "-w", work]
+    call += ["--model", folder, *options]
     # Standard output is for the table.
     subprocess.run([str(part) for part in call], check=True, stdout=sys.stderr)
 
@@ -207,15 +218,3 @@ def read(outputs: Path, person: str, output: str, modality: str) -> np.ndarray:
     """Read a native map of a scan."""
     path = output_path(outputs, output, {"sub": person}, modality=modality)
     return np.asanyarray(nib.load(path).dataobj)
-
-
-def _reference_model(bundle: Bundle) -> str:
-    """Name the model that the reference scan is run with: runs that share it share preprocessing.
-
-    Models of other modalities leave the reference to the baseline.
-    """
-    if bundle.modality != REFERENCE:
-        return f"{FALLBACK_FAMILY}-{REFERENCE}"
-    if bundle.method == FALLBACK_FAMILY:
-        return bundle.name
-    return f"{bundle.name}-{hashlib.sha256(str(bundle.folder).encode()).hexdigest()[:8]}"

@@ -22,7 +22,7 @@ from table import Row, rows_by_measure
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.evaluation.metrics import SIZE_BINS, auprc, dice, lesionwise
 from bids_anomaly.preprocessing.template import TEMPLATE
-from bids_anomaly.reconstruction.bundle import Bundle
+from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle, choose_bundles
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
 from bids_anomaly.synthesis.contrast import MODALITIES
 from bids_anomaly.training.data import HealthyVolumes, load_volumes, slices_first
@@ -107,9 +107,9 @@ def read_people(data: Path, results: Path, who: list[str]) -> HealthyVolumes:
         for name in ("model_scan", "model_brain")
     }
     if not all(path.is_file() for path in paths["model_brain"]):
-        work = results / "work" / HEALTHY / "preprocessed"
-        options = ("--stage", "preprocess", "--modalities", "T1w", "--model", "threshold")
-        command(data / HEALTHY, output, who, work, *options)
+        baseline = choose_bundles(FALLBACK_FAMILY, ("T1w",))["T1w"]
+        options = ("--stage", "preprocess", "--modalities", "T1w")
+        command(data, results, HEALTHY, output, who, baseline, *options)
     scans, brains = ([nib.load(p) for p in paths[n]] for n in ("model_scan", "model_brain"))
     return load_volumes(scans, brains)
 
