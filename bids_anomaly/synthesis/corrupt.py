@@ -85,14 +85,14 @@ def gaussian_noise(shape: Size, generator: Generator) -> Tensor:
 
 def coarse_noise(shape: Size, generator: Generator) -> Tensor:
     """Draw Gaussian noise on a lattice of 8 voxels and interpolate it (Kascenas et al. 2022)."""
-    return _lattice_noise(shape, COARSE_GRAIN_VOXELS, generator)
+    return lattice_noise(shape, (COARSE_GRAIN_VOXELS,) * 3, generator)
 
 
 def pyramid_noise(shape: Size, generator: Generator) -> Tensor:
     """Draw a sum of Gaussian noise of many grains, from a voxel to 32 (Frotscher et al. 2023)."""
     total = gaussian_noise(shape, generator)
     for step, grain in enumerate(PYRAMID_GRAINS_VOXELS, start=1):
-        total += PYRAMID_DISCOUNT**step * _lattice_noise(shape, grain, generator)
+        total += PYRAMID_DISCOUNT**step * lattice_noise(shape, (grain,) * 3, generator)
     return total / _total_deviation(PYRAMID_DISCOUNT, 1 + len(PYRAMID_GRAINS_VOXELS))
 
 
@@ -121,14 +121,24 @@ def _total_deviation(ratio: float, count: int) -> float:
     return math.sqrt(sum(ratio ** (2 * k) for k in range(count)))
 
 
-def _lattice_noise(shape: Size, grain: float, generator: Generator) -> Tensor:
-    """Interpolate Gaussian noise linearly from a lattice of `grain` voxels, at a random offset."""
+def lattice_noise(shape: Size, grains: tuple[float, float, float], generator: Generator) -> Tensor:
+    """Interpolate Gaussian noise linearly from a lattice at a random offset.
+
+    Parameters
+    ----------
+    shape : (B, S, H, W)
+        Of the result.
+    grains : triple of float
+        Spacing of the lattice along S, H and W, in voxels.
+    generator : torch.Generator
+        On the device of the result.
+    """
     batch, *lengths = shape
     device = generator.device
-    sizes = [math.ceil(length / grain) + 2 for length in lengths]
+    sizes = [math.ceil(length / grain) + 2 for length, grain in zip(lengths, grains, strict=True)]
     noise = torch.randn(batch, *sizes, device=device, generator=generator)
     weights = []
-    for length, size in zip(lengths, sizes, strict=True):
+    for length, size, grain in zip(lengths, sizes, grains, strict=True):
         offset = torch.rand(batch, 1, 1, device=device, generator=generator)
         position = torch.arange(length, device=device)[:, None] / grain + offset
         hat = (1 - (position - torch.arange(size, device=device)).abs()).clamp(min=0)
