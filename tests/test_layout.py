@@ -64,6 +64,20 @@ def test_every_package_folder_says_that_it_is_one(configuration):
         assert (folder / "__init__.py").is_file(), name
 
 
+def test_every_data_file_is_installed(configuration):
+    patterns = {
+        PACKAGE.joinpath(*name.split(".")[1:]): listed.split()
+        for name, listed in configuration["options.package_data"].items()
+    }
+    installed = {path for folder in patterns for p in patterns[folder] for path in folder.glob(p)}
+    data = {
+        path
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    }
+    assert sorted(data - installed) == []
+
+
 def test_initialisation_files_hold_no_logic():
     for path in modules():
         if path.name == "__init__.py":
