@@ -1,0 +1,80 @@
+"""The brain atlas that comes with the package: named regions in the space of the template.
+
+It holds the 145 regions of DLMUSE, by majority vote over healthy adults of IXI; ``docs/atlas.md``
+says how it was made and how well it fits people who had no part in it.
+"""
+
+import csv
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel as nib
+import numpy as np
+
+from bids_anomaly.preprocessing.labels import resample_labels
+from bids_anomaly.preprocessing.template import TEMPLATE, Grid
+
+ATLAS_FOLDER = Path(str(files("bids_anomaly.resources") / "atlas"))
+ATLAS_NAME = f"tpl-{TEMPLATE}_res-1_atlas-DLMUSE_dseg"
+
+
+class Region(NamedTuple):
+    """A region of the atlas.
+
+    Attributes
+    ----------
+    index : int
+        Its label in the map, > 0.
+    name : str
+        As DLMUSE calls it; those in one hemisphere end in ``_L`` or ``_R``.
+    hemisphere : str
+        ``left``, ``right``, or ``n/a`` for regions at the midline.
+    tissue : str
+        ``cortex``, ``deep grey``, ``white matter``, ``ventricle``, ``cerebellum`` or
+        ``brain stem``.
+    """
+
+    index: int
+    name: str
+    hemisphere: str
+    tissue: str
+
+
+@cache
+def atlas_image() -> nib.Nifti1Image:
+    """Return the labels in the grid of the template at 1 mm; 0 is outside every region."""
+    return nib.load(ATLAS_FOLDER / f"{ATLAS_NAME}.nii.gz")
+
+
+@cache
+def atlas_regions() -> tuple[Region, ...]:
+    """Return the regions of the atlas, by index."""
+    with (ATLAS_FOLDER / f"{ATLAS_NAME}.tsv").open(newline="", encoding="utf-8") as file:
+        return tuple(
+            Region(int(row["index"]), row["name"], row["hemisphere"], row["tissue"])
+            for row in csv.DictReader(file, delimiter="\t")
+        )
+
+
+def atlas_labels(
+    onto: Grid, transforms: Sequence[Path] = (), *, invert: Sequence[bool] | None = None
+) -> np.ndarray:
+    """Return the labels of the atlas in another grid.
+
+    Parameters
+    ----------
+    onto : Grid
+        Any grid, in the space of the template if there are no transforms.
+    transforms, invert
+        As for :func:`bids_anomaly.preprocessing.resample.resample`: the chain leads from the space
+        of `onto` to the template.
+
+    Returns
+    -------
+    (X, Y, Z) int16 array
+        An index of :func:`atlas_regions`, or 0, at the centre of each voxel of `onto`.
+    """
+    return np.asanyarray(resample_labels(atlas_image(), onto, transforms, invert=invert).dataobj)
