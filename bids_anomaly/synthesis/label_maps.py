@@ -98,8 +98,8 @@ def _read_tissues(path: Path) -> nib.Nifti1Image:
         near = ndimage.distance_transform_edt(off_ventricle, sampling=spacing) <= CAP_MM
         tissues[white & near] = VALUES["periventricular white matter"]
     brain = _brain(tissues, spacing)
-    # A gap without label between parts of the brain is not air.
-    tissues[brain & (tissues == 0)] = VALUES["other"]
+    # Segmentations of the brain alone leave sulci without label.
+    tissues[brain & (tissues == 0)] = VALUES["sulcal fluid"]
     return Grid.of(image).image(tissues * brain)
 
 

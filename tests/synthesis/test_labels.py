@@ -196,6 +196,16 @@ def test_lesions_are_painted_as_white_matter(head, tissues, tmp_path):
     np.testing.assert_array_equal(tissues_in_grid(path, MODEL_GRID_2MM, seed=0), tissues)
 
 
+def test_sulci_without_label_hold_fluid(head, tmp_path):
+    def keep_the_brain_alone(labels):
+        labels[np.isin(labels, [24, 507])] = 0
+        labels[:47, 50:52, 70:][np.isin(labels[:47, 50:52, 70:], [2, 3])] = 0
+
+    path = with_labels(head, tmp_path, keep_the_brain_alone)
+    tissues = tissues_in_grid(path, MODEL_GRID_2MM, seed=0)
+    assert (tissues == VALUES["sulcal fluid"]).sum() > 3000
+
+
 def test_labels_of_other_tools_are_refused(head, tmp_path):
     def renumber(labels):
         labels[labels == 3] = 4321
