@@ -38,8 +38,9 @@ def build(tmp_path):
     """Give a function that builds the graph of a run as it is executed."""
 
     def build(
-        *sessions, stage="all", device="cpu", output_spaces=("native", TEMPLATE), model="restore"
-    ):
+        *sessions, stage="all", device="cpu", output_spaces=("native", TEMPLATE), model="restore",
+        brain_extraction="deepbet", steps=None, batch_size=None,
+    ):  # fmt: skip
         workflow = init_run_wf(
             sessions,
             bids_dir=Path("/data"),
@@ -47,13 +48,13 @@ def build(tmp_path):
             work_dir=tmp_path / "work",
             bundles=choose_bundles(model, MODALITIES),
             stage=stage,
-            brain_extraction="deepbet",
+            brain_extraction=brain_extraction,
             output_spaces=output_spaces,
             healthy_fpr=0.002,
             min_lesion_volume=24.0,
-            steps=None,
+            steps=steps,
             device=device,
-            batch_size=None,
+            batch_size=batch_size,
             seed=0,
             omp_nthreads=4,
         )
@@ -108,6 +109,34 @@ def test_sessions_runs_and_spaces_combine(session, runs, spaces, build):
     assert made.count("WriteCombined") == len(spaces)
     assert made.count("WriteTransforms") == (TEMPLATE in spaces)
     assert made.count("WriteReport") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runs", [(None,), ("01", "02")], ids=["one run", "two runs"])
+@pytest.mark.parametrize("session", [None, "1"])
+@pytest.mark.parametrize("modalities", SUBSETS, ids="+".join)
+def test_all_options_combine(modalities, session, runs, build):
+    scans = session_of(modalities, session=session, runs=runs)
+    for device in ("cpu", "cuda:0"):
+        assert_sound(build(scans, stage="preprocess", device=device))
+        for spaces, model in itertools.product(SPACES, ("restore", "threshold")):
+            assert_sound(build(scans, output_spaces=spaces, model=model, device=device))
+
+
+@pytest.mark.parametrize("option", [{"steps": 2}, {"batch_size": 3}], ids=str)
+def test_an_option_of_the_network_reaches_every_reconstruction(option, build):
+    graph = build(session_of(MODALITIES), **option)
+    nodes = [node for node in graph.nodes if type(node.interface).__name__ == "Reconstruct"]
+    assert len(nodes) == len(MODALITIES)
+    for node in nodes:
+        assert {name: getattr(node.inputs, name) for name in option} == option
+
+
+@pytest.mark.parametrize("method", ["deepbet", "hd-bet", "template", "none"])
+def test_every_brain_is_found_as_was_asked_for(method, build):
+    graph = build(session_of(MODALITIES), brain_extraction=method)
+    nodes = [node for node in graph.nodes if type(node.interface).__name__ == "ExtractBrain"]
+    assert [node.inputs.method for node in nodes] == [method] * len(MODALITIES)
 
 
 @pytest.mark.parametrize("modalities", SUBSETS, ids="+".join)
