@@ -1,6 +1,7 @@
 """Questions about the command itself are answered before anything heavy is imported."""
 
 import json
+import resource
 import subprocess
 import sys
 
@@ -31,6 +32,15 @@ def test_no_scientific_package_is_imported_to_answer_a_question(arguments):
         check=False,
     )
     assert answered.stderr.splitlines()[-1] == "imported:"
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_a_question_is_answered_in_less_than_a_second(argument, command):
+    """Of the processor, so that other work on the machine does not count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert command(argument).code == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
 
 
 def test_the_version_is_that_of_the_package(command):
