@@ -27,6 +27,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from models import BASELINE, MODALITIES, Model, models, of_modality
+from people import Split
 from table import Row, markdown
 
 from bids_anomaly.evaluation.statistics import DRAWS
@@ -56,6 +57,9 @@ def main() -> None:
     )
     parser.add_argument("--modalities", nargs="+", default=MODALITIES, choices=MODALITIES)
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
+    parser.add_argument(
+        "--at-most", type=int, help="only so many people of each dataset, for a quick look"
+    )
     parser.add_argument("--output", type=Path, help="file that the table is written to as well")
     arguments = parser.parse_args()
     if arguments.data is None:
@@ -73,7 +77,8 @@ def main() -> None:
 
 def all_rows(arguments: argparse.Namespace, columns: Sequence[Model]) -> Iterable[Row]:
     """Yield all rows that were asked for and that a model besides the baseline exists for."""
-    data, results, split = arguments.data, arguments.results, arguments.split
+    data, results = arguments.data, arguments.results
+    split = Split(arguments.split, arguments.at_most)
     for modality in arguments.modalities:
         bundles = of_modality(columns, modality)
         if not bundles:
@@ -100,7 +105,9 @@ def all_rows(arguments: argparse.Namespace, columns: Sequence[Model]) -> Iterabl
 def heading(arguments: argparse.Namespace, columns: Sequence[Model]) -> str:
     """Say what every figure of the table rests on."""
     lines = [
-        f"Split `{arguments.split}` of `benchmarks/splits.tsv`. Figures are means over people "
+        f"Split `{arguments.split}` of `benchmarks/splits.tsv`"
+        + (f", at most {arguments.at_most} people" if arguments.at_most else "")
+        + ". Figures are means over people "
         f"(those for whom a figure is defined), with 95 % intervals from {DRAWS:,} bootstrap draws "
         "of people, and paired differences with the p-value of Wilcoxon's test. Masks are those "
         f"of the app: threshold preset by calibration for a rate of {Settings.healthy_fpr:.1%} "
@@ -110,10 +117,12 @@ def heading(arguments: argparse.Namespace, columns: Sequence[Model]) -> str:
         "",
     ]
     for column in columns:
-        for bundle in column.bundles.values():
+        for modality, bundle in column.bundles.items():
+            if not (modality in arguments.modalities and of_modality(columns, modality)):
+                continue
             calibrated = bundle.description.get("calibration", {}).get("data", "unknown")
             lines.append(
-                f"- `{column.name}`, {bundle.modality}: {bundle.name} {bundle.version} "
+                f"- `{column.name}`, {modality}: {bundle.name} {bundle.version} "
                 f"({bundle.digest()[:8]}), calibrated on {calibrated}"
             )
     lines.append(f"- Seconds on {os.cpu_count()} cores of {platform.machine()}.")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
-from people import people
+from people import Split
 from scipy.ndimage import distance_transform_edt
 from table import Row, rows_by_measure
 
@@ -81,11 +81,11 @@ PATIENTS = (
 
 
 def patient_rows(
-    data: Path, results: Path, split: str, modality: str, bundles: Mapping[str, Bundle]
+    data: Path, results: Path, split: Split, modality: str, bundles: Mapping[str, Bundle]
 ) -> Iterable[Row]:
     """Yield the rows of patients with scans of a modality."""
     for patients in PATIENTS:
-        who = people(patients.dataset, split)
+        who = split.people(patients.dataset)
         if not who or modality not in patients.modalities:
             continue
         needed = [REFERENCE, modality, patients.truth_modality or REFERENCE]
@@ -96,9 +96,11 @@ def patient_rows(
         yield from rows_by_measure(f"{patients.title}, {modality}, {split}", found)
 
 
-def healthy_rows(data: Path, results: Path, split: str, bundles: Mapping[str, Bundle]) -> list[Row]:
+def healthy_rows(
+    data: Path, results: Path, split: Split, bundles: Mapping[str, Bundle]
+) -> list[Row]:
     """Return the rows of healthy people, T1w."""
-    who = people(HEALTHY, split)
+    who = split.people(HEALTHY)
     found = {}
     for name, bundle in bundles.items():
         outputs = run(data, results, HEALTHY, who, bundle, [REFERENCE])

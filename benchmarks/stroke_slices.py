@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
-from people import people
+from people import Split
 from scored import preset_mask, reconstructed, zscore
 from table import Row, row_of_means
 
@@ -45,7 +45,7 @@ class Slice(NamedTuple):
     truth: np.ndarray
 
 
-def stroke_rows(data: Path, split: str, bundles: Mapping[str, Bundle], kept: Path) -> list[Row]:
+def stroke_rows(data: Path, split: Split, bundles: Mapping[str, Bundle], kept: Path) -> list[Row]:
     """Return the rows of FLAIR bundles."""
     slices = read_slices(data, split, next(iter(bundles.values())))
     ill = [person.truth.any() for person in slices]
@@ -85,9 +85,9 @@ def stroke_rows(data: Path, split: str, bundles: Mapping[str, Bundle], kept: Pat
     ]
 
 
-def read_slices(data: Path, split: str, bundle: Bundle) -> list[Slice]:
+def read_slices(data: Path, split: Split, bundle: Bundle) -> list[Slice]:
     """Bring the slices of a split into the plane of the model grid, with white matter at 1."""
-    wanted = set(people(DATASET, split))
+    wanted = set(split.people(DATASET))
     with np.load(data / DATASET / FILE) as archive:
         chosen = [k for k, name in enumerate(archive["sub"]) if str(name) in wanted]
         flairs, masks = archive["flair"][chosen], archive["mask"][chosen]

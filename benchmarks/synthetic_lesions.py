@@ -13,7 +13,7 @@ from typing import NamedTuple
 import nibabel as nib
 import numpy as np
 import torch
-from people import people
+from people import Split
 from real_scans import HEALTHY, command
 from scipy.ndimage import binary_dilation, gaussian_filter, generate_binary_structure, label
 from scored import preset_mask, reconstructed, zscore
@@ -62,10 +62,10 @@ class Healthy(NamedTuple):
 
 
 def synthetic_rows(
-    data: Path, results: Path, split: str, modality: str, bundles: Mapping[str, Bundle]
+    data: Path, results: Path, split: Split, modality: str, bundles: Mapping[str, Bundle]
 ) -> Iterable[Row]:
     """Yield the rows of a modality, by kind of lesion and size, and what a reconstruction costs."""
-    who = people(HEALTHY, split)
+    who = split.people(HEALTHY)
     volumes = read_people(data, results, who)
     kept = results / "reconstructed"
     painted = modality if modality == "T1w" else f"{modality} painted from T1w"
