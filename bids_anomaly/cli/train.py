@@ -2,100 +2,259 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+from bids_anomaly.cli import values
 from bids_anomaly.cli.main import report_errors
 from bids_anomaly.exceptions import ExitCode, UsageError
 
+MODALITIES = ("T1w", "FLAIR", "T2w")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train a model bundle on healthy people."""
+    """Train a network on healthy people and write a bundle for each modality."""
     parser = argparse.ArgumentParser(
         prog="bids-anomaly-train",
-        description="Train a restoration model on healthy people and calibrate it on others. "
-        "Started again with the same OUTPUT, it goes on where it stopped.",
+        description="Train a restoration network on T1w scans of healthy people, from which the "
+        "other contrasts are painted, and calibrate it on others. OUTPUT gets a bundle "
+        "restore-MODALITY for each modality. Started again with the same options, it goes on where "
+        "it stopped. For several GPUs start it with torchrun.",
     )
     parser.add_argument(
         "derivatives",
         metavar="DERIVATIVES",
-        type=Path,
+        type=values.read_path,
         help="what bids-anomaly --stage preprocess wrote",
     )
-    parser.add_argument("output", metavar="OUTPUT", type=Path, help="folder of the bundle")
+    parser.add_argument(
+        "output", metavar="OUTPUT", type=values.read_path, help="gets bundles and checkpoints"
+    )
+    parser.add_argument(
+        "--modalities",
+        nargs="+",
+        choices=MODALITIES,
+        default=["T1w"],
+        help="contrasts that one network learns together (default: T1w)",
+    )
     parser.add_argument(
         "--splits",
         metavar="FILE",
-        type=Path,
-        required=True,
-        help="table with the columns participant_id and split; the splits train and calibration "
-        "are used",
+        type=values.read_existing_file,
+        help="table with the columns participant_id and split: train, calibration, and dev, on "
+        "whom the training is validated (default: drawn at random, written to OUTPUT/splits.tsv)",
     )
-    parser.add_argument("--steps", type=int, default=30_000, help="(default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=16, help="(default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda[:N] (default: %(default)s)")
-    parser.add_argument("--bundle-version", default="0.0.0", help="(default: %(default)s)")
-    parser.add_argument("--licence", default="unknown", help="of the weights")
-    parser.add_argument("--data-name", default="healthy people", help="for the model card")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="BUNDLE",
+        help="start from the weights of a bundle: a folder, or a name such as restore-T1w",
+    )
+    parser.add_argument(
+        "--steps", type=values.read_count, default=30_000, help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=values.read_count,
+        default=16,
+        help="slabs a step, over all processes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--validate-every",
+        metavar="STEPS",
+        type=values.read_count,
+        default=500,
+        help="steps from one validation and checkpoint to the next (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=values.read_whole_number, default=0, help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--device",
+        type=values.read_device,
+        default="auto",
+        help="auto, cpu or cuda[:N] (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--preview",
+        metavar="FILE.png",
+        type=values.read_path,
+        help="only draw what training would see, beside real scans, and exit",
+    )
+    parser.add_argument(
+        "--bundle-version", metavar="VERSION", default="0.0.0", help="(default: %(default)s)"
+    )
     arguments = parser.parse_args(argv)
     return report_errors(parser.prog, lambda: _train(arguments))
 
 
 def _train(arguments: argparse.Namespace) -> ExitCode:
-    from bids_anomaly.cli.device import resolve_device
+    from bids_anomaly.cli.workfolder import check_writable
+    from bids_anomaly.training.distributed import connected, launched_with
 
-    device = resolve_device(arguments.device)
+    place, local_rank = launched_with()
+    device = _device(arguments.device, local_rank, several=place.count > 1)
+    place.share(arguments.batch_size)
     try:
-        from bids_anomaly.training.restoration import train_restoration
+        from bids_anomaly.training.restoration import controls_of, train_restoration
     except ImportError as error:
         raise UsageError(
             f'Training needs more packages ({error.name}). Run "pip install bids-anomaly[train]".'
         ) from error
-    from bids_anomaly.training.people import load_people, read_split
-
-    modality = "T1w"
-    groups = {
-        split: load_people(
-            arguments.derivatives,
-            modality=modality,
-            participants=read_split(arguments.splits, split),
-        )
-        for split in ("train", "calibration")
-    }
-    count = {split: len(people) for split, people in groups.items()}
-    name = arguments.data_name
-    print(f"Training on {count['train']} scans, calibrating on {count['calibration']}.", flush=True)
-    bundle = train_restoration(
-        groups["train"],
-        groups["calibration"],
-        arguments.output.resolve(),
-        modality=modality,
-        steps=arguments.steps,
-        batch_size=arguments.batch_size,
-        seed=arguments.seed,
-        device=device,
-        description={
-            "version": arguments.bundle_version,
-            "licence": arguments.licence,
-            "calibration_data": f"{count['calibration']} {name} (split calibration)",
-            "training": {
-                "data": f"{count['train']} {name}",
-                "split": "train",
-                "steps": arguments.steps,
-                "batch_size": arguments.batch_size,
-                "seed": arguments.seed,
-            },
-        },
-        on_progress=_print_progress,
+    from bids_anomaly.reconstruction.bundle import named_bundle
+    from bids_anomaly.training.controls import rates_table
+    from bids_anomaly.training.people import (
+        describe_dataset,
+        find_people,
+        load_people,
+        split_people,
+        write_splits,
     )
-    print(f"Wrote {bundle.name} {bundle.version} to {bundle.folder}.")
+
+    derivatives, output = arguments.derivatives, arguments.output
+    modalities = sorted(set(arguments.modalities), key=MODALITIES.index)
+    start = named_bundle(arguments.start) if arguments.start else None
+    everybody = load_people(derivatives, modality="T1w")
+    splits = split_people(
+        {scan.participant for scan in everybody},
+        arguments.splits,
+        seed=arguments.seed,
+        drawn=output / "splits.tsv",
+    )
+    t1w = {
+        name: [scan for scan in everybody if scan.participant in people]
+        for name, people in splits.items()
+    }
+    if arguments.preview:
+        usable = set().union(*splits.values())
+        real = {m: find_people(derivatives, modality=m, participants=usable) for m in modalities}
+        return _preview(arguments, modalities, t1w["train"], real)
+
+    check_writable(output)
+    if place.writes and arguments.splits is None:
+        write_splits(output / "splits.tsv", splits)
+    controls, whom = {}, {}
+    dataset = describe_dataset(derivatives)
+    for modality in modalities:
+        real = find_people(derivatives, modality=modality, participants=splits["calibration"])
+        controls[modality], painted = controls_of(
+            real, t1w["calibration"], modality=modality, seed=arguments.seed
+        )
+        count = len({scan.participant for scan in controls[modality]})
+        whom[modality] = f"{count} people of {dataset['name']} (split calibration)"
+        if painted:
+            whom[modality] += f", {modality} painted from T1w"
+    trained_on = f"{len(splits['train'])} people of {dataset['name']}"
+    _say(place, f"Training on {trained_on}, on {device}; calibrating on {whom[modalities[0]]}.")
+    if not t1w["dev"]:
+        _say(place, "Nobody is in the split dev, so the training is not validated.")
+    with connected(place, device), _progress(arguments.steps, place) as on_step:
+        trained = train_restoration(
+            t1w["train"],
+            t1w["dev"],
+            controls,
+            output,
+            steps=arguments.steps,
+            batch_size=arguments.batch_size,
+            seed=arguments.seed,
+            device=device,
+            start=start,
+            interval=arguments.validate_every,
+            place=place,
+            description={
+                "version": arguments.bundle_version,
+                "licence": dataset["licence"],
+                "calibration_data": whom,
+                "training": {
+                    "data": trained_on,
+                    "split": "train",
+                    "modalities": modalities,
+                    "steps": arguments.steps,
+                    "batch_size": arguments.batch_size,
+                    "seed": arguments.seed,
+                    "from": start and f"{start.name} {start.version}, sha256:{start.digest()}",
+                },
+            },
+            on_step=on_step,
+        )
+    for bundle, scores in trained:
+        print(f"Wrote {bundle.name} {bundle.version} to {bundle.folder}.")
+        print(rates_table(scores))
+        if "painted" in whom[bundle.modality]:
+            print(
+                f"The {bundle.modality} scans were painted: expect another rate on real ones, and "
+                "use bids-anomaly-calibrate."
+            )
     return ExitCode.OK
 
 
-def _print_progress(step: int, means: dict[str, float]) -> None:
-    losses = ", ".join(f"{name} {value:.4f}" for name, value in means.items())
-    print(f"step {step}: {losses}", flush=True)
+def _device(requested: str, local_rank: int, *, several: bool) -> str:
+    """Return the device of this process; torchrun gives each its own GPU."""
+    from bids_anomaly.cli.device import resolve_device
+
+    if several and requested.startswith("cuda:"):
+        raise UsageError(
+            f"--device {requested} names one GPU for all processes of torchrun. Use --device cuda, "
+            "which gives each its own."
+        )
+    device = resolve_device(requested)
+    return resolve_device(f"cuda:{local_rank}") if several and device != "cpu" else device
+
+
+def _preview(
+    arguments: argparse.Namespace, modalities: Sequence[str], people: Sequence, real: Mapping
+) -> ExitCode:
+    from bids_anomaly.reconstruction.networks import RestorationNet
+    from bids_anomaly.training.data import load_volumes
+    from bids_anomaly.training.preview import write_preview
+
+    volumes = load_volumes([scan.scan for scan in people], [scan.brain for scan in people])
+    write_preview(
+        arguments.preview,
+        volumes,
+        real,
+        slices=RestorationNet().slices,
+        modalities=modalities,
+        seed=arguments.seed,
+    )
+    print(f"Wrote {arguments.preview}.")
+    return ExitCode.OK
+
+
+def _say(place, text: str) -> None:
+    if place.writes:
+        print(text, flush=True)
+
+
+@contextmanager
+def _progress(steps: int, place) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """Show a bar on a terminal; elsewhere the tables in OUTPUT tell."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from bids_anomaly.cli.progress import make_console
+
+    console = make_console()
+    with Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        disable=not (console.is_terminal and place.writes),
+    ) as bar:
+        task = bar.add_task("", total=steps)
+
+        def on_step(step: int, losses: Mapping[str, float]) -> None:
+            text = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            bar.update(task, completed=step, description=text)
+
+        yield on_step
 
 
 if __name__ == "__main__":

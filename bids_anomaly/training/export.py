@@ -7,7 +7,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from bids_anomaly.bids.writing import replacing, write_json
+from bids_anomaly.bids.writing import replacing, write_bytes, write_json
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
 from bids_anomaly.reconstruction.bundle import Bundle, load_bundle
 from bids_anomaly.reconstruction.networks import RestorationNet
@@ -81,5 +81,35 @@ def write_bundle(
     with replacing(folder / "calibration.npz") as temporary:
         # NumPy appends .npz to names without it; the temporary name has it.
         save_calibration(calibration, temporary)
+    write_json(folder / "bundle.json", content)
+    return load_bundle(folder)
+
+
+def write_recalibrated(
+    bundle: Bundle, folder: Path, *, calibration: Calibration, calibration_data: str
+) -> Bundle:
+    """Write a copy of a bundle that has another calibration.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Stays as it is.
+    folder : Path
+        Made if missing; files in it are replaced.
+    calibration : Calibration
+        Scores of people without disease.
+    calibration_data : str
+        Who they are.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if bundle.weights is not None:
+        write_bytes(folder / bundle.weights.name, bundle.weights.read_bytes())
+    with replacing(folder / bundle.calibration.name) as temporary:
+        save_calibration(calibration, temporary)
+    content = {
+        **bundle.description,
+        "version": f"{bundle.version.partition('+')[0]}+recalibrated",
+        "calibration": {"data": calibration_data, "people": calibration.people},
+    }
     write_json(folder / "bundle.json", content)
     return load_bundle(folder)

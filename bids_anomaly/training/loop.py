@@ -1,39 +1,54 @@
 """Train a restoration network on healthy volumes."""
 
-import csv
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from monai.losses import DiceLoss, SSIMLoss
+from monai.losses import SSIMLoss
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from bids_anomaly.exceptions import DeviceUnavailableError
 from bids_anomaly.reconstruction.networks import RestorationNet
+from bids_anomaly.training.checkpoint import (
+    append_row,
+    drop_rows_after,
+    load_checkpoint,
+    save_checkpoint,
+)
 from bids_anomaly.training.data import Batch, HealthyVolumes, draw_batch
+from bids_anomaly.training.distributed import ALONE, Place, replicated, summed
 
 EMA_DECAY = 0.999
 LEARNING_RATE = 5e-4
 WARM_UP_STEPS = 300
 # Over the last part of the training the learning rate falls linearly to zero.
 COOL_DOWN_SHARE = 0.3
+LOSSES, VALIDATION = "losses.csv", "validation.csv"
 
 
 def train(
     volumes: HealthyVolumes,
     network: RestorationNet,
     *,
+    modalities: Sequence[str],
     steps: int,
     batch_size: int,
     seed: int,
     device: torch.device,
     folder: Path,
-    checkpoint_every: int = 500,
-    on_progress: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
+    interval: int = 500,
+    place: Place = ALONE,
+    validate: Callable[[int, RestorationNet], Mapping[str, float]] | None = None,
+    on_step: Callable[[int, Mapping[str, float]], None] = lambda step, losses: None,
 ) -> RestorationNet:
     """Train a network, or go on from the last checkpoint in `folder`.
+
+    An interrupted training that goes on ends at the weights of one that was not interrupted, bit by
+    bit on a CPU. Where the device computes in bfloat16, the network does.
 
     Parameters
     ----------
@@ -41,62 +56,119 @@ def train(
         Training people.
     network : RestorationNet
         Its weights are the start.
+    modalities : sequence of str
+        Contrasts to learn.
     steps : int
         Number of optimiser steps in all.
     batch_size : int
-        Slabs a step.
+        Slabs a step, over all processes.
     seed : int
         For anomalies, variation and order.
     device : torch.device
         Where to train; volumes are moved there.
     folder : Path
-        Gets ``checkpoint.pt`` and ``losses.csv``.
-    checkpoint_every : int
-        Steps between two checkpoints.
-    on_progress : callable
-        Called with the step and the mean losses whenever a checkpoint is written.
+        Gets ``checkpoint.pt``, ``losses.csv`` and ``validation.csv``.
+    interval : int
+        Steps from one checkpoint to the next; each comes with a row in the tables.
+    place : Place
+        Which of several processes this is.
+    validate : callable, optional
+        Gets the step and the averaged network at each checkpoint, and returns a row of
+        ``validation.csv``.
+    on_step : callable
+        Called after each step with its number and the mean losses at the last checkpoint.
 
     Returns
     -------
     RestorationNet
         The exponential moving average of the weights, on the CPU.
+
+    Raises
+    ------
+    DeviceUnavailableError
+        If the batch does not fit into memory.
+    UsageError
+        If the batch cannot be shared out among the processes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    volumes = volumes.to(device)
-    network = network.to(device)
+    share = place.share(batch_size)
+    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+    network = network.to(device, memory_format=layout)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(place.seed(seed))
     parts = {"network": network, "average": average, "optimizer": optimizer, "scheduler": scheduler}
-    checkpoint = folder / "checkpoint.pt"
-    step = _resume(checkpoint, parts, generator)
+    step = load_checkpoint(folder, parts, generator, place=place)
+    if place.writes:
+        for name in (LOSSES, VALIDATION):
+            drop_rows_after(folder / name, step)
     loss_function = RestorationLoss().to(device)
-    sums: dict[str, float] = {}
-    started = time.monotonic()
-    while step < steps:
-        batch = draw_batch(volumes, batch_size, slices=network.slices, generator=generator)
-        with torch.autocast(device.type, torch.bfloat16):
-            healthy, lesion_logit = network(batch.slab, batch.mirrored, batch.level)
-        losses = loss_function(healthy.float(), lesion_logit.float(), batch)
-        optimizer.zero_grad(set_to_none=True)
-        sum(losses.values()).backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        scheduler.step()
-        average.update_parameters(network)
-        step += 1
-        for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + value.item()
-        if step % checkpoint_every == 0 or step == steps:
-            count = (step - 1) % checkpoint_every + 1
-            means = {name: value / count for name, value in sums.items()}
-            means["seconds_per_step"] = (time.monotonic() - started) / count
-            _save(checkpoint, parts, generator, step)
-            _log(folder / "losses.csv", step, means)
-            on_progress(step, means)
-            sums, started = {}, time.monotonic()
-    return average.module.cpu()
+    replica = replicated(network, place)
+    means: dict[str, float] = {}
+    sums: dict[str, Tensor] = {}
+    counted, started = 0, time.monotonic()
+    with _out_of_memory_explained(batch_size):
+        volumes = volumes.to(device)
+        while step < steps:
+            batch = draw_batch(
+                volumes, share, slices=network.slices, modalities=modalities, generator=generator
+            )
+            losses = loss_function(*restore_batch(replica, batch, device), batch)
+            optimizer.zero_grad(set_to_none=True)
+            sum(losses.values()).backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            scheduler.step()
+            average.update_parameters(network)
+            step += 1
+            counted += 1
+            # Read only at checkpoints: reading waits for the GPU.
+            sums = {name: sums.get(name, 0) + value.detach() for name, value in losses.items()}
+            if step % interval == 0 or step == steps:
+                means = {name: float(value) / counted for name, value in sums.items()}
+                if place.writes:
+                    seconds = (time.monotonic() - started) / counted
+                    row = {"step": step, **means, "seconds_per_step": seconds}
+                    append_row(folder / LOSSES, row)
+                    if validate is not None:
+                        row = {"step": step, **validate(step, average.module)}
+                        append_row(folder / VALIDATION, row)
+                save_checkpoint(folder, parts, generator, step=step, place=place)
+                sums, counted, started = {}, 0, time.monotonic()
+            on_step(step, means)
+    return average.module.to("cpu", memory_format=torch.contiguous_format)
+
+
+def restore_batch(network: nn.Module, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return what a network makes of a batch: healthy slices and lesion logits, float32.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        A :class:`RestorationNet`, or a replica of one.
+    batch : Batch
+        On `device`.
+    device : torch.device
+        Decides precision and memory layout.
+
+    Returns
+    -------
+    healthy, lesion_logit : (B, 1, H, W) tensors
+    """
+    slab = batch.slab
+    if device.type == "cuda":
+        slab = slab.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
+        healthy, lesion_logit = network(slab, batch.mirrored, batch.level)
+    return healthy.float(), lesion_logit.float()
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Tell whether bfloat16 is a native format of a device, and thus faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
 class RestorationLoss(nn.Module):
@@ -104,57 +176,59 @@ class RestorationLoss(nn.Module):
 
     l1 (three times heavier inside the anomaly) and SSIM for the image, cross-entropy and Dice for
     the lesion output; the weights follow Behrendt et al. 2024 (arXiv 2403.14262) for l1 and SSIM.
+    All terms are functions of sums over the batch, which are taken over all processes.
     """
 
     def __init__(self):
         super().__init__()
-        self.ssim = SSIMLoss(spatial_dims=2, data_range=1.5, win_size=7, kernel_type="uniform")
-        self.dice = DiceLoss(sigmoid=True, batch=True)
+        self.ssim = SSIMLoss(
+            spatial_dims=2, data_range=1.5, win_size=7, kernel_type="uniform", reduction="sum"
+        )
 
     def forward(self, healthy: Tensor, lesion_logit: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Return the weighted terms; their sum is what training minimises."""
-        weight = batch.brain * (1 + 2 * batch.lesion)
-        error = (healthy - batch.healthy).abs()
-        cross_entropy = F.binary_cross_entropy_with_logits(
-            lesion_logit, batch.lesion, reduction="none"
+        brain, lesion = batch.brain, batch.lesion
+        weight = brain * (1 + 2 * lesion)
+        cross_entropy = F.binary_cross_entropy_with_logits(lesion_logit, lesion, reduction="none")
+        probability = brain * lesion_logit.sigmoid()
+        sums = [
+            (weight * (healthy - batch.healthy).abs()).sum(),
+            weight.sum(),
+            self.ssim(healthy * brain, batch.healthy),
+            brain.new_tensor(len(brain)),
+            (brain * cross_entropy).sum(),
+            brain.sum(),
+            (probability * lesion).sum(),
+            (probability + lesion).sum(),
+        ]
+        error, weights, dissimilar, slabs, surprise, voxels, overlap, sizes = summed(
+            torch.stack(sums)
         )
-        inside = batch.brain.sum().clamp(min=1)
         return {
-            "l1": 3 * (weight * error).sum() / weight.sum().clamp(min=1),
-            "ssim": 0.5 * self.ssim(healthy * batch.brain, batch.healthy),
-            "cross_entropy": (batch.brain * cross_entropy).sum() / inside,
-            "dice": 0.5 * self.dice(lesion_logit - 20 * (1 - batch.brain), batch.lesion),
+            "l1": 3 * error / weights.clamp(min=1),
+            "ssim": 0.5 * dissimilar / slabs,
+            "cross_entropy": surprise / voxels.clamp(min=1),
+            "dice": 0.5 * (1 - (2 * overlap + 1e-5) / (sizes + 1e-5)),
         }
+
+
+@contextmanager
+def _out_of_memory_explained(batch_size: int) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # On a CPU torch has no class for it.
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+            "can't allocate memory" in str(error)
+        ):
+            raise DeviceUnavailableError(
+                f"The device has too little free memory for batches of {batch_size} slabs. Lower "
+                "--batch-size."
+            ) from error
+        raise
 
 
 def _rate(step: int, steps: int) -> float:
     """Return the learning rate at a step as a share of the highest."""
     cool_down = max(1, int(COOL_DOWN_SHARE * steps))
     return min((step + 1) / WARM_UP_STEPS, 1.0, (steps - step) / cool_down)
-
-
-def _save(path: Path, parts: dict, generator: torch.Generator, step: int) -> None:
-    state = {name: part.state_dict() for name, part in parts.items()}
-    temporary = path.with_suffix(".tmp")
-    torch.save({**state, "generator": generator.get_state(), "step": step}, temporary)
-    temporary.replace(path)
-
-
-def _resume(path: Path, parts: dict, generator: torch.Generator) -> int:
-    """Load a checkpoint if there is one; return the step to go on from."""
-    if not path.exists():
-        return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    generator.set_state(state["generator"])
-    return state["step"]
-
-
-def _log(path: Path, step: int, means: dict[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["step", *means])
-        writer.writerow([step, *(f"{value:.5f}" for value in means.values())])

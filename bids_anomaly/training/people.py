@@ -1,14 +1,24 @@
 """The preprocessed scans of a dataset, and who may be used for what."""
 
 import csv
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import nibabel as nib
+import numpy as np
 
 from bids_anomaly.bids.naming import OUTPUTS
-from bids_anomaly.exceptions import MissingInputError, NothingFoundError
+from bids_anomaly.bids.writing import write_text
+from bids_anomaly.exceptions import BadScanError, MissingInputError, NothingFoundError
+from bids_anomaly.preprocessing.template import Grid
+
+SPLITS = ("train", "calibration", "dev")
+# Shares of people who are held out, and how many at least: a rate of a few in a thousand that is
+# averaged over one or two people says nothing about the next one.
+HELD_OUT_SHARES = {"calibration": 0.2, "dev": 0.1}
+FEWEST = {"train": 2, "calibration": 3, "dev": 1}
 
 
 class Preprocessed(NamedTuple):
@@ -16,17 +26,23 @@ class Preprocessed(NamedTuple):
 
     scan: nib.Nifti1Image
     brain: nib.Nifti1Image
+    path: Path
+
+    @property
+    def participant(self) -> str:
+        """Label with ``sub-``."""
+        return self.path.name.split("_")[0]
 
 
-def read_split(path: Path, split: str) -> set[str]:
-    """Return the participants of one split.
+def participants_with(table: Path, column: str, value: str) -> set[str]:
+    """Return the participants who have a value in a column of a table.
 
     Parameters
     ----------
-    path : Path
-        Table with the columns ``participant_id`` (``sub-01``) and ``split``.
-    split : str
-        Such as ``train``.
+    table : Path
+        Tab-separated, with a column ``participant_id`` (``sub-01``).
+    column, value : str
+        Such as ``split`` and ``train``, or ``group`` and ``control``.
 
     Raises
     ------
@@ -34,20 +50,31 @@ def read_split(path: Path, split: str) -> set[str]:
         If the table cannot be read or lacks a column.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with table.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
-        return {row["participant_id"] for row in rows if row["split"] == split}
-    except (OSError, KeyError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MissingInputError(
-            f"The table of splits {path} cannot be read ({error}). It needs the columns "
-            "participant_id and split, separated by tabs."
+            f"The table {table} cannot be read ({error}). Check the path."
         ) from error
+    for needed in ("participant_id", column):
+        if not rows or needed not in rows[0]:
+            known = ", ".join(filter(None, rows[0])) if rows else "none"
+            raise MissingInputError(
+                f"The table {table} has no column {needed} (columns: {known}). It needs the "
+                f"columns participant_id and {column}, separated by tabs."
+            )
+    return {row["participant_id"] for row in rows if (row[column] or "").strip() == value}
+
+
+def read_split(path: Path, split: str) -> set[str]:
+    """Return the participants of one split, see :func:`participants_with`."""
+    return participants_with(path, "split", split)
 
 
 def load_people(
-    derivatives: Path, *, modality: str, participants: Collection[str]
+    derivatives: Path, *, modality: str, participants: Collection[str] | None = None
 ) -> list[Preprocessed]:
-    """Read the preprocessed scans of some people.
+    """Read the preprocessed scans of some people, or of all.
 
     Parameters
     ----------
@@ -55,28 +82,144 @@ def load_people(
         Output folder of ``bids-anomaly --stage preprocess``.
     modality : str
         BIDS suffix.
-    participants : collection of str
-        Labels with ``sub-``.
+    participants : collection of str, optional
+        Labels with ``sub-``; all by default.
+
+    Returns
+    -------
+    list of Preprocessed
+        In the order of their file names; all in one grid.
 
     Raises
     ------
     NothingFoundError
         If there is none.
+    BadScanError
+        If a scan has no brain mask, or is not in the grid of the others.
     """
-    desc = OUTPUTS["model_scan"]["desc"]
-    brain_desc = OUTPUTS["model_brain"]["desc"].format(modality=modality)
-    found = []
-    for path in sorted(derivatives.glob(f"sub-*/**/anat/*_desc-{desc}_{modality}.nii.gz")):
-        if path.name.split("_")[0] in participants:
-            ending = f"_desc-{desc}_{modality}.nii.gz"
-            brain = path.with_name(
-                path.name.removesuffix(ending) + f"_desc-{brain_desc}_mask.nii.gz"
-            )
-            found.append(Preprocessed(nib.load(path), nib.load(brain)))
+    found = find_people(derivatives, modality=modality, participants=participants)
     if not found:
+        whom = "" if participants is None else f" of the {len(participants)} people asked for"
         raise NothingFoundError(
-            f"The folder {derivatives} has no preprocessed {modality} scan of the "
-            f"{len(participants)} participants asked for. Run bids-anomaly with --stage preprocess "
-            "first."
+            f"The folder {derivatives} has no preprocessed {modality} scan{whom}. Run bids-anomaly "
+            f"with --stage preprocess --modalities {modality} first."
         )
     return found
+
+
+def find_people(
+    derivatives: Path, *, modality: str, participants: Collection[str] | None = None
+) -> list[Preprocessed]:
+    """Read as :func:`load_people` does, where there may be no scan."""
+    ending = f"_desc-{OUTPUTS['model_scan']['desc']}_{modality}.nii.gz"
+    brain_desc = OUTPUTS["model_brain"]["desc"].format(modality=modality)
+    found = []
+    for path in sorted(derivatives.glob(f"sub-*/**/anat/*{ending}")):
+        if participants is not None and path.name.split("_")[0] not in participants:
+            continue
+        brain = path.with_name(path.name.removesuffix(ending) + f"_desc-{brain_desc}_mask.nii.gz")
+        try:
+            found.append(Preprocessed(nib.load(path), nib.load(brain), path))
+        except (OSError, nib.filebasedimages.ImageFileError) as error:
+            raise BadScanError(
+                f"The scan {path} or its brain mask {brain.name} cannot be read ({error}). Run "
+                "bids-anomaly with --stage preprocess again."
+            ) from error
+    _check_same_grid(found)
+    return found
+
+
+def _check_same_grid(people: Sequence[Preprocessed]) -> None:
+    for person in people:
+        for image in (person.scan, person.brain):
+            if not same_grid(Grid.of(image), Grid.of(people[0].scan)):
+                raise BadScanError(
+                    f"The scan {person.path} has another grid ({_described(Grid.of(image))}) than "
+                    f"{people[0].path.name} ({_described(Grid.of(people[0].scan))}). Preprocess "
+                    "all scans with the same model."
+                )
+
+
+def same_grid(one: Grid, other: Grid) -> bool:
+    """Tell whether the voxels of two grids are the same, up to a thousandth of a mm."""
+    return one.shape == other.shape and np.allclose(one.affine, other.affine, atol=1e-3)
+
+
+def _described(grid: Grid) -> str:
+    return f"{' x '.join(map(str, grid.shape))} voxels of {grid.spacing[0]:g} mm"
+
+
+def split_people(
+    participants: Collection[str], table: Path | None, *, seed: int, drawn: Path
+) -> dict[str, set[str]]:
+    """Say who is trained on, who calibrates, and on whom the training is watched.
+
+    Parameters
+    ----------
+    participants : collection of str
+        Everybody who has a scan.
+    table : Path or None
+        Table with the columns ``participant_id`` and ``split``; None draws people at random.
+    seed : int
+        Of the draw.
+    drawn : Path
+        Where the draw of an earlier run may be; it is kept to.
+
+    Returns
+    -------
+    dict
+        For each of `SPLITS` the people in it who have a scan; ``dev`` may be empty where the table
+        has none.
+
+    Raises
+    ------
+    NothingFoundError
+        If a split has too few people.
+    """
+    if table is None and drawn.is_file():
+        table = drawn
+    if table is None:
+        splits = _draw_splits(participants, seed)
+    else:
+        splits = {name: read_split(table, name) & set(participants) for name in SPLITS}
+    for name in ("train", "calibration"):
+        if len(splits[name]) < FEWEST[name]:
+            raise NothingFoundError(
+                f"There are too few people in the split {name}: {len(splits[name])} of at least "
+                f"{FEWEST[name]} have a preprocessed scan. Preprocess more, or change the table."
+            )
+    return splits
+
+
+def _draw_splits(participants: Collection[str], seed: int) -> dict[str, set[str]]:
+    if len(participants) < sum(FEWEST.values()):
+        raise NothingFoundError(
+            f"There are too few people: {len(participants)} have a preprocessed scan, and training "
+            f"needs at least {sum(FEWEST.values())}. Preprocess more healthy people first."
+        )
+    order = [str(name) for name in np.random.default_rng(seed).permutation(sorted(participants))]
+    splits, start = {}, 0
+    for name, share in HELD_OUT_SHARES.items():
+        count = max(FEWEST[name], round(share * len(order)))
+        splits[name] = set(order[start : start + count])
+        start += count
+    return {"train": set(order[start:]), **splits}
+
+
+def write_splits(path: Path, splits: dict[str, set[str]]) -> None:
+    """Write who is in which split, as a table that ``--splits`` reads."""
+    rows = sorted((person, name) for name, people in splits.items() for person in people)
+    lines = ["participant_id\tsplit", *("\t".join(row) for row in rows)]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def describe_dataset(derivatives: Path) -> dict[str, str]:
+    """Return the name and the licence of a dataset, as far as it says them."""
+    try:
+        said = json.loads((derivatives / "dataset_description.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        said = {}
+    return {
+        "name": str(said.get("Name", derivatives.name)).removeprefix("bids-anomaly: "),
+        "licence": str(said.get("License", "unknown")),
+    }

@@ -22,7 +22,12 @@ def volumes():
     brain = distance < 1
     scans = [torch.where(distance < core, 1.0, 0.7) * brain for core in (0.6, 0.75)]
     return HealthyVolumes(
-        torch.stack(scans).half(), torch.stack([brain, brain]), (distance < 0.6).float(), 5.0
+        scans=torch.stack(scans).half(),
+        filled=torch.stack(scans).half(),
+        brains=torch.stack([brain, brain]),
+        white_matter=(distance < 0.6).float(),
+        deep=(distance < 0.1).float(),
+        spacing=5.0,
     )
 
 
@@ -31,16 +36,17 @@ def fresh_network():
     return RestorationNet(slices=3, channels=(16, 32))
 
 
-def learn(volumes, folder, *, steps=STEPS, seed=0, checkpoint_every=10, **options):
+def learn(volumes, folder, *, network=None, steps=STEPS, seed=0, interval=10, **options):
     return train(
         volumes,
-        fresh_network(),
+        network or fresh_network(),
+        modalities=("T1w", "FLAIR"),
         steps=steps,
         batch_size=4,
         seed=seed,
         device=torch.device("cpu"),
         folder=folder,
-        checkpoint_every=checkpoint_every,
+        interval=interval,
         **options,
     )
 
@@ -61,7 +67,7 @@ def without_times(rows):
 
 
 def test_losses_fall(volumes, tmp_path):
-    learn(volumes, tmp_path, steps=100, checkpoint_every=20)
+    learn(volumes, tmp_path, steps=100, interval=20)
     totals = [
         row["l1"] + row["ssim"] + row["cross_entropy"] + row["dice"]
         for row in read_losses(tmp_path)
@@ -81,8 +87,8 @@ class Killed(Exception):
     """Stands for whatever ends a process."""
 
 
-@pytest.mark.parametrize("stop_at", [10, 20])
-def test_a_killed_training_goes_on_to_exactly_the_same_weights(
+@pytest.mark.parametrize("stop_at", [10, 13, 20])
+def test_an_interrupted_training_goes_on_to_exactly_the_same_weights(
     volumes, uninterrupted, tmp_path, stop_at
 ):
     def kill(step, losses):
@@ -90,7 +96,7 @@ def test_a_killed_training_goes_on_to_exactly_the_same_weights(
             raise Killed
 
     with pytest.raises(Killed):
-        learn(volumes, tmp_path, on_progress=kill)
+        learn(volumes, tmp_path, on_step=kill)
     resumed = learn(volumes, tmp_path).state_dict()
     expected, folder = uninterrupted
     assert resumed.keys() == expected.keys()
@@ -113,9 +119,8 @@ def test_work_after_the_last_checkpoint_is_done_again(volumes, uninterrupted, tm
 
     torch.manual_seed(0)
     network = Network(slices=3, channels=(16, 32))
-    options = {"steps": STEPS, "batch_size": 4, "seed": 0, "device": torch.device("cpu")}
     with pytest.raises(Killed):
-        train(volumes, network, folder=tmp_path, checkpoint_every=10, **options)
+        learn(volumes, tmp_path, network=network)
     resumed = learn(volumes, tmp_path).state_dict()
     assert all(torch.equal(resumed[name], value) for name, value in uninterrupted[0].items())
 
@@ -125,7 +130,7 @@ def test_a_finished_training_is_not_done_again(volumes, uninterrupted):
         raise AssertionError("trained again")
 
     expected, folder = uninterrupted
-    again = learn(volumes, folder, on_progress=forbidden).state_dict()
+    again = learn(volumes, folder, on_step=forbidden).state_dict()
     assert all(torch.equal(again[name], value) for name, value in expected.items())
 
 
@@ -139,7 +144,8 @@ def test_the_seed_decides(volumes, uninterrupted, tmp_path):
 
 @pytest.fixture
 def batch(volumes):
-    return draw_batch(volumes, 8, slices=3, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    return draw_batch(volumes, 8, slices=3, modalities=["T1w"], generator=generator)
 
 
 def test_the_truth_costs_almost_nothing_and_worse_costs_more(batch):

@@ -1,0 +1,130 @@
+"""The command ``bids-anomaly-calibrate``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bids_anomaly.cli import values
+from bids_anomaly.cli.main import report_errors
+from bids_anomaly.exceptions import ExitCode, NothingFoundError, UsageError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Calibrate a bundle on people without disease."""
+    parser = argparse.ArgumentParser(
+        prog="bids-anomaly-calibrate",
+        description="Learn from your own controls which scores are unusual, and write a copy of a "
+        "bundle that knows it, for --model. Where there are only patients, their lesion-free "
+        "voxels can do (--exclude).",
+    )
+    parser.add_argument(
+        "derivatives",
+        metavar="DERIVATIVES",
+        type=values.read_path,
+        help="what bids-anomaly --stage preprocess wrote",
+    )
+    parser.add_argument(
+        "bundle", metavar="BUNDLE", help="a folder, or a name such as restore-T1w; stays as it is"
+    )
+    parser.add_argument(
+        "output", metavar="OUTPUT_BUNDLE", type=values.read_path, help="folder of the copy"
+    )
+    parser.add_argument(
+        "--controls",
+        metavar="COLUMN=VALUE",
+        type=values.read_controls,
+        help="who the controls are, by a column of the table of participants (default: everybody)",
+    )
+    parser.add_argument(
+        "--participants-file",
+        metavar="FILE",
+        type=values.read_existing_file,
+        help="table with participant_id and that column (default: DERIVATIVES/participants.tsv)",
+    )
+    parser.add_argument(
+        "--exclude",
+        metavar="MASKS",
+        type=values.read_path,
+        help="derivative dataset of lesion masks (*_label-*_mask.nii.gz, in the space of the "
+        "scan); they are left out, with two voxels around them",
+    )
+    parser.add_argument(
+        "--device",
+        type=values.read_device,
+        default="auto",
+        help="auto, cpu or cuda[:N] (default: %(default)s)",
+    )
+    arguments = parser.parse_args(argv)
+    return report_errors(parser.prog, lambda: _calibrate(arguments))
+
+
+def _calibrate(arguments: argparse.Namespace) -> ExitCode:
+    from bids_anomaly.cli.device import resolve_device
+    from bids_anomaly.cli.workfolder import check_writable
+
+    device = resolve_device(arguments.device)
+
+    from bids_anomaly.preprocessing.template import Grid
+    from bids_anomaly.reconstruction.bundle import named_bundle
+    from bids_anomaly.scoring.calibration import calibrate
+    from bids_anomaly.training.controls import rates_table, scores_by_person
+    from bids_anomaly.training.export import write_recalibrated
+    from bids_anomaly.training.lesions import known_lesions
+    from bids_anomaly.training.people import (
+        FEWEST,
+        describe_dataset,
+        load_people,
+        participants_with,
+        same_grid,
+    )
+
+    derivatives = arguments.derivatives
+    bundle = named_bundle(arguments.bundle)
+    if arguments.output.resolve() == bundle.folder.resolve():
+        raise UsageError("OUTPUT_BUNDLE is the folder of BUNDLE. Name another folder for the copy.")
+    participants = None
+    if arguments.controls:
+        column, _, value = arguments.controls.partition("=")
+        table = arguments.participants_file or derivatives / "participants.tsv"
+        participants = participants_with(table, column.strip(), value.strip())
+        if not participants:
+            raise NothingFoundError(
+                f"Nobody in {table} has the {column} {value}. Check --controls."
+            )
+    scans = load_people(derivatives, modality=bundle.modality, participants=participants)
+    if not same_grid(Grid.of(scans[0].scan), bundle.grid):
+        raise UsageError(
+            f"The scan {scans[0].path} is not in the grid of the bundle {bundle.name}. Preprocess "
+            f"again with --model {bundle.folder}."
+        )
+    count = len({scan.participant for scan in scans})
+    if count < FEWEST["calibration"]:
+        raise NothingFoundError(
+            f"There are too few people to calibrate with: {count} of at least "
+            f"{FEWEST['calibration']}. Preprocess more."
+        )
+    check_writable(arguments.output)
+    left_out = {}
+    if arguments.exclude:
+        left_out = {
+            scan.path: known_lesions(scan, derivatives, arguments.exclude) for scan in scans
+        }
+    print(
+        f"Scoring {len(scans)} {bundle.modality} scans of {count} people on {device}.", flush=True
+    )
+    scores = scores_by_person(bundle, scans, device=device, left_out=left_out)
+    whom = f"{count} people of {describe_dataset(derivatives)['name']}"
+    if arguments.controls:
+        whom += f" with {arguments.controls}"
+    if arguments.exclude:
+        whom += ", lesion-free voxels"
+    copy = write_recalibrated(
+        bundle, arguments.output, calibration=calibrate(scores), calibration_data=whom
+    )
+    print(f"Wrote {copy.name} {copy.version} to {copy.folder}.")
+    print(rates_table(scores))
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

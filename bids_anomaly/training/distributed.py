@@ -1,0 +1,124 @@
+"""Train in several processes, one a GPU, on one machine or several.
+
+``torchrun`` starts the processes and tells each its place by environment variables. Each holds the
+whole network and draws its own share of every batch; gradients are averaged, so that all take the
+same step.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from bids_anomaly.exceptions import UsageError
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of the processes this is.
+
+    Attributes
+    ----------
+    rank : int
+        From 0; process 0 writes all files.
+    count : int
+        Number of processes.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes files and prints."""
+        return self.rank == 0
+
+    def share(self, batch_size: int) -> int:
+        """Return how much of a batch this process draws.
+
+        Raises
+        ------
+        UsageError
+            If the batch cannot be shared out evenly.
+        """
+        if batch_size % self.count:
+            raise UsageError(
+                f"The --batch-size {batch_size} cannot be shared out evenly among {self.count} "
+                f"processes. Use a multiple of {self.count}."
+            )
+        return batch_size // self.count
+
+    def seed(self, seed: int) -> int:
+        """Return a seed of this process alone; that of the first process is `seed`."""
+        return seed + self.rank * 1_000_003
+
+
+ALONE = Place()
+
+
+def launched_with(environ: Mapping[str, str] = os.environ) -> tuple[Place, int]:
+    """Return the place that ``torchrun`` gave to this process, and its number on this machine."""
+    place = Place(int(environ.get("RANK", 0)), int(environ.get("WORLD_SIZE", 1)))
+    return place, int(environ.get("LOCAL_RANK", 0))
+
+
+@contextmanager
+def connected(place: Place, device: str) -> Iterator[None]:
+    """Connect the processes with each other while the context lasts; `device` is of this one."""
+    if place.count == 1:
+        yield
+        return
+    on_gpu = device.startswith("cuda")
+    if on_gpu:
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def replicated(network: nn.Module, place: Place) -> nn.Module:
+    """Return a network whose gradients are averaged over all processes, for as long as it lives."""
+    if place.count == 1:
+        return network
+    return DistributedDataParallel(network)
+
+
+def summed(values: Tensor) -> Tensor:
+    """Add up a tensor over all processes; gradients flow back to each.
+
+    With a loss that is a function of such sums, averaged gradients are those of the loss of the
+    whole batch, which is not the mean of the losses of its parts.
+    """
+    return _Sum.apply(values) if distributed.is_initialized() else values
+
+
+class _Sum(torch.autograd.Function):
+    """A sum over processes; the gradient of each term is the sum of what all make of the result."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor) -> Tensor:
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def gathered(value: Any, place: Place) -> list[Any]:
+    """Return a small object of each process, in the order of their ranks."""
+    if place.count == 1:
+        return [value]
+    values: list[Any] = [None] * place.count
+    distributed.all_gather_object(values, value)
+    return values

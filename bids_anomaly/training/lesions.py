@@ -1,0 +1,97 @@
+"""Known lesions of the people who calibrate a model, so that they can be left out."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from scipy.ndimage import binary_dilation
+
+from bids_anomaly.bids.naming import anat_folder, transform_path
+from bids_anomaly.exceptions import BadScanError, MissingInputError
+from bids_anomaly.preprocessing.resample import resample
+from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.training.people import Preprocessed
+
+# Rims of lesions are abnormal too, and masks are uncertain by a voxel.
+MARGIN_VOXELS = 2
+# A voxel of the model grid is touched by a lesion if that much of it is.
+TOUCHED = 0.1
+# Entities that say what a file shows, not of which scan it is.
+OF_THE_FILE = ("space", "label", "desc", "res")
+
+
+def known_lesions(person: Preprocessed, derivatives: Path, masks: Path) -> np.ndarray:
+    """Return where a scan has known lesions, with a margin of two voxels.
+
+    Parameters
+    ----------
+    person : Preprocessed
+        A scan in `derivatives`.
+    derivatives : Path
+        Output folder of ``bids-anomaly --stage preprocess``.
+    masks : Path
+        Derivative dataset with ``sub-*/**/anat/*_label-*_mask.nii.gz`` in the space of the scan as
+        it was acquired. A person without lesions has an empty one.
+
+    Returns
+    -------
+    (X, Y, Z) bool array
+        In the model grid.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no mask of the scan, or no transform to the model grid.
+    BadScanError
+        If a mask cannot be read.
+    """
+    entities = _entities(person.path)
+    modality = person.path.name.split("_")[-1].removesuffix(".nii.gz")
+    scan = {key: value for key, value in entities.items() if key not in OF_THE_FILE}
+    found = _masks_of(scan, modality, masks)
+    if not found:
+        raise MissingInputError(
+            f"The folder {masks} has no mask *_label-*_mask.nii.gz for {person.path.name}. Add one "
+            "(empty if the person has no lesions), or choose other people with --controls."
+        )
+    transform = transform_path(
+        derivatives,
+        {**scan, "desc": entities["desc"]},
+        origin=modality,
+        target=entities["space"],
+        extension=".h5",
+    )
+    if not transform.is_file():
+        raise MissingInputError(
+            f"There is no {transform}, which brings masks to the model grid. Run bids-anomaly with "
+            "--stage preprocess again; with the same work folder that takes seconds."
+        )
+    lesions = np.zeros(person.scan.shape, bool)
+    for path in found:
+        try:
+            mask = nib.squeeze_image(nib.load(path))
+            binary = Grid.of(mask).image((np.asanyarray(mask.dataobj) > 0).astype(np.float32))
+        except (OSError, nib.filebasedimages.ImageFileError) as error:
+            raise BadScanError(
+                f"The mask {path} cannot be read ({error}). Export it again."
+            ) from error
+        share = resample(binary, Grid.of(person.scan), [transform])
+        lesions |= share.get_fdata(dtype=np.float32) > TOUCHED
+    return binary_dilation(lesions, iterations=MARGIN_VOXELS)
+
+
+def _masks_of(scan: dict[str, str], modality: str, masks: Path) -> list[Path]:
+    """List the lesion masks of a scan; entities that a mask leaves out fit every scan."""
+    found = []
+    for path in sorted(anat_folder(masks, scan).glob("*_mask.nii.gz")):
+        entities = _entities(path)
+        own = {key: value for key, value in entities.items() if key not in OF_THE_FILE}
+        in_scan_space = entities.get("space", modality) == modality
+        if "label" in entities and in_scan_space and own.items() <= scan.items():
+            found.append(path)
+    return found
+
+
+def _entities(path: Path) -> dict[str, str]:
+    pairs = (part.partition("-") for part in path.name.split("_")[:-1])
+    return {key: value for key, _, value in pairs}

@@ -1,0 +1,133 @@
+"""``bids-anomaly-calibrate`` by its command, from preprocessed scans to a bundle."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from bids_anomaly.cli.calibrate import main
+from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.reconstruction.bundle import load_bundle
+from bids_anomaly.reconstruction.networks import RestorationNet
+from bids_anomaly.scoring.calibration import calibrate, load_calibration
+from bids_anomaly.training.export import write_bundle
+from bids_anomaly.training.people import load_people
+
+DEVICE = ("--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def bundles(preprocessed, tmp_path_factory):
+    """A network with random weights for T1w, and the intensity threshold for FLAIR."""
+    folder = tmp_path_factory.mktemp("bundles")
+    torch.manual_seed(0)
+    network = RestorationNet(slices=3, channels=(8, 16))
+    torch.nn.init.normal_(network.leave[-1].weight, std=0.05)
+    common = {
+        "version": "1.0",
+        "grid": Grid.of(load_people(preprocessed, modality="T1w")[0].scan),
+        "calibration": calibrate([np.linspace(0, 1, 1000)]),
+        "calibration_data": "nobody",
+        "licence": "CC0",
+    }
+    write_bundle(
+        folder / "T1w",
+        method="restore",
+        modality="T1w",
+        score={"rule": "lesion_and_darkening", "smoothing_mm": 1.2, "residual_weight": 1.0},
+        network=network,
+        levels=[0.5],
+        **common,
+    )
+    write_bundle(
+        folder / "FLAIR",
+        method="threshold",
+        modality="FLAIR",
+        score={"rule": "bright_intensity", "smoothing_mm": 1.2},
+        **common,
+    )
+    return folder
+
+
+def test_the_copy_knows_the_controls_and_the_original_stays(preprocessed, bundles, tmp_path):
+    before = load_bundle(bundles / "T1w").digest()
+    output = tmp_path / "copy"
+    arguments = [str(preprocessed), str(bundles / "T1w"), str(output), *DEVICE]
+    assert main([*arguments, "--controls", "group=control"]) == 0
+    original, copy = load_bundle(bundles / "T1w"), load_bundle(output)
+    assert original.digest() == before != copy.digest()
+    assert copy.weights.read_bytes() == original.weights.read_bytes()
+    assert copy.version == "1.0+recalibrated"
+    assert copy.description["calibration"] == {
+        "data": "4 people of ellipsoids with group=control",
+        "people": 4,
+    }
+    assert load_calibration(copy.calibration).people == 4
+
+
+def test_without_a_choice_everybody_is_a_control(preprocessed, bundles, tmp_path, capsys):
+    assert main([str(preprocessed), str(bundles / "T1w"), str(tmp_path / "copy"), *DEVICE]) == 0
+    assert load_bundle(tmp_path / "copy").description["calibration"]["people"] == 8
+    said = capsys.readouterr().out
+    assert "False positive rate in 8 people" in said
+    assert "nominal" in said
+
+
+@pytest.fixture
+def masks(preprocessed, tmp_path):
+    """Lesion masks of all that is above the middle of each FLAIR scan."""
+    for scan in load_people(preprocessed, modality="FLAIR"):
+        values = np.zeros(scan.scan.shape, np.uint8)
+        values[:, :, 16:] = 1
+        path = tmp_path / "masks" / scan.participant / "anat" / f"{scan.participant}_label-WMH_mask"
+        path.parent.mkdir(parents=True)
+        nib.Nifti1Image(values, scan.scan.affine).to_filename(path.with_suffix(".nii.gz"))
+    return tmp_path / "masks"
+
+
+def test_known_lesions_of_patients_are_left_out(write_person, masks, bundles, tmp_path):
+    folder = tmp_path / "patients"
+    for number in range(4):
+        write_person(folder, f"P{number}", "FLAIR", seed=number)
+    for scan in load_people(folder, modality="FLAIR"):
+        values = scan.scan.get_fdata(dtype=np.float32)
+        values[:, :, 16:] *= 3
+        scan.scan.__class__(values, scan.scan.affine).to_filename(scan.path)
+    highest = {}
+    for name, options in {"all": [], "lesion-free": ["--exclude", str(masks)]}.items():
+        arguments = [str(folder), str(bundles / "FLAIR"), str(tmp_path / name), *DEVICE, *options]
+        assert main(arguments) == 0
+        copy = load_bundle(tmp_path / name)
+        highest[name] = load_calibration(copy.calibration).score.max()
+        assert ("lesion-free" in copy.description["calibration"]["data"]) == bool(options)
+    assert highest["all"] > 3
+    assert highest["lesion-free"] < 1.5
+
+
+@pytest.mark.parametrize(
+    ("bundle", "options", "code", "said"),
+    [
+        ("T1w", ["--controls", "group=alien"], 18, "Nobody in"),
+        ("T1w", ["--controls", "age=3"], 66, "has no column age (columns: participant_id, group)"),
+        ("FLAIR", ["--controls", "group=control"], 18, "too few people to calibrate with: 2"),
+        ("FLAIR", ["--exclude", "nowhere"], 66, "has no mask"),
+        ("packaged", [], 2, "not in the grid of the bundle restore-T1w"),
+        ("unknown", [], 69, "Known bundles: restore-T1w"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_an_error_of_one_sentence(
+    preprocessed, bundles, tmp_path, capsys, bundle, options, code, said
+):
+    named = {"packaged": "restore-T1w", "unknown": "unknown"}.get(bundle, str(bundles / bundle))
+    output = tmp_path / "copy"
+    assert main([str(preprocessed), named, str(output), *DEVICE, *options]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert not (output / "bundle.json").exists()
+
+
+def test_a_bundle_is_not_overwritten_by_its_copy(preprocessed, bundles, capsys):
+    folder = str(bundles / "T1w")
+    assert main([str(preprocessed), folder, folder, *DEVICE]) == 2
+    assert "another folder" in capsys.readouterr().err

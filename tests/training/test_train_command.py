@@ -1,0 +1,214 @@
+"""``bids-anomaly-train`` by its command, from preprocessed scans to bundles."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("monai")
+
+from bids_anomaly.cli.train import main
+from bids_anomaly.reconstruction.bundle import load_bundle
+from bids_anomaly.reconstruction.restore import load_network
+from bids_anomaly.training.people import load_people, read_split
+
+OPTIONS = ("--steps", "4", "--batch-size", "4", "--validate-every", "2", "--device", "cpu")
+COMMAND = (sys.executable, "-m", "bids_anomaly.cli.train")
+TORCHRUN = (
+    *(sys.executable, "-m", "torch.distributed.run"),
+    *("--standalone", "--nproc-per-node", "2"),
+)
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Sums depend on the number of threads; processes of their own get one too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def trained(preprocessed, tmp_path_factory, one_thread):
+    """The output folder of a training for T1w and FLAIR."""
+    output = tmp_path_factory.mktemp("trained") / "output"
+    assert run(preprocessed, output, "--modalities", "FLAIR", "T1w") == 0
+    return output
+
+
+def run(*arguments):
+    return main([*map(str, arguments), *OPTIONS])
+
+
+def weights(output, modality="T1w"):
+    return (output / f"restore-{modality}" / "model.safetensors").read_bytes()
+
+
+def read_rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_modality_gets_a_bundle_with_the_same_weights(trained):
+    bundles = [load_bundle(trained / f"restore-{modality}") for modality in ("T1w", "FLAIR")]
+    assert [bundle.modality for bundle in bundles] == ["T1w", "FLAIR"]
+    assert weights(trained, "T1w") == weights(trained, "FLAIR")
+    assert bundles[0].description["score"] != bundles[1].description["score"]
+    for bundle in bundles:
+        assert bundle.description["training"]["data"] == "4 people of ellipsoids"
+        assert bundle.description["licence"] == "CC0"
+        assert bundle.description["calibration"]["people"] == 3
+
+
+def test_scans_that_are_not_there_are_painted_and_the_bundle_says_so(trained):
+    said = load_bundle(trained / "restore-FLAIR").description["calibration"]["data"]
+    assert said.endswith("FLAIR painted from T1w")
+
+
+def test_the_draw_of_people_is_written_and_nobody_is_in_two_splits(trained, preprocessed):
+    table = trained / "splits.tsv"
+    splits = [read_split(table, name) for name in ("train", "calibration", "dev")]
+    assert [len(people) for people in splits] == [4, 3, 1]
+    everybody = {scan.participant for scan in load_people(preprocessed, modality="T1w")}
+    assert set.union(*splits) == everybody
+
+
+def test_losses_and_validations_are_tables_and_pictures(trained):
+    folder = trained / "training"
+    assert [row["step"] for row in read_rows(folder / "losses.csv")] == ["2", "4"]
+    rows = read_rows(folder / "validation.csv")
+    assert [row["step"] for row in rows] == ["2", "4"]
+    assert all(0 <= float(rows[-1][f"{m}_auprc"]) <= 1 for m in ("T1w", "FLAIR"))
+    pictures = sorted(path.name for path in (folder / "validation").iterdir())
+    assert pictures == ["step-000002.png", "step-000004.png"]
+
+
+def test_the_command_says_nominal_and_realised_rates(preprocessed, trained, tmp_path, capsys):
+    output = tmp_path / "output"
+    shutil.copytree(trained, output)
+    assert run(preprocessed, output, "--modalities", "FLAIR", "T1w") == 0
+    said = capsys.readouterr()
+    assert said.out.count("realised") == 2
+    assert "bids-anomaly-calibrate" in said.out
+    # No bar where there is no terminal.
+    assert not said.err
+    assert weights(output) == weights(trained)
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(preprocessed, trained, tmp_path):
+    output = tmp_path / "output"
+    arguments = [*COMMAND, preprocessed, output, "--modalities", "FLAIR", "T1w", *OPTIONS]
+    process = subprocess.Popen(
+        list(map(str, arguments)), env=ENVIRONMENT, cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
+    checkpoint = output / "training" / "checkpoint.pt"
+    while not checkpoint.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert run(preprocessed, output, "--modalities", "FLAIR", "T1w") == 0
+    assert weights(output) == weights(trained)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--seed", "1"], r"seed (0 there, 1 now)"),
+        (["--batch-size", "2"], r"batch size (4 there, 2 now)"),
+        (["--modalities", "T1w"], "modalities"),
+        (["--from", "restore-T1w"], "another grid"),
+    ],
+)
+def test_other_options_in_the_same_folder_are_refused(preprocessed, trained, capsys, options, said):
+    before = weights(trained)
+    arguments = [preprocessed, trained, "--modalities", "FLAIR", "T1w", *OPTIONS, *options]
+    assert main(list(map(str, arguments))) != 0
+    assert said in capsys.readouterr().err
+    assert weights(trained) == before
+
+
+def test_training_goes_on_from_the_weights_of_a_bundle(preprocessed, trained, tmp_path):
+    output = tmp_path / "output"
+    start = trained / "restore-T1w"
+    assert run(preprocessed, output, "--from", start, "--splits", trained / "splits.tsv") == 0
+    bundle = load_bundle(output / "restore-T1w")
+    assert bundle.description["training"]["from"].startswith("restore-T1w 0.0.0, sha256:")
+    old, new = (load_network(load_bundle(folder)) for folder in (start, bundle.folder))
+    # Four steps of warm-up hardly move weights; random ones would be elsewhere.
+    before, after = old.enter.weight, new.enter.weight
+    assert 0 < (after - before).abs().max() < 0.01
+
+
+def test_two_processes_train_as_one_command(preprocessed, tmp_path):
+    output = tmp_path / "output"
+    finished = subprocess.run(
+        [*TORCHRUN, *COMMAND[1:], str(preprocessed), str(output), *OPTIONS],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.count("Wrote restore-T1w") == 1
+    configuration = json.loads((output / "training" / "configuration.json").read_text())
+    assert configuration["processes"] == 2
+    assert len(read_rows(output / "training" / "losses.csv")) == 2
+    state = torch.load(output / "training" / "checkpoint.pt", weights_only=True)
+    assert not torch.equal(*state["generators"])
+
+
+def test_the_preview_is_a_picture_and_nothing_is_trained(preprocessed, tmp_path):
+    picture = tmp_path / "preview.png"
+    assert run(preprocessed, tmp_path / "output", "--preview", picture) == 0
+    assert Image.open(picture).width > 500
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_batch_that_does_not_fit_is_an_error_that_says_so(preprocessed, tmp_path, capsys):
+    arguments = [str(preprocessed), str(tmp_path / "output"), "--device", "cpu"]
+    assert main([*arguments, "--batch-size", str(10**13)]) == 69
+    assert "Lower --batch-size" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("folder", "options", "code", "said"),
+    [
+        ("empty", [], 18, "Run bids-anomaly with --stage preprocess"),
+        ("preprocessed", ["--splits", "table"], 66, "has no column split"),
+        ("preprocessed", ["--from", "nothing"], 69, "Known bundles: restore-T1w"),
+        ("preprocessed", ["--from", "threshold-T1w"], 69, "has no weights"),
+        ("preprocessed", ["--device", "cuda:7"], 69, "--device cuda:7"),
+    ],
+)
+def test_what_cannot_be_trained_is_an_error_of_one_sentence(
+    preprocessed, tmp_path, capsys, folder, options, code, said
+):
+    (tmp_path / "table").write_text("participant_id\tage\nsub-P1\t40\n")
+    derivatives = {"empty": tmp_path, "preprocessed": preprocessed}[folder]
+    options = [str(tmp_path / option) if option == "table" else option for option in options]
+    assert main([str(derivatives), str(tmp_path / "output"), "--device", "cpu", *options]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_scans_whose_sides_the_network_cannot_halve_are_named(write_person, tmp_path, capsys):
+    from bids_anomaly.preprocessing.template import Grid
+
+    grid = Grid.isotropic((30, 40, 30), (-75.0, -120.0, -70.0), 5.0)
+    for number in range(6):
+        write_person(tmp_path / "in", f"{number:02d}", grid=grid, seed=number)
+    assert run(tmp_path / "in", tmp_path / "out") == 65
+    assert "multiples of 16" in capsys.readouterr().err
