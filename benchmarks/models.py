@@ -43,7 +43,15 @@ def models(families: Sequence[str], folders: Sequence[Path]) -> list[Model]:
     """
     columns = [_family(name) for name in families if name != BASELINE]
     columns += [_candidate(folder) for folder in folders]
-    return [*columns, _family(BASELINE)]
+    columns.append(_family(BASELINE))
+    names = [column.name for column in columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SystemExit(
+            f"Two columns would be named {', '.join(twice)}. Give the folders of --bundle names "
+            "of their own."
+        )
+    return columns
 
 
 def of_modality(columns: Sequence[Model], modality: str) -> dict[str, Bundle]:

@@ -7,8 +7,18 @@ from typing import NamedTuple
 SPLITS = Path(__file__).parent / "splits.tsv"
 
 
+def people(dataset: str, split: str) -> list[str]:
+    """Return the participants of a split, without ``sub-``."""
+    with SPLITS.open(newline="") as file:
+        return [
+            row["participant_id"].removeprefix("sub-")
+            for row in csv.DictReader(file, delimiter="\t")
+            if row["dataset"] == dataset and row["split"] == split
+        ]
+
+
 class Split(NamedTuple):
-    """A column of ``splits.tsv``, or the first people of it for a quick look."""
+    """A split, or the first of its people for a quick look."""
 
     name: str
     at_most: int | None
@@ -18,9 +28,4 @@ class Split(NamedTuple):
 
     def people(self, dataset: str) -> list[str]:
         """Return the participants of a dataset, without ``sub-``."""
-        with SPLITS.open(newline="") as file:
-            return [
-                row["participant_id"].removeprefix("sub-")
-                for row in csv.DictReader(file, delimiter="\t")
-                if row["dataset"] == dataset and row["split"] == self.name
-            ][: self.at_most]
+        return people(dataset, self.name)[: self.at_most]
