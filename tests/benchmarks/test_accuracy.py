@@ -4,10 +4,13 @@ import importlib
 import shutil
 from pathlib import Path
 
+import ants
 import numpy as np
 import pytest
 import torch
 
+from bids_anomaly.bids.naming import output_path, transform_path
+from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reconstruction.bundle import PACKAGED, load_bundle
 from bids_anomaly.training.data import HealthyVolumes
 
@@ -133,3 +136,59 @@ def test_reconstructions_are_kept_for_the_same_scan_only(benchmark_module, tmp_p
     np.testing.assert_allclose(again.result.pseudo_healthy, first.result.pseudo_healthy, atol=1e-3)
     scored.reconstructed(bundle, scan + 1, scan == 0, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+GRID = Grid.isotropic((20, 20, 20), (-20.0, -20.0, -20.0), 2.0)
+MOVED_MM = 4.0
+
+
+@pytest.fixture
+def patient(tmp_path):
+    """A person whose FLAIR lies 4 mm from the T1w, marked exactly on FLAIR and on T1w."""
+    outputs, data = tmp_path / "out", tmp_path / "data"
+    truth = np.zeros(GRID.shape, np.uint8)
+    truth[8:12, 8:12, 8:12] = 1
+    lesion = {"FLAIR": truth, "T1w": np.roll(truth, int(MOVED_MM / 2), axis=0)}
+    for modality, mask in lesion.items():
+        maps = {
+            "preproc": np.ones(GRID.shape, np.float32),
+            "pseudohealthy": np.full(GRID.shape, 0.75, np.float32),
+            "brain": np.ones(GRID.shape, np.uint8),
+            "zscore": mask.astype(np.float32),
+            "anomaly": mask,
+        }
+        for name, values in maps.items():
+            path = output_path(outputs, name, {"sub": "E01"}, modality=modality)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            GRID.image(values).to_filename(path)
+    path = data / "elderly-wmh" / "derivatives" / "dlwmls" / "sub-E01" / "anat"
+    path.mkdir(parents=True)
+    GRID.image(truth).to_filename(path / "sub-E01_space-FLAIR_label-WMH_mask.nii.gz")
+    # A point of T1w is found 4 mm further left on FLAIR; ITK has x and y the other way round.
+    to_t1w = ants.create_ants_transform(
+        transform_type="Euler3DTransform", translation=(MOVED_MM, 0, 0)
+    )
+    path = transform_path(outputs, {"sub": "E01"}, origin="FLAIR", target="T1w", extension=".txt")
+    ants.write_transform(to_t1w, str(path))
+    return data, outputs
+
+
+@pytest.mark.parametrize("modality", ["FLAIR", "T1w"])
+def test_truth_reaches_every_scan_of_a_patient(benchmark_module, patient, modality):
+    scans = benchmark_module("real_scans")
+    found = scans.accuracy(*patient, scans.PATIENTS[0], "E01", modality)
+    perfect = ("AUPRC", "Dice at preset threshold", "best Dice (oracle)")
+    assert [found[measure] for measure in perfect] == [1, 1, 1]
+    assert found["lesions of 8 mm3 and more found"] == 1
+    assert found["marked components that are lesion"] == 1
+    assert found["lesion-free voxels marked (%)"] == 0
+    assert found["lesion prevalence (%)"] == pytest.approx(100 * 64 / 8000)
+
+
+def test_what_is_marked_in_a_healthy_person_is_false(benchmark_module, patient):
+    scans = benchmark_module("real_scans")
+    found = scans.quietness(patient[1], "E01")
+    assert found["voxels marked (%; nominal 0.2)"] == pytest.approx(100 * 64 / 8000)
+    assert found["marked volume (ml)"] == pytest.approx(64 * 8 / 1000)
+    assert found["false components"] == 1
+    assert found["l1 of the reconstruction"] == pytest.approx(0.25)
