@@ -148,6 +148,19 @@ def batch(volumes):
     return draw_batch(volumes, 8, slices=3, modalities=["T1w"], generator=generator)
 
 
+def test_a_network_can_learn_one_batch_by_heart(batch):
+    network, loss = fresh_network(), RestorationLoss()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    totals = []
+    for _ in range(150):
+        losses = loss(*network(batch.slab, batch.mirrored, batch.level), batch)
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+        totals.append(sum(value.item() for value in losses.values()))
+    assert totals[-1] < 0.2 * totals[0]
+
+
 def test_the_truth_costs_almost_nothing_and_worse_costs_more(batch):
     loss = RestorationLoss()
     truth = loss(batch.healthy, 40 * batch.lesion - 20, batch)
