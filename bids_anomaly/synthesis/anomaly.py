@@ -28,6 +28,9 @@ CLEAN_SHARE = 0.15
 # Where small lesions are centred: beside the ventricles, elsewhere in white matter, anywhere.
 PLACE_SHARES = (0.375, 0.375, 0.25)
 BESIDE_VENTRICLES_MM = 6.0
+# Many diseases come on both sides, which must not look healthy to a network that sees the mirrored
+# slice.
+SYMMETRIC_SHARE = 0.3
 STIRRED_SHARE = 0.5
 RIM_SHARE = 0.3
 
@@ -173,6 +176,8 @@ def _insert_one(
     shape = random_shape(
         offset, radius, draw.uniform(0.15, 0.6), draw.uniform(0.05, 0.35), generator
     )
+    symmetric = per_sample((kind == SMALL) & draw.chance(SYMMETRIC_SHARE))
+    shape = torch.where(symmetric, torch.maximum(shape, shape.flip(-1)), shape)
     shape = shape * anatomy.brain * _lesionable(anatomy, modality, kind)
     # Some of the tissue shows through, so that borders between grey and white can survive.
     contrast = (scan - scan.mean((1, 2, 3), keepdim=True)).clamp(-0.6, 0.6)

@@ -154,6 +154,14 @@ def test_many_small_lesions_lie_beside_the_ventricle():
     assert concentration(with_ventricle) > 1.3 * concentration(without)
 
 
+def test_some_small_lesions_come_on_both_sides():
+    _, _, result = insert(600, modality=FLAIR)
+    lesion = result.lesion[:, 2].bool()
+    both = (lesion & lesion.flip(-1)).flatten(1).sum(1) / lesion.flatten(1).sum(1).clamp(min=1)
+    small = lesion.flatten(1).sum(1).clamp(max=40) < 40
+    assert 0.1 < (both[small] > 0.7).float().mean() < 0.4
+
+
 def test_every_modality_has_a_recipe_whose_shares_add_up():
     assert len(RECIPES) == len(MODALITIES)
     for recipe in RECIPES:
