@@ -133,17 +133,18 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     check_writable(output)
     if place.writes and arguments.splits is None:
         write_splits(output / "splits.tsv", splits)
-    controls, whom = {}, {}
     dataset = describe_dataset(derivatives)
+    controls, whom = {}, {}
     for modality in modalities:
-        real = find_people(derivatives, modality=modality, participants=splits["calibration"])
         controls[modality], painted = controls_of(
-            real, t1w["calibration"], modality=modality, seed=arguments.seed
+            find_people(derivatives, modality=modality, participants=splits["calibration"]),
+            t1w["calibration"],
+            modality=modality,
+            seed=arguments.seed,
         )
         count = len({scan.participant for scan in controls[modality]})
         whom[modality] = f"{count} people of {dataset['name']} (split calibration)"
-        if painted:
-            whom[modality] += f", {modality} painted from T1w"
+        whom[modality] += f", {modality} painted from T1w" * painted
     trained_on = f"{len(splits['train'])} people of {dataset['name']}"
     _say(place, f"Training on {trained_on}, on {device}; calibrating on {whom[modalities[0]]}.")
     if not t1w["dev"]:
@@ -179,12 +180,10 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         )
     for bundle, scores in trained:
         print(f"Wrote {bundle.name} {bundle.version} to {bundle.folder}.")
+        print(f"Calibrated on {whom[bundle.modality]}.")
         print(rates_table(scores))
-        if "painted" in whom[bundle.modality]:
-            print(
-                f"The {bundle.modality} scans were painted: expect another rate on real ones, and "
-                "use bids-anomaly-calibrate."
-            )
+    if any("painted" in people for people in whom.values()):
+        print("Real scans have other rates than painted ones: use bids-anomaly-calibrate.")
     return ExitCode.OK
 
 

@@ -88,8 +88,16 @@ def train_restoration(
         If an earlier training in `folder` was another one.
     ModelUnavailableError
         If `start` cannot be trained on these scans.
+    BadScanError
+        If scans do not share a grid, or the network cannot take it.
     """
     grid = Grid.of(people[0].scan)
+    for scan in (scans[0] for scans in controls.values()):
+        if not same_grid(Grid.of(scan.scan), grid):
+            raise BadScanError(
+                f"The scan {scan.path} has another grid than {people[0].path.name}. Preprocess all "
+                "modalities with models of the same grid."
+            )
     network = _network(start, grid, people[0].path, seed)
     modalities = list(controls)
     training = folder / "training"
