@@ -1,7 +1,5 @@
 """Real scans, run through the real command and evaluated voxel for voxel in their own grid."""
 
-import hashlib
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +24,7 @@ from bids_anomaly.evaluation.metrics import (
 )
 from bids_anomaly.preprocessing.resample import resample_mask
 from bids_anomaly.preprocessing.template import Grid
-from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle
+from bids_anomaly.reconstruction.bundle import Bundle
 
 REFERENCE = "T1w"
 # Voxels of a patient count as free of lesions beyond this distance from all of them: two voxels
@@ -136,22 +134,11 @@ def command(
     bundle: Bundle,
     *options: str,
 ) -> None:
-    """Call ``bids-anomaly ... participant``; preprocessing is shared by all models of a grid."""
-    if bundle.modality == REFERENCE:
-        # The app knows by the folder of the bundle whether a registration to its grid was done
-        # before, so models take turns in one folder.
-        grid = hashlib.sha256(repr(bundle.description["grid"]).encode()).hexdigest()[:8]
-        folder = results / "bundles" / f"{REFERENCE}-{grid}"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(bundle.folder, folder)
-        work = results / "work" / dataset / folder.name
-    else:
-        # Models of other modalities leave the reference scan to the baseline.
-        folder, baseline = bundle.folder, f"{FALLBACK_FAMILY}-{REFERENCE}"
-        work = results / "work" / dataset / baseline
+    """Call ``bids-anomaly ... participant``; models of a grid share the preprocessing."""
+    work = results / "work" / dataset
     call = [sys.executable, "-m", "bids_anomaly.cli.main", data / dataset, output, "participant"]
     call += ["--participant-label", *participants, "--skip-bids-validation", "-w", work]
-    call += ["--model", folder, *options]
+    call += ["--model", bundle.folder, *options]
     # Standard output is for the table.
     subprocess.run([str(part) for part in call], check=True, stdout=sys.stderr)
 

@@ -130,7 +130,7 @@ def init_session_wf(
     for scan in session.scans:
         preprocess = init_preprocess_wf(
             scan=scan.path,
-            bundle=bundles[scan.suffix].folder,
+            grid=bundles[scan.suffix].description["grid"],
             is_reference=scan is reference,
             brain_extraction=brain_extraction,
             use_gpu=device != "cpu",
@@ -188,7 +188,7 @@ def init_session_wf(
         reconstructed.append(reconstruct)
 
     register_deformable = Node(
-        RegisterDeformable(bundle=str(bundles[reference.suffix].folder), seed=seed),
+        RegisterDeformable(grid=dict(bundles[reference.suffix].description["grid"]), seed=seed),
         name="register_deformable",
         mem_gb=REGISTRATION_MEM_GB,
     )

@@ -1,6 +1,8 @@
 """From a scan as acquired to the grid and intensities that models expect."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
@@ -22,7 +24,7 @@ REGISTRATION_MEM_GB = 1.0
 def init_preprocess_wf(
     *,
     scan: Path,
-    bundle: Path,
+    grid: Mapping[str, Any],
     is_reference: bool,
     brain_extraction: str,
     use_gpu: bool,
@@ -43,8 +45,8 @@ def init_preprocess_wf(
     ----------
     scan : Path
         A scan of the input dataset.
-    bundle : Path
-        Model bundle that names the grid.
+    grid : mapping
+        The grid of the model, as its bundle describes it. Models that share it share this work.
     is_reference : bool
         Whether this is the reference scan of its session.
     brain_extraction : str
@@ -105,10 +107,10 @@ def init_preprocess_wf(
         n_procs=1 if use_gpu else omp_nthreads,
     )
     correct_bias = Node(CorrectBias(), name="correct_bias", mem_gb=REGISTRATION_MEM_GB)
-    to_model_grid = Node(ToModelGrid(bundle=str(bundle)), name="to_model_grid", mem_gb=0.5)
+    to_model_grid = Node(ToModelGrid(grid=dict(grid)), name="to_model_grid", mem_gb=0.5)
     if is_reference:
         register = Node(
-            RegisterToTemplate(bundle=str(bundle), seed=seed),
+            RegisterToTemplate(grid=dict(grid), seed=seed),
             name="register_to_template",
             mem_gb=REGISTRATION_MEM_GB,
         )

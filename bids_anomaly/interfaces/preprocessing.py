@@ -1,10 +1,12 @@
 """Nipype interfaces of :mod:`bids_anomaly.preprocessing`."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import nibabel as nib
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
-    Directory,
     File,
     InputMultiObject,
     TraitedSpec,
@@ -98,7 +100,7 @@ class _TransformOutput(TraitedSpec):
 
 
 class _RegisterToTemplateInput(_ScanAndBrainInput):
-    bundle = Directory(exists=True, mandatory=True, desc="its grid is the target")
+    grid = traits.Dict(mandatory=True, desc="that of the model, as its bundle describes it")
     seed = traits.Int(mandatory=True)
 
 
@@ -114,7 +116,7 @@ class RegisterToTemplate(StepInterface):
         moving = masked(load_image(self.inputs.in_file), load_image(self.inputs.in_mask))
         transform = register_linear(
             moving,
-            template_in_model_grid(self.inputs.bundle),
+            template_in_model_grid(self.inputs.grid),
             kind="Affine",
             seed=self.inputs.seed,
             folder=folder,
@@ -149,7 +151,7 @@ class RegisterToReference(StepInterface):
 
 class _ToModelGridInput(_ScanAndBrainInput):
     transforms = InputMultiObject(File(exists=True), mandatory=True)
-    bundle = Directory(exists=True, mandatory=True)
+    grid = traits.Dict(mandatory=True, desc="that of the model, as its bundle describes it")
 
 
 class _ToModelGridOutput(TraitedSpec):
@@ -166,13 +168,13 @@ class ToModelGrid(StepInterface):
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.intensity import to_model_grid
-        from bids_anomaly.reconstruction.bundle import load_bundle
+        from bids_anomaly.preprocessing.template import Grid
 
         scan, brain, level = to_model_grid(
             load_image(self.inputs.in_file),
             load_image(self.inputs.in_mask),
             [Path(path) for path in self.inputs.transforms],
-            load_bundle(Path(self.inputs.bundle)).grid,
+            Grid.described(self.inputs.grid),
         )
         return {
             "scan": save_image(scan, folder / "scan.nii.gz"),
@@ -183,7 +185,7 @@ class ToModelGrid(StepInterface):
 
 class _RegisterDeformableInput(BaseInterfaceInputSpec):
     in_file = File(exists=True, mandatory=True, desc="brain in the model grid")
-    bundle = Directory(exists=True, mandatory=True)
+    grid = traits.Dict(mandatory=True, desc="that of the model, as its bundle describes it")
     seed = traits.Int(mandatory=True)
 
 
@@ -203,7 +205,7 @@ class RegisterDeformable(StepInterface):
 
         warp = register_deformable(
             load_image(self.inputs.in_file),
-            template_in_model_grid(self.inputs.bundle),
+            template_in_model_grid(self.inputs.grid),
             seed=self.inputs.seed,
             folder=folder,
         )
@@ -213,10 +215,9 @@ class RegisterDeformable(StepInterface):
         }
 
 
-def template_in_model_grid(bundle: str):
-    """Return the template brain in the grid of a bundle."""
+def template_in_model_grid(grid: Mapping[str, Any]) -> nib.Nifti1Image:
+    """Return the template brain in the grid of a model."""
     from bids_anomaly.preprocessing.resample import resample
-    from bids_anomaly.preprocessing.template import template_brain
-    from bids_anomaly.reconstruction.bundle import load_bundle
+    from bids_anomaly.preprocessing.template import Grid, template_brain
 
-    return resample(template_brain(1), load_bundle(Path(bundle)).grid)
+    return resample(template_brain(1), Grid.described(grid))

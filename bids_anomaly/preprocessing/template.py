@@ -4,8 +4,9 @@ The template is the ICBM 2009a symmetric brain that nilearn carries in its wheel
 download is needed (Fonov et al. 2011, doi 10.1016/j.neuroimage.2010.07.033).
 """
 
+from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -39,6 +40,13 @@ class Grid(NamedTuple):
         affine = np.diag([spacing, spacing, spacing, 1.0])
         affine[:3, 3] = origin
         return cls(tuple(shape), affine)
+
+    @classmethod
+    def described(cls, description: Mapping[str, Any]) -> "Grid":
+        """Return the grid of a ``shape``, an ``origin`` and a ``spacing``, as in a bundle."""
+        return cls.isotropic(
+            description["shape"], description["origin"], float(description["spacing"])
+        )
 
     @property
     def spacing(self) -> np.ndarray:

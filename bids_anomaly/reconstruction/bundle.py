@@ -62,8 +62,7 @@ class Bundle:
     @property
     def grid(self) -> Grid:
         """The model grid, in the space of the template."""
-        grid = self.description["grid"]
-        return Grid.isotropic(tuple(grid["shape"]), tuple(grid["origin"]), grid["spacing"])
+        return Grid.described(self.description["grid"])
 
     @property
     def weights(self) -> Path | None:
