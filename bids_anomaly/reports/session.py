@@ -95,7 +95,7 @@ def write_session_report(
         title=label,
         summary={
             scan.modality: f"{scan.numbers['Volume of anomalies']} in "
-            f"{scan.numbers['Number of anomalies']} places"
+            + _places(scan.numbers["Number of anomalies"])
             for scan in scans
         },
         scans=scans,
@@ -198,3 +198,7 @@ def _scan_report(
 
 def _as_bool(mask: nib.Nifti1Image) -> np.ndarray:
     return np.asanyarray(mask.dataobj) > 0
+
+
+def _places(count: str) -> str:
+    return f"{count} place" if count == "1" else f"{count} places"

@@ -55,7 +55,7 @@ def test_anomalies_are_counted_in_the_volume_of_the_person(write):
     ten_voxels_a_side, one_voxel = (slice(30, 40),) * 3, (50, 50, 50)
     # A voxel of the person has 27 mm3; what is smaller than 100 mm3 does not count.
     page = write(ten_voxels_a_side, one_voxel)
-    assert "27.00 ml in 1 places" in page
+    assert "27.00 ml in 1 place<" in page
     assert "1728 ml" in page
 
 
