@@ -33,11 +33,11 @@ def lesion_and_darkening(
     return anomaly + residual_weight * np.maximum(pseudo_healthy - scan, 0)
 
 
-def intensity_and_brightening(
-    scan: np.ndarray, *, pseudo_healthy: np.ndarray, residual_weight: float, **_: object
+def intensity_and_lesion(
+    scan: np.ndarray, *, anomaly: np.ndarray, lesion_weight: float, **_: object
 ) -> np.ndarray:
-    """Score how much brighter than white matter, and than healthy, the scan is: for FLAIR."""
-    return scan - 1 + residual_weight * (scan - pseudo_healthy)
+    """Score how much brighter than white matter the scan is, plus the lesion output: for FLAIR."""
+    return scan - 1 + lesion_weight * anomaly
 
 
 def brightening_in_lesion(
@@ -60,7 +60,7 @@ RULES: dict[str, Callable[..., np.ndarray]] = {
     "bright_intensity": bright_intensity,
     "dark_intensity": dark_intensity,
     "lesion_and_darkening": lesion_and_darkening,
-    "intensity_and_brightening": intensity_and_brightening,
+    "intensity_and_lesion": intensity_and_lesion,
     "brightening_in_lesion": brightening_in_lesion,
 }
 

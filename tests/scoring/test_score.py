@@ -95,10 +95,8 @@ def test_smoothing_is_in_millimetres_and_evens_out_noise(brain):
     assert smooth < 0.25 * rough
 
 
-def test_on_flair_brighter_than_white_matter_and_than_healthy_adds_up(brain):
-    values = score(
-        "intensity_and_brightening", 1.5 * ONES, brain, pseudo_healthy=1.1 * ONES, residual_weight=2
-    )
+def test_on_flair_brightness_and_the_lesion_output_add_up(brain):
+    values = score("intensity_and_lesion", 1.5 * ONES, brain, anomaly=0.4 * ONES, lesion_weight=2)
     np.testing.assert_allclose(values[brain], 0.5 + 2 * 0.4, rtol=1e-4)
 
 
