@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from bids_anomaly.bids.writing import replacing, write_bytes, write_json
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
@@ -71,11 +71,11 @@ def write_bundle(
     }
     if network is not None:
         weights = folder / "model.safetensors"
-        with replacing(weights) as temporary:
-            save_file(
-                {key: value.half().contiguous() for key, value in network.state_dict().items()},
-                temporary,
-            )
+        # Not save_file, which makes a file that only its owner may read.
+        write_bytes(
+            weights,
+            save({key: value.half().contiguous() for key, value in network.state_dict().items()}),
+        )
         content["network"] = {"slices": network.slices, "channels": list(network.channels)}
         content["sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     with replacing(folder / "calibration.npz") as temporary:

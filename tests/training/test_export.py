@@ -110,3 +110,8 @@ def test_the_description_is_readable_json(bundle):
     text = (bundle.folder / "bundle.json").read_text()
     assert json.loads(text) == dict(bundle.description)
     assert text.count("\n") > 10
+
+
+def test_whoever_may_read_the_description_may_read_the_weights(bundle):
+    modes = {path.stat().st_mode for path in bundle.folder.iterdir()}
+    assert len(modes) == 1
