@@ -10,8 +10,9 @@ DESCRIPTIONS: dict[str, str] = {
     "preproc": "Scan, bias-corrected, divided by its white matter level.",
     "pseudohealthy": "The scan as it would be without anomalies: desc-preproc minus desc-residual.",
     "residual": "Scan minus pseudo-healthy image, signed; 0 outside the brain.",
-    "zscore": "Anomaly score in standard deviations above the median of healthy people.",
-    "spread": "Standard deviation of the pseudo-healthy image over levels, flips and draws.",
+    "zscore": "How unusual the anomaly score is among the people who calibrate the model, in "
+    "standard deviations.",
+    "spread": "Standard deviation of the pseudo-healthy image over levels and mirrorings.",
     "brain": "Brain mask.",
     "probability": "f / (f + q), where q is the rate at which healthy voxels score as high and f "
     "the nominal false positive rate.",
@@ -72,7 +73,7 @@ def sidecar(
     if output in ("preproc", "pseudohealthy", "residual", "spread", "model_scan"):
         content["Units"] = WHITE_MATTER_UNITS
     if output in ("probability", "combined_probability", "anomaly", "combined_anomaly"):
-        content["NominalHealthyFalsePositiveRate"] = healthy_fpr
+        content["NominalFalsePositiveRate"] = healthy_fpr
     if output in ("anomaly", "combined_anomaly"):
         content["MinimumLesionVolume"] = min_lesion_volume
     if bundle is not None:

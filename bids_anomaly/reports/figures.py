@@ -28,6 +28,10 @@ GREY = colormaps["gray"]
 SIGNED = LinearSegmentedColormap.from_list(
     "signed", ["#D9F0FF", SKY, "#1F5E8C", "#000000", "#8A4B00", ORANGE, "#FFF0C8"], N=255
 )
+# The bright half of the same colours, for what has no sign.
+UNUSUAL = LinearSegmentedColormap.from_list(
+    "unusual", ["#000000", "#8A4B00", ORANGE, "#FFF0C8"], N=255
+)
 
 LETTERS = (("P", "A"), ("L", "R"), ("L", "R"))  # left and right edge, by the axis of the slice
 DPI = 100  # any: figures are sized in pixels

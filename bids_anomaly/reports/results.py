@@ -9,6 +9,7 @@ from bids_anomaly.reports import views
 from bids_anomaly.reports.figures import (
     GREY,
     SIGNED,
+    UNUSUAL,
     WHITE,
     Contour,
     Overlay,
@@ -106,9 +107,9 @@ def _measures(scan: ScanReport) -> list[_Measure]:
         measures.append(_Measure("Pseudo-healthy", "same scale", scan.pseudo_healthy, grey, grey))
     if scan.residual is not None:
         measures.append(_residual(scan.residual, scan.brain))
-    scores = Scale(SIGNED, -Z_LIMIT, Z_LIMIT)
+    scores = Scale(UNUSUAL, 0, Z_LIMIT)
     zscore = np.where(scan.brain, scan.zscore, 0)
-    opacity = np.clip((np.abs(zscore) - Z_FAINT) / (Z_OPAQUE - Z_FAINT), 0, 1)
+    opacity = np.clip((zscore - Z_FAINT) / (Z_OPAQUE - Z_FAINT), 0, 1)
     overlay = Overlay(zscore, scores, opacity)
     outline = Contour(scan.mask, [0.5], WHITE)
     note = "z-score, mask outlined"

@@ -34,7 +34,7 @@ class ScanReport:
     residual : (X, Y, Z) array or None
         `scan` minus `pseudo_healthy`.
     zscore : (X, Y, Z) array
-        Departure from healthy people in standard deviations, signed.
+        How unusual each voxel is, in standard deviations; high is unusual.
     mask : (X, Y, Z) bool array
         Anomalies.
     native_scan : nibabel.Nifti1Image

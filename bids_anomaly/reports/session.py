@@ -158,7 +158,7 @@ def _scan_report(
         "Number of anomalies": str(count),
         "Anomalous share of the brain": f"{100 * share:.2f} %",
         "Highest z": f"{zscore[brain].max(initial=0):.1f}",
-        "Nominal healthy false positive rate": f"{100 * healthy_fpr:g} %",
+        "Nominal false positive rate": f"{100 * healthy_fpr:g} %",
         "Brain volume": f"{brain_mm3 / 1000:.0f} ml",
         "Brain extraction": result.brain_method,
         "White matter level": f"{result.white_matter_level:.4g}",

@@ -45,18 +45,17 @@ def methods_text(
     preprocessing = [
         f"Scans were processed with bids-anomaly {__version__}.",
         *dict.fromkeys(BRAIN_EXTRACTION.get(method, "") for method in brain_methods),
-        "Bias fields were removed with N4 inside the brain.",
         "Scans of other contrasts were registered rigidly to the first scan." if several else "",
         f"The first scan was registered to the {TEMPLATE} template by an affine; results in "
         "template space have also gone through symmetric normalisation (SyN), estimated from the "
-        "pseudo-healthy image where there is one, in one interpolation. Intensities were divided "
-        "by the level of white matter, found by a robust estimator that lesions hardly move.",
+        "pseudo-healthy image where there is one, in one interpolation. Bias fields were removed "
+        "with N4, in which voxels counted by how likely they are white matter. Intensities were "
+        "divided by the level of white matter, found by an estimator that lesions hardly move.",
     ]
     models = [_model_sentence(bundle) for bundle in {b.name: b for b in bundles}.values()]
     scoring = (
-        "Scores were compared with those of people used for calibration only (see the model): a "
-        "voxel is called anomalous where fewer than "
-        f"{100 * healthy_fpr:g} % of their voxels score as high; components below "
+        f"Scores were compared with those of {_calibration(bundles)}: a voxel is called anomalous "
+        f"where fewer than {100 * healthy_fpr:g} % of their voxels score as high; components below "
         f"{min_lesion_volume:g} mm³ were left out."
     )
     if several:
@@ -84,11 +83,21 @@ def model_warnings(bundles: Sequence[Bundle]) -> list[str]:
     ]
 
 
+def _calibration(bundles: Sequence[Bundle]) -> str:
+    """Say whose scores the scans were compared with."""
+    people = {b.modality: b.description.get("calibration", {}).get("data") for b in bundles}
+    return "; ".join(f"{data or 'other people'} ({key})" for key, data in people.items())
+
+
 def _model_sentence(bundle: Bundle) -> str:
     if bundle.method == FALLBACK_FAMILY:
         return f"On {bundle.modality}, normalised and smoothed intensity itself was the score."
     trained = bundle.description.get("training", {}).get("data", "healthy people")
+    painted = (
+        "" if bundle.modality == "T1w" else f", {bundle.modality} painted from their T1w scans,"
+    )
     return (
         f"On {bundle.modality}, the pseudo-healthy image was made by {bundle.name} "
-        f"{bundle.version}, a restoration network trained on {trained} with procedural anomalies."
+        f"{bundle.version}, a restoration network trained on {trained}{painted} with procedural "
+        "anomalies."
     )
