@@ -1,6 +1,7 @@
 """The command ``bids-anomaly``."""
 
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from bids_anomaly.exceptions import BidsAnomalyError, ExitCode
@@ -33,6 +34,11 @@ def report_errors(command: str, action: Callable[[], ExitCode]) -> int:
     except BidsAnomalyError as error:
         print(f"{command}: error: {error}", file=sys.stderr)
         return int(error.exit_code)
+    except Exception:
+        # 1 would say that some participants are complete.
+        traceback.print_exc()
+        print(f"{command}: internal error, please report it with the lines above.", file=sys.stderr)
+        return int(ExitCode.INTERNAL)
     except KeyboardInterrupt:
         print(f"{command}: interrupted. Run the same command again to go on.", file=sys.stderr)
         return 130

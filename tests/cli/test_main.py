@@ -1,0 +1,29 @@
+import pytest
+
+from bids_anomaly.cli.main import report_errors
+from bids_anomaly.exceptions import BadScanError, ExitCode
+
+
+def fail(error):
+    def action():
+        raise error
+
+    return action
+
+
+def test_an_error_that_users_can_act_on_is_one_line_with_its_own_code(capsys):
+    assert report_errors("command", fail(BadScanError("It is damaged."))) == ExitCode.BAD_INPUT
+    assert capsys.readouterr().err == "command: error: It is damaged.\n"
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), RuntimeError("x")])
+def test_any_other_error_is_internal_and_shows_its_traceback(error, capsys):
+    assert report_errors("command", fail(error)) == ExitCode.INTERNAL
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed
+    assert printed.splitlines()[-1].startswith("command: internal error")
+
+
+def test_an_interrupted_command_says_how_to_go_on(capsys):
+    assert report_errors("command", fail(KeyboardInterrupt())) == 130
+    assert "again" in capsys.readouterr().err
