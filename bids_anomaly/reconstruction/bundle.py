@@ -150,32 +150,36 @@ def choose_bundles(model: str, modalities: tuple[str, ...]) -> dict[str, Bundle]
     Parameters
     ----------
     model : str
-        A family, or the path of a bundle.
+        A family, the path of a bundle, or that of a folder of bundles.
     modalities : tuple of str
         BIDS suffixes.
 
     Returns
     -------
     dict
-        A bundle for each modality that has one. Modalities for which the family has no bundle get
-        the intensity threshold, which needs no weights.
+        A bundle for each modality that has one. Modalities that a folder says nothing of get the
+        packaged bundle of the same method; where there is none, the intensity threshold, which
+        needs no weights.
 
     Raises
     ------
     ModelUnavailableError
-        If `model` is neither a family nor a bundle.
+        If `model` is neither a family nor a folder with bundles.
     """
     known = packaged_bundles()
     families = sorted({bundle.method for bundle in known})
     if model in families:
-        chosen = [bundle for bundle in known if bundle.method == model]
-    elif (Path(model) / "bundle.json").is_file():
-        chosen = [load_bundle(Path(model).resolve())]
+        chosen = []
     else:
+        folders = [Path(model), *sorted(Path(model).glob("*/"))]
+        chosen = [load_bundle(f.resolve()) for f in folders if (f / "bundle.json").is_file()]
+    if model not in families and not chosen:
         raise ModelUnavailableError(
             f"The --model parameter must be a family or the folder of a bundle. Got {model!r} "
             f"instead. Known families: {', '.join(families)}."
         )
     fallback = [bundle for bundle in known if bundle.method == FALLBACK_FAMILY]
-    by_modality = {bundle.modality: bundle for bundle in [*fallback, *chosen]}
+    methods = {model, *(bundle.method for bundle in chosen)}
+    packaged = [bundle for bundle in known if bundle.method in methods]
+    by_modality = {bundle.modality: bundle for bundle in [*fallback, *packaged, *chosen]}
     return {name: by_modality[name] for name in modalities if name in by_modality}

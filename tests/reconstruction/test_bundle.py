@@ -124,10 +124,19 @@ def test_a_folder_is_a_model_too(bundle, monkeypatch):
     change(bundle, name="mine", modality="FLAIR")
     chosen = choose_bundles(str(bundle), ("FLAIR", "T2w"))
     assert chosen["FLAIR"].name == "mine"
-    assert chosen["T2w"].method == FALLBACK_FAMILY
+    assert chosen["T2w"].name == f"{load_bundle(bundle).method}-T2w"
     monkeypatch.chdir(bundle.parent)
     relative = choose_bundles("my model", ("FLAIR",))["FLAIR"]
     assert relative.folder == bundle
+
+
+def test_a_folder_of_bundles_is_a_model_for_each_of_their_modalities(bundle, tmp_path):
+    both = tmp_path / "both"
+    for modality in ("T1w", "FLAIR"):
+        shutil.copytree(bundle, both / modality)
+        change(both / modality, name=f"mine-{modality}", modality=modality)
+    chosen = choose_bundles(str(both), ("T1w", "FLAIR"))
+    assert [chosen[key].name for key in ("T1w", "FLAIR")] == ["mine-T1w", "mine-FLAIR"]
 
 
 @pytest.mark.parametrize("model", ["foo", "/nowhere", "."])
