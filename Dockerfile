@@ -19,6 +19,7 @@ ENV PATH=/opt/bids-anomaly/bin:$PATH \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     HOME=/tmp \
+    BIDS_ANOMALY_CONTAINER=bids-anomaly/bids-anomaly:0.1.0 \
     PYTHONDONTWRITEBYTECODE=1
 COPY --from=build /opt/bids-anomaly /opt/bids-anomaly
 WORKDIR /work

@@ -84,14 +84,15 @@ def add_method(group: ArgumentGroup) -> None:
     group.add_argument(
         "--model",
         metavar="FAMILY|FOLDER",
-        help="family of packaged models, or folder of a model bundle "
-        f"(default: {Settings.model}; bids-anomaly-models lists them)",
+        help="family of packaged models (restore, threshold), or folder of one bundle or several "
+        f"(default: {Settings.model})",
     )
     group.add_argument(
         "--steps",
         metavar="N",
         type=values.read_count,
-        help="network evaluations for each reconstruction (default: what the model says)",
+        help="levels at which the image is predicted, each as it is and mirrored (default: what "
+        "the model says)",
     )
     _add_several(
         group,
@@ -99,8 +100,7 @@ def add_method(group: ArgumentGroup) -> None:
         metavar="NAME=PATH",
         reader=values.read_derivatives,
         dest="derivatives",
-        help="fMRIPrep or sMRIPrep outputs to reuse: preprocessed T1w, brain mask, transforms; "
-        "a bare PATH is named after its folder",
+        help="not in this version: fMRIPrep or sMRIPrep outputs to reuse",
     )
     group.add_argument(
         "--brain-extraction",
@@ -146,7 +146,7 @@ def add_findings(group: ArgumentGroup) -> None:
         "--controls",
         metavar="COLUMN=VALUE",
         type=values.read_controls,
-        help="who the controls are, by a column of participants.tsv",
+        help="not in this version: who the controls are, by a column of participants.tsv",
     )
 
 
@@ -156,8 +156,8 @@ def add_resources(group: ArgumentGroup) -> None:
         "--device",
         metavar="{auto,cpu,cuda,cuda:N}",
         type=values.read_device,
-        help="where the model runs; auto: the first visible GPU, or the CPU without one "
-        "(default: auto)",
+        help="where brain extraction and model run; auto: the first visible GPU, or the CPU "
+        "without one (default: auto)",
     )
     group.add_argument(
         "--batch-size",
@@ -212,9 +212,12 @@ def add_control(group: ArgumentGroup) -> None:
     for flag, help in (
         ("--clean-workdir", "empty the work folder before the run"),
         ("--stop-on-first-crash", "do not go on with the other steps after one has failed"),
-        ("--reports-only", "write the reports again from the outputs that are there"),
+        (
+            "--reports-only",
+            "not in this version: write the reports again from the outputs that are there",
+        ),
         ("--dry-run", "say what would be done, and do nothing"),
-        ("--strict", "stop where a run would otherwise warn and go on"),
+        ("--strict", "not in this version: stop where a run would otherwise warn and go on"),
     ):
         group.add_argument(flag, action="store_true", help=help)
 

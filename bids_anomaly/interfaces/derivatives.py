@@ -93,7 +93,7 @@ class WriteScanMaps(StepInterface):
             inputs,
             maps,
             bundle=bundle,
-            already_stripped=inputs.brain_method == "already stripped",
+            already_stripped=inputs.brain_method in ("already stripped", "none"),
         )
         return {"written": record_written(folder, written)}
 
