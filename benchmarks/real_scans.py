@@ -196,7 +196,7 @@ def quietness(outputs: Path, person: str) -> dict[str, float]:
     path = output_path(outputs, "pseudohealthy", {"sub": person}, modality=REFERENCE)
     if path.is_file():
         values, reconstruction = scan.get_fdata(), nib.load(path).get_fdata()
-        measures["l1 of the reconstruction"] = l1(values, reconstruction, brain)
+        measures["l1 of the reconstruction (x 1000)"] = 1000 * l1(values, reconstruction, brain)
         measures["SSIM of the reconstruction"] = ssim(
             values, reconstruction, brain, data_range=T1W_RANGE
         )

@@ -191,4 +191,4 @@ def test_what_is_marked_in_a_healthy_person_is_false(benchmark_module, patient):
     assert found["voxels marked (%; nominal 0.2)"] == pytest.approx(100 * 64 / 8000)
     assert found["marked volume (ml)"] == pytest.approx(64 * 8 / 1000)
     assert found["false components"] == 1
-    assert found["l1 of the reconstruction"] == pytest.approx(0.25)
+    assert found["l1 of the reconstruction (x 1000)"] == pytest.approx(250)
