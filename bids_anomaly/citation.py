@@ -8,10 +8,23 @@ REFERENCES = (
         "arXiv:2510.14462. https://arxiv.org/abs/2510.14462",
     ),
     (
-        "ANTs: bias field and registration",
+        "ANTs: affine registration",
         "Avants BB, Tustison NJ, Song G, Cook PA, Klein A, Gee JC (2011). A reproducible "
         "evaluation of ANTs similarity metric performance in brain image registration. "
         "NeuroImage 54(3), 2033-2044. https://doi.org/10.1016/j.neuroimage.2010.09.025",
+    ),
+    (
+        "SyN: deformable registration",
+        "Avants BB, Epstein CL, Grossman M, Gee JC (2008). Symmetric diffeomorphic image "
+        "registration with cross-correlation: evaluating automated labeling of elderly and "
+        "neurodegenerative brain. Medical Image Analysis 12(1), 26-41. "
+        "https://doi.org/10.1016/j.media.2007.06.004",
+    ),
+    (
+        "N4: bias field",
+        "Tustison NJ, Avants BB, Cook PA, Zheng Y, Egan A, Yushkevich PA, Gee JC (2010). N4ITK: "
+        "improved N3 bias correction. IEEE Transactions on Medical Imaging 29(6), 1310-1320. "
+        "https://doi.org/10.1109/TMI.2010.2046908",
     ),
     (
         "deepbet: brain extraction",

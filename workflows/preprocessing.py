@@ -145,7 +145,7 @@ def init_preprocess_wf(
             (extract_brain, correct_bias, [("out_mask", "in_mask")]),
             (conform, register, [("out_file", "in_file")]),
             (extract_brain, register, [("out_mask", "in_mask")]),
-            (chain_back, correct_bias, [("out", "transforms")]),
+            (chain_back, correct_bias, [("out", "transforms_back")]),
             (correct_bias, to_model_grid, [("out_file", "in_file")]),
             (extract_brain, to_model_grid, [("out_mask", "in_mask")]),
             (chain, to_model_grid, [("out", "transforms")]),

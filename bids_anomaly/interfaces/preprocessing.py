@@ -73,7 +73,7 @@ class _ScanAndBrainInput(BaseInterfaceInputSpec):
 
 
 class _CorrectBiasInput(_ScanAndBrainInput):
-    transforms = InputMultiObject(
+    transforms_back = InputMultiObject(
         File(exists=True), mandatory=True, desc="inverted, they pull the template onto the scan"
     )
 
@@ -90,7 +90,7 @@ class CorrectBias(StepInterface):
         corrected = correct_bias(
             load_image(self.inputs.in_file),
             load_image(self.inputs.in_mask),
-            [Path(path) for path in self.inputs.transforms],
+            [Path(path) for path in self.inputs.transforms_back],
         )
         return {"out_file": save_image(corrected, folder / "corrected.nii.gz")}
 

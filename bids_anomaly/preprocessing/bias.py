@@ -18,7 +18,7 @@ LEAST_WEIGHT = 0.01
 
 
 def correct_bias(
-    scan: nib.Nifti1Image, brain: nib.Nifti1Image, transforms: Sequence[Path]
+    scan: nib.Nifti1Image, brain: nib.Nifti1Image, transforms_back: Sequence[Path]
 ) -> nib.Nifti1Image:
     """Divide a scan by its bias field, estimated inside the brain.
 
@@ -32,7 +32,7 @@ def correct_bias(
         Arbitrary units.
     brain : nibabel.Nifti1Image
         Brain mask in the grid of `scan`.
-    transforms : sequence of Path
+    transforms_back : sequence of Path
         Matrices that pull the scan onto the template, the last one first: inverted, in this
         order, they pull the template onto the scan.
 
@@ -46,7 +46,7 @@ def correct_bias(
     inside = np.asanyarray(brain_2mm.dataobj) > 0
     coarse = resample(scan, grid)
     white_matter = resample(
-        template_white_matter(1), grid, transforms, invert=[True] * len(transforms)
+        template_white_matter(1), grid, transforms_back, invert=[True] * len(transforms_back)
     ).get_fdata(dtype=np.float32)
     weight = np.maximum(white_matter, LEAST_WEIGHT) * inside
     # N4 works on logarithms: lift the few voxels that are 0 inside the brain.

@@ -67,7 +67,7 @@ def to_model_grid(
     brain : nibabel.Nifti1Image
         Brain mask in the grid of `scan`.
     transforms : sequence of Path
-        From the template to the scan.
+        They pull the scan onto the template, in the order of antsApplyTransforms.
     grid : Grid
         The model grid.
 
