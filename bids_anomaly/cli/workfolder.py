@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.writing import write_json
@@ -56,11 +57,11 @@ def check_writable(folder: Path) -> None:
     CannotWriteError
         If that fails.
     """
-    probe = folder / f".{STAMP}.probe"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_text("")
-        probe.unlink()
+        # A name of its own: runs side by side may share the folder.
+        with NamedTemporaryFile(prefix=".probe-", dir=folder):
+            pass
     except OSError as error:
         raise CannotWriteError(
             f"Cannot write into {folder}: {error.strerror}. Check its rights and the free space "
