@@ -150,6 +150,7 @@ def test_training_goes_on_from_the_weights_of_a_bundle(preprocessed, trained, tm
     assert 0 < (after - before).abs().max() < 0.01
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_command(preprocessed, tmp_path):
     output = tmp_path / "output"
     finished = subprocess.run(
