@@ -12,8 +12,8 @@ from bids_anomaly.reconstruction.registry import reconstruct
 from bids_anomaly.reconstruction.result import Reconstruction
 from bids_anomaly.scoring.calibration import healthy_exceedance, load_calibration
 from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
-from bids_anomaly.scoring.score import anomaly_score
 from bids_anomaly.settings import Settings
+from bids_anomaly.training.controls import score_of
 
 ARRAYS = ("pseudo_healthy", "spread", "anomaly")
 
@@ -71,14 +71,7 @@ def zscore(
     bundle: Bundle, scan: np.ndarray, brain: np.ndarray, result: Reconstruction
 ) -> np.ndarray:
     """Score a scan as the app does, (X, Y, Z) array of healthy standard deviations."""
-    score = anomaly_score(
-        bundle.description["score"],
-        scan,
-        brain,
-        pseudo_healthy=result.pseudo_healthy,
-        anomaly=result.anomaly,
-        spacing=float(bundle.grid.spacing[0]),
-    )
+    score = score_of(bundle, scan, brain, result)
     return load_calibration(bundle.calibration).zscore(score) * brain
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.registry import reconstruct
+from bids_anomaly.reconstruction.result import Reconstruction
 from bids_anomaly.scoring.calibration import calibrate, healthy_exceedance
 from bids_anomaly.scoring.score import anomaly_score
 from bids_anomaly.training.people import Preprocessed
@@ -55,7 +56,15 @@ def _scores_of(
     scan = person.scan.get_fdata(dtype=np.float32)
     brain = np.asanyarray(person.brain.dataobj) > 0
     result = reconstruct(bundle, scan, brain, device=device, batch_size=None, steps=None, seed=0)
-    score = anomaly_score(
+    score = score_of(bundle, scan, brain, result)
+    return score[brain] if ignored is None else score[brain & ~ignored]
+
+
+def score_of(
+    bundle: Bundle, scan: np.ndarray, brain: np.ndarray, result: Reconstruction
+) -> np.ndarray:
+    """Score a reconstruction as its bundle says, (X, Y, Z) array in the grid of the bundle."""
+    return anomaly_score(
         bundle.description["score"],
         scan,
         brain,
@@ -63,7 +72,6 @@ def _scores_of(
         anomaly=result.anomaly,
         spacing=float(bundle.grid.spacing[0]),
     )
-    return score[brain] if ignored is None else score[brain & ~ignored]
 
 
 def realised_rates(
