@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(arguments: argparse.Namespace) -> ExitCode:
     from bids_anomaly.cli.workfolder import check_writable
-    from bids_anomaly.training.distributed import connected, launched_with
+    from bids_anomaly.training.distributed import launched_with
 
     place, local_rank = launched_with()
     device = _device(arguments.device, local_rank, several=place.count > 1)
@@ -149,7 +149,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     _say(place, f"Training on {trained_on}, on {device}; calibrating on {whom[modalities[0]]}.")
     if not t1w["dev"]:
         _say(place, "Nobody is in the split dev, so the training is not validated.")
-    with connected(place, device), _progress(arguments.steps, place) as on_step:
+    with _progress(arguments.steps, place) as on_step:
         trained = train_restoration(
             t1w["train"],
             t1w["dev"],

@@ -7,6 +7,7 @@ the last axis runs from left to right and flipping it mirrors the brain.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import nibabel as nib
 import numpy as np
@@ -54,6 +55,11 @@ class HealthyVolumes:
     white_matter: Tensor
     deep: Tensor
     spacing: float
+
+    @cached_property
+    def brain_area(self) -> Tensor:
+        """Mean number of voxels of brain in each slice, (Z,)."""
+        return self.brains.sum((2, 3)).float().mean(0)
 
     def to(self, device: torch.device) -> "HealthyVolumes":
         """Return the same volumes on another device."""
@@ -182,7 +188,7 @@ def draw_batch(
 
 def _draw_slices(volumes: HealthyVolumes, reach: int, size: int, generator: Generator) -> Tensor:
     """Draw slices by how much brain they hold; a fifth of the draws are even over the brain."""
-    area = volumes.brains[:, reach : volumes.brains.shape[1] - reach].sum((2, 3)).float().mean(0)
+    area = volumes.brain_area[reach : len(volumes.brain_area) - reach]
     weights = area / area.sum() + 0.25 * (area > 0) / (area > 0).sum()
     return reach + torch.multinomial(weights, size, replacement=True, generator=generator)
 

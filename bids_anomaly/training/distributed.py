@@ -79,6 +79,8 @@ def connected(place: Place, device: str) -> Iterator[None]:
     distributed.init_process_group("nccl" if on_gpu else "gloo")
     try:
         yield
+        # A process that leaves while others still talk to it takes them down.
+        distributed.barrier()
     finally:
         distributed.destroy_process_group()
 

@@ -92,8 +92,7 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     share = place.share(batch_size)
-    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-    network = network.to(device, memory_format=layout)
+    network = network.to(device, memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
@@ -150,15 +149,13 @@ def restore_batch(network: nn.Module, batch: Batch, device: torch.device) -> tup
     batch : Batch
         On `device`.
     device : torch.device
-        Decides precision and memory layout.
+        Decides the precision.
 
     Returns
     -------
     healthy, lesion_logit : (B, 1, H, W) tensors
     """
-    slab = batch.slab
-    if device.type == "cuda":
-        slab = slab.contiguous(memory_format=torch.channels_last)
+    slab = batch.slab.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
         healthy, lesion_logit = network(slab, batch.mirrored, batch.level)
     return healthy.float(), lesion_logit.float()

@@ -18,7 +18,7 @@ from bids_anomaly.synthesis.contrast import MODALITIES, paint
 from bids_anomaly.training.checkpoint import claim_folder
 from bids_anomaly.training.controls import scores_by_person
 from bids_anomaly.training.data import load_volumes, slices_first
-from bids_anomaly.training.distributed import ALONE, Place
+from bids_anomaly.training.distributed import ALONE, Place, connected
 from bids_anomaly.training.export import write_bundle
 from bids_anomaly.training.loop import train
 from bids_anomaly.training.people import FEWEST, Preprocessed, same_grid
@@ -112,23 +112,24 @@ def train_restoration(
         "from": start and start.digest(),
         "scans": [person.path.name for person in people],
     }
-    claim_folder(training, configuration, place=place)
-    network = train(
-        load_volumes([person.scan for person in people], [person.brain for person in people]),
-        network,
-        modalities=modalities,
-        steps=steps,
-        batch_size=batch_size,
-        seed=seed,
-        device=torch.device(device),
-        folder=training,
-        interval=interval,
-        place=place,
-        validate=_validation(
-            watched, network.slices, modalities, torch.device(device), training, place
-        ),
-        on_step=on_step,
-    )
+    with connected(place, device):
+        claim_folder(training, configuration, place=place)
+        network = train(
+            load_volumes([person.scan for person in people], [person.brain for person in people]),
+            network,
+            modalities=modalities,
+            steps=steps,
+            batch_size=batch_size,
+            seed=seed,
+            device=torch.device(device),
+            folder=training,
+            interval=interval,
+            place=place,
+            validate=_validation(
+                watched, network.slices, modalities, torch.device(device), training, place
+            ),
+            on_step=on_step,
+        )
     if not place.writes:
         return []
     return [
