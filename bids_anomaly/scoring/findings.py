@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import log_ndtr, ndtri_exp
 from skimage.morphology import remove_small_objects
 
 
@@ -28,6 +29,25 @@ def combined_exceedance(exceedances: Sequence[np.ndarray]) -> np.ndarray:
     its rate in healthy people, so does the combination.
     """
     return np.minimum(1.0, len(exceedances) * np.min(exceedances, axis=0))
+
+
+def combined_zscore(zscores: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the z whose healthy exceedance rate is the combined one.
+
+    It is the highest z of the modalities, less what their number costs
+    (:func:`combined_exceedance`); of one modality it is that modality's own.
+
+    Parameters
+    ----------
+    zscores : sequence of arrays
+        One a modality, all of one shape; -inf where a modality says nothing.
+    """
+    highest = np.max(zscores, axis=0)
+    if len(zscores) == 1:
+        return highest
+    # In logarithms, since rates of strong findings are too small for floating point.
+    log_rate = np.log(len(zscores)) + log_ndtr(-highest.astype(np.float64))
+    return -ndtri_exp(np.minimum(log_rate, 0.0))
 
 
 def anomaly_mask(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -13,7 +14,26 @@ from bids_anomaly.scoring.findings import (
     anomaly_mask,
     anomaly_probability,
     combined_exceedance,
+    combined_zscore,
 )
+
+
+class Findings(NamedTuple):
+    """What was found, in one grid.
+
+    Attributes
+    ----------
+    z : (X, Y, Z) array
+        How unusual each voxel is; -inf where the combination of several scans can say nothing.
+    probability : (X, Y, Z) array
+        Of an anomaly, see :func:`bids_anomaly.scoring.findings.anomaly_probability`.
+    mask : (X, Y, Z) bool array
+        Where it is above one half, without small components.
+    """
+
+    z: np.ndarray
+    probability: np.ndarray
+    mask: np.ndarray
 
 
 def scan_maps(
@@ -62,17 +82,21 @@ def scan_maps(
         return resample(image, grid, transforms, invert=invert).get_fdata(dtype=np.float32) * inside
 
     values = scan.get_fdata(dtype=np.float32)
-    z = in_brain(zscore)
-    exceedance = np.where(inside, healthy_exceedance(z), 1.0)
-    maps = {"preproc": values, "zscore": z, "brain": inside}
+    found = scan_findings(
+        brain,
+        zscore=zscore,
+        transforms=transforms,
+        invert=invert,
+        healthy_fpr=healthy_fpr,
+        min_lesion_volume=min_lesion_volume,
+    )
+    maps = {"preproc": values, "zscore": found.z, "brain": inside}
     if residual is not None:
         maps["residual"] = in_brain(residual)
         maps["pseudohealthy"] = values - maps["residual"]
     if spread is not None:
         maps["spread"] = in_brain(spread)
-    maps["probability"], maps["anomaly"] = _findings(
-        exceedance, inside, grid, healthy_fpr, min_lesion_volume
-    )
+    maps["probability"], maps["anomaly"] = found.probability, found.mask
     return {name: _image(grid, array) for name, array in maps.items()}
 
 
@@ -88,6 +112,58 @@ def combined_maps(
 ) -> dict[str, nib.Nifti1Image]:
     """Return the combined finding of all scans of a person in the grid of `brain`.
 
+    Parameters are those of :func:`combined_findings`.
+
+    Returns
+    -------
+    dict
+        ``combined_probability`` and ``combined_anomaly``.
+    """
+    grid = Grid.of(brain)
+    found = combined_findings(
+        brain,
+        zscores=zscores,
+        brains=brains,
+        transforms=transforms,
+        invert=invert,
+        healthy_fpr=healthy_fpr,
+        min_lesion_volume=min_lesion_volume,
+    )
+    return {
+        "combined_probability": _image(grid, found.probability),
+        "combined_anomaly": _image(grid, found.mask),
+    }
+
+
+def scan_findings(
+    brain: nib.Nifti1Image,
+    *,
+    zscore: nib.Nifti1Image,
+    transforms: Sequence[Path],
+    invert: Sequence[bool],
+    healthy_fpr: float,
+    min_lesion_volume: float,
+) -> Findings:
+    """Return what was found in one scan in the grid of `brain`; parameters as in `scan_maps`."""
+    grid = Grid.of(brain)
+    inside = np.asanyarray(brain.dataobj) > 0
+    z = resample(zscore, grid, transforms, invert=invert).get_fdata(dtype=np.float32) * inside
+    exceedance = np.where(inside, healthy_exceedance(z), 1.0)
+    return Findings(z, *_findings(exceedance, inside, grid, healthy_fpr, min_lesion_volume))
+
+
+def combined_findings(
+    brain: nib.Nifti1Image,
+    *,
+    zscores: Sequence[nib.Nifti1Image],
+    brains: Sequence[nib.Nifti1Image],
+    transforms: Sequence[Path],
+    invert: Sequence[bool],
+    healthy_fpr: float,
+    min_lesion_volume: float,
+) -> Findings:
+    """Return what was found in all scans of a person together, in the grid of `brain`.
+
     Parameters
     ----------
     brain : nibabel.Nifti1Image
@@ -98,31 +174,18 @@ def combined_maps(
         From the grid of the result to the model grid.
     healthy_fpr, min_lesion_volume
         As in :func:`scan_maps`.
-
-    Returns
-    -------
-    dict
-        ``combined_probability`` and ``combined_anomaly``.
     """
     grid = Grid.of(brain)
     inside = np.asanyarray(brain.dataobj) > 0
-    exceedances = []
+    seen_z = []
     for zscore, covered in zip(zscores, brains, strict=True):
         z = resample(zscore, grid, transforms, invert=invert).get_fdata(dtype=np.float32)
         seen = np.asanyarray(resample_mask(covered, grid, transforms, invert=invert).dataobj) > 0
         # Where a scan did not see the brain it says nothing.
-        exceedances.append(np.where(seen, healthy_exceedance(z), 1.0))
-    probability, mask = _findings(
-        np.where(inside, combined_exceedance(exceedances), 1.0),
-        inside,
-        grid,
-        healthy_fpr,
-        min_lesion_volume,
-    )
-    return {
-        "combined_probability": _image(grid, probability),
-        "combined_anomaly": _image(grid, mask),
-    }
+        seen_z.append(np.where(seen & inside, z, -np.inf))
+    exceedance = combined_exceedance([healthy_exceedance(z) for z in seen_z])
+    found = _findings(exceedance, inside, grid, healthy_fpr, min_lesion_volume)
+    return Findings(combined_zscore(seen_z), *found)
 
 
 def _findings(
