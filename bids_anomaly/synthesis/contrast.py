@@ -86,7 +86,8 @@ def paint(
     grey_knot = T1W_GREY + draw.uniform(-0.05, 0.05)
     one = torch.ones_like(csf)
     # Deep grey matter lies between cortex and white matter, on some scanners as bright as cortex.
-    knots = [0 * one, 0.1 * one, T1W_CSF + draw.uniform(-0.05, 0.05), grey_knot]
+    # Narrow fluid spaces are mixed with tissue on T1w; scans that show them sharper have them pure.
+    knots = [0 * one, 0.1 * one, T1W_CSF + draw.uniform(-0.05, 0.20), grey_knot]
     values = [0.3 * csf, csf, csf, grey]
     knots += [grey_knot + 0.6 * (1 - grey_knot), one, 1.4 * one]
     values += [1 + draw.uniform(0.1, 0.7) * (grey - 1), one, draw.uniform(0.85, 1.05)]
@@ -94,6 +95,7 @@ def paint(
 
     tissue = ((t1w - T1W_CSF) / (T1W_GREY - T1W_CSF)).clamp(0, 1)
     painted = painted * (1 + _uneven_cortex(t1w, draw)) * (1 + _mottle(t1w, draw) * tissue)
+    painted = painted * (1 + _uneven_fluid(1 - tissue, draw))
     painted = painted + per_sample(flair.float()) * _caps(t1w, brain, deep, draw)
     painted = painted + per_sample(flair & draw.chance(TONES[FLAIR].bright_fluid)) * (
         _bright_fluid(1 - tissue, draw)
@@ -153,6 +155,11 @@ def _caps(t1w: Tensor, brain: Tensor, deep: Tensor, draw: Draws) -> Tensor:
     amount = per_sample(draw.uniform(-0.15, 0.35).clamp(min=0))
     where = (draw.smooth_field(t1w.shape[-2:], 10) + 0.3).clamp(0, 1)
     return amount * where * ventricle_neighbourhood(t1w, deep, reach=1) * brain
+
+
+def _uneven_fluid(fluid: Tensor, draw: Draws) -> Tensor:
+    """Return the relative change of CSF from one fluid space to the next, as by flow."""
+    return per_sample(draw.uniform(0, 0.2)) * draw.smooth_field(fluid.shape[-2:], 7) * fluid
 
 
 def _bright_fluid(fluid: Tensor, draw: Draws) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_depth, template_white_matter
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
-from bids_anomaly.synthesis.contrast import MODALITIES, T1W, paint
+from bids_anomaly.synthesis.contrast import MODALITIES, T1W, T1W_CSF, T1W_GREY, paint
 from bids_anomaly.synthesis.draws import Draws, per_sample
 from bids_anomaly.synthesis.hypointensities import fill_hypointensities
 
@@ -220,7 +220,18 @@ def _vary_anatomy(anatomy: Anatomy, generator: Generator) -> Anatomy:
     )
     moved = F.grid_sample(stacked, grid, mode="bilinear", align_corners=True)
     brain = (moved[:, slices : 2 * slices] > 0.5).float()
-    return Anatomy(moved[:, :slices] * brain, brain, moved[:, -2], moved[:, -1])
+    t1w = _widen_fluid(moved[:, :slices], brain, Draws(size, device, generator))
+    return Anatomy(t1w * brain, brain, moved[:, -2], moved[:, -1])
+
+
+def _widen_fluid(t1w: Tensor, brain: Tensor, draw: Draws) -> Tensor:
+    """Widen ventricles, cisterns and sulci by up to a voxel here and there, as age does."""
+    inside = torch.where(brain > 0, t1w, 1)
+    darkest = -F.max_pool2d(-inside, 3, stride=1, padding=1)
+    beside_fluid = ((T1W_GREY - darkest) / (T1W_GREY - T1W_CSF)).clamp(0, 1)
+    where = (draw.smooth_field(t1w.shape[-2:], 6) + 0.5).clamp(0, 1)
+    amount = per_sample(draw.uniform(-0.6, 0.9).clamp(min=0))
+    return t1w + amount * where * beside_fluid * (darkest - t1w).clamp(max=0)
 
 
 def _vary_scanner(healthy: Tensor, brain: Tensor, painted: Tensor, generator: Generator) -> Tensor:
@@ -233,7 +244,7 @@ def _vary_scanner(healthy: Tensor, brain: Tensor, painted: Tensor, generator: Ge
     # Painted contrasts vary already.
     gamma = torch.where(per_sample(painted), uniform(-0.1, 0.1), uniform(-0.35, 0.35))
     varied = healthy.clamp(min=0) ** torch.exp(gamma)
-    varied = varied * (1 + uniform(0, 0.06) * draw.smooth_field(healthy.shape[-2:], 4))
+    varied = varied * (1 + uniform(0, 0.08) * draw.smooth_field(healthy.shape[-2:], 4))
     smooth = F.avg_pool2d(varied, 3, stride=1, padding=1)
     blur = torch.where(per_sample(painted), uniform(-0.3, 0.9), uniform(-0.3, 0.6))
     varied = varied + blur.clamp(min=0) * (smooth - varied)

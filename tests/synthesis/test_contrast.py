@@ -49,14 +49,15 @@ def test_on_t2w_fluid_is_brightest_and_white_matter_darkest():
     assert (grey > white).float().mean() > 0.95
     assert white.median() == pytest.approx(1, abs=0.03)
     low, high = TONES[T2W].csf
-    assert 0.8 * low < csf.min() < csf.max() < 1.1 * high
+    # Flow makes one fluid space brighter than the next.
+    assert 0.8 * low < csf.min() < csf.max() < 1.25 * high
 
 
 def test_on_flair_fluid_is_dark_and_grey_matter_about_as_bright_as_white():
     csf, grey, white = levels(FLAIR)
     assert csf.median() < 0.4
     assert (csf < 0.7 * grey).float().mean() > 0.9
-    assert 0.85 < grey.min() < grey.max() < 1.5
+    assert 0.8 < grey.min() < grey.max() < 1.5
     assert white.median() == pytest.approx(1, abs=0.03)
 
 
