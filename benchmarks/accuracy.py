@@ -26,6 +26,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from data_folder import add_data_folder
 from models import BASELINE, MODALITIES, Model, models, of_modality
 from people import Split
 from table import Row, markdown
@@ -42,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("BIDS_ANOMALY_DATA"))
+    add_data_folder(parser)
     parser.add_argument("--results", type=Path, required=True, help="folder for the runs, kept")
     parser.add_argument("--split", default="dev", choices=("dev", "report"))
     parser.add_argument(
@@ -62,9 +63,6 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, help="file that the table is written to as well")
     arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the datasets, or set BIDS_ANOMALY_DATA")
-    arguments.data = Path(arguments.data)
 
     columns = models(arguments.model, arguments.bundle)
     rows = list(all_rows(arguments, columns))

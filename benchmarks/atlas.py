@@ -25,6 +25,7 @@ import numpy as np
 # Registrations are reproducible with one thread, which ITK looks up once in a process.
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
 
+from data_folder import add_data_folder
 from people import people
 from scipy.ndimage import find_objects
 
@@ -65,7 +66,7 @@ def main() -> None:
     """Make the atlas if asked to, and print how well it fits."""
     arguments = _arguments()
     if arguments.make:
-        _make(arguments, sorted(person for split in VOTERS for person in people(DATASET, split)))
+        _make(arguments, people(DATASET, *VOTERS))
     _print_fit(arguments, people(DATASET, arguments.split))
 
 
@@ -128,16 +129,12 @@ def interval(values: np.ndarray) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    folder = os.environ.get("BIDS_ANOMALY_DATA")
-    parser.add_argument("data", type=Path, nargs="?", default=Path(folder) if folder else None)
+    add_data_folder(parser)
     parser.add_argument("--preprocessed", type=Path, required=True, help="output folder of the app")
     parser.add_argument("--results", type=Path, required=True, help="for deformations, kept")
     parser.add_argument("--make", action="store_true", help="make the atlas anew")
     parser.add_argument("--split", default="dev", help="who it is measured on (default: dev)")
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the datasets, or set BIDS_ANOMALY_DATA")
-    return arguments
+    return parser.parse_args()
 
 
 def _make(arguments: argparse.Namespace, voters: Sequence[str]) -> None:

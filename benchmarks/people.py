@@ -7,13 +7,13 @@ from typing import NamedTuple
 SPLITS = Path(__file__).parent / "splits.tsv"
 
 
-def people(dataset: str, split: str) -> list[str]:
-    """Return the participants of a split, without ``sub-``."""
+def people(dataset: str, *splits: str) -> list[str]:
+    """Return the participants of one or more splits, in the order of the list, without ``sub-``."""
     with SPLITS.open(newline="") as file:
         return [
             row["participant_id"].removeprefix("sub-")
             for row in csv.DictReader(file, delimiter="\t")
-            if row["dataset"] == dataset and row["split"] == split
+            if row["dataset"] == dataset and row["split"] in splits
         ]
 
 

@@ -15,7 +15,6 @@ takes the folders of ``benchmarks/atlas.py``, and about 1 minute a lesion on two
 """
 
 import argparse
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +24,7 @@ import numpy as np
 
 # Imported before any that loads ANTs, as it sets the threads of ITK.
 from atlas import DATASET, dice_of_labels, interval, own_labels, preprocessed, register
+from data_folder import add_data_folder
 from large_lesions import CENTRES_MM, Lesioned, insert
 from people import Split
 from scipy.ndimage import distance_transform_edt, map_coordinates
@@ -72,18 +72,14 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    folder = os.environ.get("BIDS_ANOMALY_DATA")
-    parser.add_argument("data", type=Path, nargs="?", default=Path(folder) if folder else None)
+    add_data_folder(parser)
     parser.add_argument("--preprocessed", type=Path, required=True, help="output folder of the app")
     parser.add_argument("--results", type=Path, required=True, help="for deformations, kept")
     parser.add_argument("--split", default="dev", help="(default: %(default)s)")
     parser.add_argument("--at-most", type=int, help="people, for a quick look (default: all)")
     parser.add_argument("--model", default="restore", help="(default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="(default: %(default)s)")
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the datasets, or set BIDS_ANOMALY_DATA")
-    return arguments
+    return parser.parse_args()
 
 
 def _measure(
