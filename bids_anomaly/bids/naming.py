@@ -95,6 +95,17 @@ def anat_folder(output_dir: Path, entities: Mapping[str, str]) -> Path:
     return (folder / f"ses-{entities['ses']}" if "ses" in entities else folder) / "anat"
 
 
+def entities_of(path: Path) -> dict[str, str]:
+    """Return the entities in a BIDS file name, such as ``{"sub": "01", "run": "1"}``."""
+    pairs = (part.partition("-") for part in path.name.split("_")[:-1])
+    return {key: value for key, _, value in pairs}
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a BIDS file name, such as ``T1w`` or ``mask``."""
+    return path.name.split("_")[-1].split(".")[0]
+
+
 def sidecar_path(path: Path) -> Path:
     """Return the JSON file that describes an image or table."""
     return path.with_name(path.name.split(".")[0] + ".json")

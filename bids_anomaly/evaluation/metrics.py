@@ -229,7 +229,7 @@ def false_positives(
     return FalsePositives(
         voxel_rate=np.count_nonzero(wrong) / size if size else np.nan,
         volume_ml=np.count_nonzero(wrong) * voxel_volume / 1000,
-        components=label(wrong, generate_binary_structure(wrong.ndim, wrong.ndim))[1],
+        components=label_components(wrong)[1],
     )
 
 
@@ -246,18 +246,17 @@ def l1(scan: np.ndarray, reconstruction: np.ndarray, brain: np.ndarray) -> float
     return float(np.abs(scan - reconstruction)[brain].mean())
 
 
-def ssim(
+def ssim_map(
     scan: np.ndarray, reconstruction: np.ndarray, brain: np.ndarray, *, data_range: float
-) -> float:
-    """Return the mean structural similarity inside the brain (Wang et al. 2004).
+) -> np.ndarray:
+    """Return the structural similarity around each voxel (Wang et al. 2004), as an array.
 
     Parameters
     ----------
-    scan, reconstruction : (X, Y, Z) arrays
+    scan, reconstruction : (X, Y, Z) or (X, Y) arrays
         At least 7 voxels along each axis.
-    brain : (X, Y, Z) bool array
-        Not empty. Outside of it both images are set to 0, so that what surrounds the brain says
-        nothing.
+    brain : bool array
+        Outside of it both images are set to 0, so that what surrounds the brain says nothing.
     data_range : float
         Span of the intensities of a brain, which sets the constants of the measure.
     """
@@ -267,12 +266,24 @@ def ssim(
         data_range=data_range,
         full=True,
     )
-    return float(similarity[brain].mean())
+    return similarity
+
+
+def ssim(
+    scan: np.ndarray, reconstruction: np.ndarray, brain: np.ndarray, *, data_range: float
+) -> float:
+    """Return the mean of :func:`ssim_map` inside the brain, which is not empty."""
+    return float(ssim_map(scan, reconstruction, brain, data_range=data_range)[brain].mean())
+
+
+def label_components(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the parts of a mask numbered from 1, which touch by faces, edges or corners."""
+    return label(mask, generate_binary_structure(mask.ndim, mask.ndim))
 
 
 def _components(mask: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the voxels of each component of a mask, and the share that lies in the other."""
-    labels, count = label(mask, generate_binary_structure(mask.ndim, mask.ndim))
+    labels, count = label_components(mask)
     sizes = np.bincount(labels[mask], minlength=count + 1)[1:]
     overlaps = np.bincount(labels[mask & other], minlength=count + 1)[1:]
     return sizes, overlaps / np.maximum(sizes, 1)

@@ -1,0 +1,171 @@
+"""Read the maps of one scan and bring its truth to their grid."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from scipy.ndimage import find_objects
+from scipy.stats import norm
+
+from bids_anomaly.evaluation.matching import (
+    COMBINED,
+    Pair,
+    Prediction,
+    mask_settings,
+    transforms_of,
+)
+from bids_anomaly.exceptions import BadScanError, MissingInputError
+from bids_anomaly.preprocessing.resample import resample_mask
+from bids_anomaly.preprocessing.template import Grid
+
+# Structural similarity looks three voxels around; what is cut off around the brain is empty.
+MARGIN = 4
+
+
+@dataclass(frozen=True, eq=False)
+class ScanMaps:
+    """What is compared of one scan; arrays are (X, Y, Z) in one grid, cut to the brain.
+
+    Attributes
+    ----------
+    grid : Grid
+    scan : array
+        Intensities, white matter = 1.
+    z : array
+        How unusual each voxel is.
+    brain, mask, truth : bool arrays
+        Brain; the mask of the app; the lesions of the truth inside the brain.
+    pseudo_healthy : array or None
+    """
+
+    grid: Grid
+    scan: np.ndarray
+    z: np.ndarray
+    brain: np.ndarray
+    mask: np.ndarray
+    truth: np.ndarray
+    pseudo_healthy: np.ndarray | None
+
+    @property
+    def voxel_volume(self) -> float:
+        """In mm3."""
+        return float(self.grid.spacing.prod())
+
+
+def load_maps(pair: Pair) -> ScanMaps:
+    """Read the maps of a scan and its truth, in the grid of the prediction.
+
+    Raises
+    ------
+    MissingInputError
+        If a map of the app is missing.
+    BadScanError
+        If an image cannot be read, maps differ in shape, or the truth lies outside the brain.
+    """
+    prediction, truth = pair
+    brain_image = _load(prediction.path("brain"))
+    grid = Grid.of(brain_image)
+    whole_brain = _values(brain_image) > 0
+    if not whole_brain.any():
+        raise BadScanError(f"The brain mask {prediction.path('brain')} is empty. Look at the scan.")
+    whole_truth = np.zeros(grid.shape, bool)
+    if truth is not None:
+        whole_truth = _truth_in(grid, pair)
+        if whole_truth.any() and not (whole_truth & whole_brain).any():
+            raise BadScanError(
+                f"Nothing of the mask {truth.path.name} lies in the brain of {prediction.name}. If "
+                "it is in the space of another scan or a template, say so in its name (space-)."
+            )
+    window = _window_around(whole_brain)
+
+    def read(output: str) -> np.ndarray:
+        values = _values(_load(prediction.path(output)))
+        if values.shape != grid.shape:
+            raise BadScanError(
+                f"{prediction.path(output).name} has another shape than the brain mask beside it. "
+                "Run bids-anomaly again."
+            )
+        return values[window]
+
+    if prediction.modality == COMBINED:
+        z = _z_of_probability(read("probability"), mask_settings(prediction)[0])
+    else:
+        z = read("zscore")
+    restored = prediction.modality != COMBINED and prediction.path("pseudohealthy").is_file()
+    brain = whole_brain[window]
+    return ScanMaps(
+        grid=grid,
+        scan=read("preproc"),
+        z=z,
+        brain=brain,
+        mask=(read("anomaly") > 0) & brain,
+        truth=whole_truth[window] & brain,
+        pseudo_healthy=read("pseudohealthy") if restored else None,
+    )
+
+
+def load_healthy(prediction: Prediction, healthy: Path) -> np.ndarray | None:
+    """Read the scan without its lesions from the app's output for it, cut to the same brain.
+
+    Returns
+    -------
+    (X, Y, Z) array or None
+        White matter = 1; None if there is none.
+    """
+    known = Prediction(
+        healthy, prediction.entities, prediction.modality, prediction.grid_of, prediction.space
+    )
+    if prediction.modality == COMBINED or not known.path("preproc").is_file():
+        return None
+    values = _values(_load(known.path("preproc")))
+    brain = _values(_load(prediction.path("brain"))) > 0
+    if values.shape != brain.shape:
+        raise BadScanError(
+            f"{known.path('preproc')} is in another grid than {prediction.name}. Give scans of the "
+            "same grid with --healthy."
+        )
+    return values[_window_around(brain)]
+
+
+def _truth_in(grid: Grid, pair: Pair) -> np.ndarray:
+    """Bring a mask to a grid; what it calls lesion is whatever is not 0."""
+    prediction, truth = pair
+    image = nib.squeeze_image(_load(truth.path))
+    if len(image.shape) != 3:
+        raise BadScanError(f"The mask {truth.path} is not three-dimensional. Export it again.")
+    binary = Grid.of(image).image((np.nan_to_num(_values(image)) != 0).astype(np.float32))
+    transforms, invert = transforms_of(prediction, truth)
+    return _values(resample_mask(binary, grid, transforms, invert=invert)) > 0
+
+
+def _z_of_probability(probability: np.ndarray, healthy_fpr: float) -> np.ndarray:
+    """Return the z of a probability f / (f + q): the one that a share q of the healthy exceed."""
+    probability = np.clip(probability.astype(np.float64), 1e-12, 1)
+    exceedance = healthy_fpr * (1 - probability) / probability
+    return norm.isf(np.clip(exceedance, 1e-12, 1 - 1e-12)).astype(np.float32)
+
+
+def _load(path: Path) -> nib.Nifti1Image:
+    try:
+        return nib.load(path)
+    except FileNotFoundError as error:
+        raise MissingInputError(
+            f"There is no {path}. Run bids-anomaly again for this participant."
+        ) from error
+    except (OSError, nib.filebasedimages.ImageFileError) as error:
+        raise BadScanError(f"The image {path} cannot be read ({error}). Make it again.") from error
+
+
+def _values(image: nib.Nifti1Image) -> np.ndarray:
+    try:
+        return image.get_fdata(dtype=np.float32, caching="unchanged")
+    except (OSError, EOFError, ValueError) as error:
+        raise BadScanError(
+            f"The image {image.get_filename()} cannot be read ({error}). Make it again."
+        ) from error
+
+
+def _window_around(brain: np.ndarray) -> tuple[slice, ...]:
+    (box,) = find_objects(brain.astype(np.uint8))
+    return tuple(slice(max(side.start - MARGIN, 0), side.stop + MARGIN) for side in box)

@@ -1,0 +1,273 @@
+"""Which mask of the truth belongs to which result, and how to bring it there."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from bids_anomaly.bids.naming import (
+    OUTPUTS,
+    anat_folder,
+    entities_of,
+    file_name,
+    output_path,
+    sidecar_path,
+    suffix_of,
+)
+from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
+
+# The finding of all scans of a session together stands beside those of the modalities.
+COMBINED = "combined"
+# Entities that say what a file shows, not of which scan it is.
+OF_THE_FILE = ("space", "label", "desc", "res", "den")
+# Masks of the brain lie beside those of lesions.
+NO_LESION = "brain"
+# Names of the space of the scan itself that datasets use.
+OWN_SPACE = (None, "orig", "native", "individual")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the app found in one scan, or in all scans of a session together.
+
+    Attributes
+    ----------
+    derivatives : Path
+        Output folder of ``bids-anomaly``.
+    entities : mapping
+        Those of the scan (of the reference scan for the combined finding).
+    modality : str
+        BIDS suffix of the scan, or :data:`COMBINED`.
+    grid_of : str
+        The modality in whose grid it is, if it is in native space.
+    space : str or None
+        Template; None is the grid of the scan.
+    """
+
+    derivatives: Path
+    entities: Mapping[str, str]
+    modality: str
+    grid_of: str
+    space: str | None
+
+    @property
+    def name(self) -> str:
+        """Such as ``sub-01_run-1_FLAIR``."""
+        return file_name(self.entities, self.modality, "")
+
+    @property
+    def key(self) -> tuple:
+        """What is the same for one scan in the results of several models."""
+        return (*sorted(self.entities.items()), ("modality", self.modality))
+
+    def path(self, output: str) -> Path:
+        """Return the file of an output of :data:`bids_anomaly.bids.naming.OUTPUTS`."""
+        if self.modality == COMBINED and output in ("probability", "anomaly"):
+            output = f"combined_{output}"
+        return output_path(
+            self.derivatives, output, self.entities, modality=self.grid_of, space=self.space
+        )
+
+
+class Truth(NamedTuple):
+    """A mask of lesions: its file, its own entities, and the space it is in (None: the scan's)."""
+
+    path: Path
+    entities: Mapping[str, str]
+    space: str | None
+
+
+class Pair(NamedTuple):
+    """A prediction and its truth; None where nothing is to be found."""
+
+    prediction: Prediction
+    truth: Truth | None
+
+
+def find_predictions(
+    derivatives: Path, *, space: str | None = None, modalities: Collection[str] | None = None
+) -> list[Prediction]:
+    """List what the app found, scan by scan, and the combined findings.
+
+    Parameters
+    ----------
+    derivatives : Path
+        Output folder of ``bids-anomaly``.
+    space : str, optional
+        Template name; by default the grids of the scans.
+    modalities : collection of str, optional
+        BIDS suffixes and ``combined``; all by default.
+
+    Returns
+    -------
+    list of Prediction
+        In the order of participants and scans. The combined finding of a single scan is left out:
+        it is the same again.
+    """
+    zscore, combined = OUTPUTS["zscore"]["desc"], OUTPUTS["combined_anomaly"]["desc"]
+    found = []
+    for path in sorted(derivatives.glob(f"sub-*/**/anat/*_desc-{zscore}_*.nii.gz")):
+        found.append((path, suffix_of(path), suffix_of(path)))
+    for path in sorted(derivatives.glob(f"sub-*/**/anat/*_desc-{combined}_mask.nii.gz")):
+        sources = _sidecar(path).get("Sources", [])
+        if len(sources) > 1:
+            found.append((path, COMBINED, suffix_of(Path(sources[0]))))
+    predictions = []
+    for path, modality, grid_of in found:
+        entities = entities_of(path)
+        if entities.get("space") == space and (modalities is None or modality in modalities):
+            scan = {key: value for key, value in entities.items() if key not in OF_THE_FILE}
+            predictions.append(Prediction(derivatives, scan, modality, grid_of, space))
+    return sorted(predictions, key=lambda one: (one.entities["sub"], one.name))
+
+
+def find_truth(masks: Path, chosen: Mapping[str, str] | None = None) -> dict[str, list[Truth]]:
+    """List the lesion masks of a derivative dataset by participant.
+
+    Parameters
+    ----------
+    masks : Path
+        Dataset with ``sub-*/**/*_mask.nii[.gz]``; masks of the brain are left out.
+    chosen : mapping, optional
+        Entities that a mask must have, such as ``{"label": "WMH"}``.
+
+    Raises
+    ------
+    MissingInputError
+        If the folder does not exist.
+    """
+    if not masks.is_dir():
+        raise MissingInputError(f"There is no folder of masks {masks}. Check --truth.")
+    truth: dict[str, list[Truth]] = {}
+    for path in sorted([*masks.glob("sub-*/**/*_mask.nii.gz"), *masks.glob("sub-*/**/*_mask.nii")]):
+        entities = entities_of(path)
+        if any(entities.get(key, "").startswith(NO_LESION) for key in ("desc", "label")):
+            continue
+        if (chosen or {}).items() <= entities.items():
+            space = entities.get("space")
+            own = Truth(path, entities, None if space in OWN_SPACE else space)
+            truth.setdefault(entities["sub"], []).append(own)
+    return truth
+
+
+def match(prediction: Prediction, masks: Iterable[Truth]) -> Truth | None:
+    """Return the mask of a scan, or None.
+
+    Entities that a mask leaves out fit every scan. Among several masks the one with more entities
+    of the scan is taken; then the one drawn on this very scan before one without a space, before
+    one of another scan or a template.
+
+    Raises
+    ------
+    UsageError
+        If several masks fit equally well.
+    """
+    fitting: dict[tuple, list[Truth]] = {}
+    for mask in masks:
+        own = {key: value for key, value in mask.entities.items() if key not in OF_THE_FILE}
+        if own.items() <= prediction.entities.items():
+            rank = (len(own), mask.space == prediction.grid_of, mask.space is None)
+            fitting.setdefault(rank, []).append(mask)
+    if not fitting:
+        return None
+    best = fitting[max(fitting)]
+    if len(best) > 1:
+        first, second = best[0].entities, best[1].entities
+        differing = [key for key in second if first.get(key) != second[key]] or ["label"]
+        example = f"{differing[0]}={second.get(differing[0], 'lesion')}"
+        raise UsageError(
+            f"{prediction.name} has several masks: "
+            f"{', '.join(mask.path.name for mask in best)}. Choose with --truth-entities, such as "
+            f"--truth-entities {example}."
+        )
+    return best[0]
+
+
+def transforms_of(prediction: Prediction, truth: Truth) -> tuple[list[Path], list[bool]]:
+    """Return what brings a mask to the grid of a prediction.
+
+    Masks without a space are taken to be drawn on the scan, or on one that is registered to it.
+
+    Returns
+    -------
+    list of Path, list of bool
+        Transforms and which of them to invert, for
+        :func:`bids_anomaly.preprocessing.resample.resample_mask`.
+
+    Raises
+    ------
+    MissingInputError
+        If the app did not write a transform that is needed.
+    """
+    origin = prediction.grid_of if truth.space is None else truth.space
+    target = prediction.space or prediction.grid_of
+    if origin == target:
+        return [], []
+    to_reference = _rigid(prediction, prediction.grid_of, prediction.entities)
+    reference = prediction.grid_of if to_reference is None else entities_of(to_reference)["to"]
+    steps: list[tuple[Path, bool]] = []
+    # The first one leads away from the grid of the result.
+    if prediction.space:
+        steps.append((_transform(prediction, reference, prediction.space, truth), False))
+    elif to_reference is not None:
+        steps.append((to_reference, True))
+    if origin == prediction.grid_of and to_reference is not None:
+        steps.append((to_reference, False))
+    elif origin != reference:
+        steps.append((_transform(prediction, origin, reference, truth), False))
+    return [path for path, _ in steps], [inverted for _, inverted in steps]
+
+
+def _rigid(prediction: Prediction, origin: str, entities: Mapping[str, str]) -> Path | None:
+    """Return the transform of a scan to the reference scan; None if it is the reference itself."""
+    folder = anat_folder(prediction.derivatives, prediction.entities)
+    named = {*entities.items(), ("from", origin), ("mode", "image")}
+    for path in sorted(folder.glob(f"*_from-{origin}_to-*_mode-image_xfm.txt")):
+        if named <= set(entities_of(path).items()):
+            return path
+    return None
+
+
+def _transform(prediction: Prediction, origin: str, target: str, truth: Truth) -> Path:
+    folder = anat_folder(prediction.derivatives, prediction.entities)
+    found = [
+        path
+        for path in sorted(folder.glob(f"*_from-{origin}_to-{target}_mode-image_xfm.*"))
+        if "desc" not in entities_of(path)
+    ]
+    if len(found) != 1:
+        reason = "several transforms" if found else "no transform"
+        raise MissingInputError(
+            f"The mask {truth.path.name} is in the space {truth.space or prediction.grid_of}, and "
+            f"{folder} has {reason} from {origin} to {target}. Run bids-anomaly on all scans of "
+            "the session together, or give masks in the space of the scan."
+        )
+    return found[0]
+
+
+def _sidecar(path: Path) -> dict:
+    try:
+        return json.loads(sidecar_path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise BadScanError(f"The file {sidecar_path(path)} is not JSON ({error}).") from error
+
+
+def mask_settings(prediction: Prediction) -> tuple[float, float]:
+    """Return the nominal false positive rate and the least volume (mm3) of a prediction's mask."""
+    content = _sidecar(prediction.path("anomaly"))
+    try:
+        return float(content["NominalFalsePositiveRate"]), float(content["MinimumLesionVolume"])
+    except KeyError as error:
+        raise MissingInputError(
+            f"The file {sidecar_path(prediction.path('anomaly'))} does not say {error}. Run "
+            "bids-anomaly again."
+        ) from error
+
+
+def names_of(paths: Sequence[str], shown: int = 8) -> str:
+    """Return names in a sentence, the first few of many."""
+    text = ", ".join(paths[:shown])
+    return text if len(paths) <= shown else f"{text} and {len(paths) - shown} more"
