@@ -16,7 +16,7 @@ variable BIDS_ANOMALY_DATA. FOLDER keeps the deformations, about 10 s a person o
 import argparse
 import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -71,14 +71,20 @@ def main() -> None:
 
 
 def register(arguments: argparse.Namespace, person: str) -> Warp:
-    """Register a preprocessed scan as the app does; what is there is not done again."""
-    folder = arguments.results / f"sub-{person}"
+    """Register the preprocessed scan of a person to the template."""
+    return register_once(
+        lambda: preprocessed(arguments, person, "model_scan"), arguments.results / f"sub-{person}"
+    )
+
+
+def register_once(scan: Callable[[], nib.Nifti1Image], folder: Path) -> Warp:
+    """Register a scan in the model grid as the app does; what is there is not done again."""
     warp = Warp(folder / "warp.nii.gz", folder / "inverse_warp.nii.gz")
     if not (warp.moving_from_fixed.exists() and warp.fixed_from_moving.exists()):
         folder.mkdir(parents=True, exist_ok=True)
-        scan = preprocessed(arguments, person, "model_scan")
-        template = resample(template_brain(1), Grid.of(scan))
-        warp = register_deformable(scan, template, seed=0, folder=folder)
+        moving = scan()
+        template = resample(template_brain(1), Grid.of(moving))
+        warp = register_deformable(moving, template, seed=0, folder=folder)
     return warp
 
 

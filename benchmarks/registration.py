@@ -11,26 +11,34 @@ with the lesion, and from its pseudo-healthy image. Measured are
 
     python benchmarks/registration.py DATA --preprocessed PREPROCESSED --results FOLDER
 
-takes the folders of ``benchmarks/atlas.py``, and about 1 minute a lesion on two cores.
+takes the folders of ``benchmarks/atlas.py``, and about 1 minute a lesion on two cores; what was
+registered is not registered again.
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import nibabel as nib
 import numpy as np
 
 # Imported before any that loads ANTs, as it sets the threads of ITK.
-from atlas import DATASET, dice_of_labels, interval, own_labels, preprocessed, register
+from atlas import (
+    DATASET,
+    dice_of_labels,
+    interval,
+    own_labels,
+    preprocessed,
+    register,
+    register_once,
+)
 from data_folder import add_data_folder
 from large_lesions import CENTRES_MM, Lesioned, insert
 from people import Split
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
-from bids_anomaly.preprocessing.registration import Warp, register_deformable
+from bids_anomaly.preprocessing.registration import Warp
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_brain
 from bids_anomaly.reconstruction.bundle import Bundle, choose_bundles
@@ -91,40 +99,40 @@ def _measure(
     healthy = register(arguments, person)
     grid = Grid.of(image)
     labels = own_labels(arguments, person, grid)
-    scan = image.get_fdata(dtype=np.float32)
     measured = {}
     for kind in CENTRES_MM:
-        lesioned = insert(kind, scan, brain, grid.affine, seed=seed)
-        restored = reconstruct(
-            bundle,
-            lesioned.scan,
-            brain,
-            device=arguments.device,
-            batch_size=None,
-            steps=None,
-            seed=0,
-        ).pseudo_healthy
-        with TemporaryDirectory() as folder:
-            warps = [
-                healthy,
-                _syn(lesioned.scan, grid, Path(folder) / "scan"),
-                _syn(restored, grid, Path(folder) / "pseudo_healthy"),
-            ]
-            zones = zones_around(lesioned.lesion, float(grid.spacing[0]))
-            measured[kind] = {
-                VOLUME: [lesioned.lesion.sum() * float(np.prod(grid.spacing)) / 1000],
-                **displacement_errors(warps, lesioned, zones, grid),
-                **overlaps(warps, lesioned, zones, labels),
-            }
+        lesioned = insert(kind, image.get_fdata(dtype=np.float32), brain, grid.affine, seed=seed)
+        folder = arguments.results / f"sub-{person}" / f"{kind}-{seed}"
+        warps = [healthy, *_registered(arguments, bundle, lesioned.scan, brain, grid, folder)]
+        zones = zones_around(lesioned.lesion, float(grid.spacing[0]))
+        measured[kind] = {
+            VOLUME: [lesioned.lesion.sum() * float(np.prod(grid.spacing)) / 1000],
+            **displacement_errors(warps, lesioned, zones, grid),
+            **overlaps(warps, lesioned, zones, labels),
+        }
     return measured
 
 
-def _syn(brain: np.ndarray, grid: Grid, folder: Path) -> Warp:
-    folder.mkdir()
-    template = resample(template_brain(1), grid)
-    return register_deformable(
-        grid.image(brain.astype(np.float32)), template, seed=0, folder=folder
-    )
+def _registered(
+    arguments: argparse.Namespace,
+    bundle: Bundle,
+    scan: np.ndarray,
+    brain: np.ndarray,
+    grid: Grid,
+    folder: Path,
+) -> list[Warp]:
+    """Register the scan with the lesion, and its pseudo-healthy image; what is there is kept."""
+
+    def pseudo_healthy() -> nib.Nifti1Image:
+        restored = reconstruct(
+            bundle, scan, brain, device=arguments.device, batch_size=None, steps=None, seed=0
+        )
+        return grid.image(restored.pseudo_healthy.astype(np.float32))
+
+    return [
+        register_once(lambda: grid.image(scan.astype(np.float32)), folder / "scan"),
+        register_once(pseudo_healthy, folder / bundle.digest()),
+    ]
 
 
 def displacement_errors(
