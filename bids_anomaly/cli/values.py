@@ -120,6 +120,14 @@ def read_derivatives(text: str) -> tuple[str, Path]:
     return name or path.name, path
 
 
+def read_entity(text: str) -> tuple[str, str]:
+    """Read an entity of a BIDS name, such as ``label=WMH``."""
+    key, _, label = text.partition("=")
+    if not WORD.fullmatch(key) or not LABEL.fullmatch(label):
+        raise ArgumentTypeError(f"KEY=VALUE such as label=lesion is needed, not {text!r}")
+    return key, label
+
+
 def read_controls(text: str) -> str:
     """Read ``COLUMN=VALUE``."""
     column, _, value = text.partition("=")

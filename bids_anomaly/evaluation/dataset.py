@@ -93,6 +93,7 @@ def pair_up(
     *,
     space: str | None,
     modalities: Collection[str] | None,
+    participants: Collection[str] | None,
     controls: Collection[str],
     chosen: Mapping[str, str],
 ) -> tuple[dict[str, list[Pair]], list[str]]:
@@ -108,6 +109,8 @@ def pair_up(
         Template in whose grid to evaluate; None is the grid of each scan.
     modalities : collection of str or None
         Which to evaluate; None is all.
+    participants : collection of str or None
+        Labels without ``sub-``; None is everybody.
     controls : collection of str
         Participants without disease (without ``sub-``), who need no mask.
     chosen : mapping
@@ -129,12 +132,18 @@ def pair_up(
     pairs: dict[str, list[Pair]] = {}
     notes = []
     for model, folder in derivatives.items():
-        predictions = find_predictions(folder, space=space, modalities=modalities)
+        predictions = [
+            prediction
+            for prediction in find_predictions(folder, space=space, modalities=modalities)
+            if participants is None or prediction.entities["sub"] in participants
+        ]
         if not predictions:
             raise NothingFoundError(
                 f"The folder {folder} has no results of bids-anomaly "
-                f"({_what(modalities)} in {space or 'native'} space, *_desc-zscore_*). Check the "
-                "path, and --output-spaces of the run."
+                f"of {names_of(sorted(participants)) if participants else 'anybody'} "
+                f"({', '.join(modalities) if modalities else 'any modality'} in "
+                f"{space or 'native'} space, *_desc-zscore_*). Check the path, and "
+                "--output-spaces of the run."
             )
         pairs[model], missing = _match_all(predictions, masks, controls)
         if not pairs[model]:
@@ -149,7 +158,7 @@ def pair_up(
             )
     seen = {pair.prediction.entities["sub"] for found in pairs.values() for pair in found}
     unseen = sorted(f"sub-{label}" for label in set(masks) - seen)
-    if unseen:
+    if unseen and participants is None:
         notes.append(f"Masks without results: {names_of(unseen)}.")
     return pairs, notes
 
@@ -226,10 +235,6 @@ def _match_all(
         else:
             pairs.append(Pair(prediction, truth))
     return pairs, missing
-
-
-def _what(modalities: Collection[str] | None) -> str:
-    return ", ".join(modalities) if modalities else "any modality"
 
 
 def _order(modality: str) -> int:

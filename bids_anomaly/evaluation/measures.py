@@ -25,9 +25,11 @@ def rate_name(kind: str, rate: float) -> str:
 
 
 SIZES = tuple(size_name(low, high) for low, high in SIZE_BINS)
+SIZE_WORDS = tuple(
+    f"{low:g} to {high:g}" if high < float("inf") else f"over {low:g}" for low, high in SIZE_BINS
+)
 _OF = {"all": "8 mm3 and more"} | {
-    name: f"{low:g} to {high:g} mm3" if high < float("inf") else f"more than {low:g} mm3"
-    for name, (low, high) in zip(SIZES, SIZE_BINS, strict=True)
+    name: f"{words} mm3" for name, words in zip(SIZES, SIZE_WORDS, strict=True)
 }
 
 

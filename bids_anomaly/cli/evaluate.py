@@ -1,0 +1,173 @@
+"""The command ``bids-anomaly-evaluate``."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+from bids_anomaly.cli import values
+from bids_anomaly.cli.main import report_errors
+from bids_anomaly.exceptions import ExitCode, NothingFoundError, UsageError
+
+PAGE = "evaluation.html"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare results of bids-anomaly with masks of lesions."""
+    parser = argparse.ArgumentParser(
+        prog="bids-anomaly-evaluate",
+        description="Compare what bids-anomaly found with masks of lesions: tables of all metrics "
+        "by scan and in summary, with intervals and paired tests between models, and a page with "
+        "curves and pictures.",
+    )
+    parser.add_argument(
+        "derivatives",
+        metavar="DERIVATIVES",
+        nargs="+",
+        type=values.read_derivatives,
+        help="output folder of bids-anomaly, or NAME=FOLDER; several are compared",
+    )
+    parser.add_argument(
+        "--truth",
+        metavar="MASKS",
+        required=True,
+        type=values.read_path,
+        help="derivative dataset of lesion masks (sub-*/**/*_mask.nii.gz), empty where there is no "
+        "lesion",
+    )
+    parser.add_argument(
+        "--truth-entities",
+        metavar="KEY=VALUE",
+        nargs="+",
+        default=[],
+        type=values.read_entity,
+        help="entities of the masks to use where there are several, such as label=WMH desc=rater1",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FOLDER",
+        type=values.read_path,
+        help="where tables and page go (default: group/evaluation in DERIVATIVES, if it is one)",
+    )
+    parser.add_argument(
+        "--participant-label",
+        metavar="LABEL",
+        nargs="+",
+        type=values.read_participant_label,
+        help="whom to evaluate, with or without sub- (default: everybody)",
+    )
+    parser.add_argument(
+        "--modalities",
+        metavar="MODALITY",
+        nargs="+",
+        type=values.read_word,
+        help="T1w, FLAIR, T2w, and combined for the finding of all scans of a session (default: "
+        "all there are)",
+    )
+    parser.add_argument(
+        "--space",
+        type=values.read_word,
+        default="native",
+        help="grid to evaluate in: native, that of each scan, or a template of --output-spaces "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--controls",
+        metavar="COLUMN=VALUE",
+        type=values.read_controls,
+        help="who has no disease, by a column of the table of participants; they need no mask "
+        "(default: those with an empty mask)",
+    )
+    parser.add_argument(
+        "--participants-file",
+        metavar="FILE",
+        type=values.read_existing_file,
+        help="table with participant_id and that column (default: participants.tsv of the first "
+        "DERIVATIVES)",
+    )
+    parser.add_argument(
+        "--healthy",
+        metavar="DERIVATIVES",
+        type=values.read_path,
+        help="output of bids-anomaly for the same scans without lesions, where lesions are "
+        "synthetic: is the lesion healthy afterwards",
+    )
+    given = sys.argv[1:] if argv is None else list(argv)
+    arguments = parser.parse_args(given)
+    return report_errors(parser.prog, lambda: _evaluate(arguments, [parser.prog, *given]))
+
+
+def _evaluate(arguments: argparse.Namespace, command: Sequence[str]) -> ExitCode:
+    derivatives = dict(arguments.derivatives)
+    if len(derivatives) < len(arguments.derivatives):
+        raise UsageError("Two DERIVATIVES have one name. Name them apart: NAME=FOLDER.")
+    output = arguments.output
+    if output is None:
+        if len(derivatives) > 1:
+            raise UsageError("Several DERIVATIVES are compared: say where to with --output FOLDER.")
+        output = arguments.derivatives[0][1] / "group" / "evaluation"
+
+    from bids_anomaly import __version__
+    from bids_anomaly.cli.participant import exit_code
+    from bids_anomaly.cli.workfolder import check_writable
+    from bids_anomaly.evaluation.dataset import evaluate, pair_up
+    from bids_anomaly.evaluation.page import write_page
+    from bids_anomaly.evaluation.summary import summarise
+    from bids_anomaly.evaluation.tables import write_tables
+
+    check_writable(output)
+    controls = _controls(arguments)
+    pairs, notes = pair_up(
+        derivatives,
+        arguments.truth,
+        space=None if arguments.space == "native" else arguments.space,
+        modalities=arguments.modalities,
+        participants=arguments.participant_label,
+        controls=controls,
+        chosen=dict(arguments.truth_entities),
+    )
+    for note in notes:
+        print(note, file=sys.stderr)
+    evaluation = evaluate(
+        pairs, controls=controls, healthy=arguments.healthy, notes=notes, tell=_tell
+    )
+    for name, error in evaluation.failures.items():
+        print(f"{name} could not be evaluated. {error}", file=sys.stderr)
+    code = exit_code(
+        [[error.exit_code] for error in evaluation.failures.values()],
+        sum(len(found) for found in pairs.values()),
+    )
+    if not evaluation.rows:
+        return code
+    summary = summarise(evaluation)
+    write_tables(output, evaluation, summary)
+    provenance = {
+        "Version": f"bids-anomaly {__version__}",
+        "Command": shlex.join(command),
+        "Grid": arguments.space,
+    }
+    write_page(output / PAGE, evaluation, summary, provenance)
+    print(f"Look at {output / PAGE}; metrics.tsv and summary.tsv lie beside it.")
+    return code
+
+
+def _controls(arguments: argparse.Namespace) -> set[str]:
+    """Return the labels of those who have no disease by declaration, without ``sub-``."""
+    if arguments.controls is None:
+        return set()
+    from bids_anomaly.training.people import participants_with
+
+    column, _, value = arguments.controls.partition("=")
+    table = arguments.participants_file or arguments.derivatives[0][1] / "participants.tsv"
+    people = participants_with(table, column.strip(), value.strip())
+    if not people:
+        raise NothingFoundError(f"Nobody in {table} has the {column} {value}. Check --controls.")
+    return {person.removeprefix("sub-") for person in people}
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
