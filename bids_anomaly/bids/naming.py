@@ -7,7 +7,7 @@ from pathlib import Path
 ENTITY_ORDER = (
     "sub", "ses", "sample", "acq", "ce", "trc", "stain", "rec", "dir", "run", "mod", "echo",
     "flip", "inv", "mt", "part", "proc", "space", "split", "recording", "chunk", "from", "to",
-    "mode", "res", "den", "label", "desc",
+    "mode", "atlas", "res", "den", "label", "desc",
 )  # fmt: skip
 
 # What is written for each scan and space: how the name differs from that of the scan.
@@ -23,6 +23,11 @@ OUTPUTS: dict[str, dict[str, str]] = {
     "anomaly": {"label": "lesion", "desc": "anomaly{modality}", "suffix": "mask"},
     "combined_probability": {"label": "lesion", "desc": "anomaly", "suffix": "probseg"},
     "combined_anomaly": {"label": "lesion", "desc": "anomaly", "suffix": "mask"},
+    "lesions": {"desc": "lesions{modality}", "suffix": "dseg"},
+    "combined_lesions": {"desc": "lesions", "suffix": "dseg"},
+    "atlas": {"atlas": "DLMUSE", "suffix": "dseg"},
+    "regions": {"atlas": "DLMUSE", "desc": "regions", "suffix": "stats"},
+    "quality": {"desc": "quality", "suffix": "stats"},
     "model_scan": {"desc": "affine", "suffix": "{modality}"},
     "model_brain": {"desc": "affinebrain{modality}", "suffix": "mask"},
 }
@@ -59,6 +64,7 @@ def output_path(
     *,
     modality: str,
     space: str | None = None,
+    extension: str = ".nii.gz",
 ) -> Path:
     """Return where an output of a scan is written.
 
@@ -74,11 +80,14 @@ def output_path(
         BIDS suffix of the scan.
     space : str, optional
         Template name; None is the grid of the scan.
+    extension : str
+        With its dot; ``.tsv`` for a table.
     """
     pattern = {key: value.format(modality=modality) for key, value in OUTPUTS[output].items()}
     suffix = pattern.pop("suffix")
     located = {"space": space} if space else {}
-    return anat_folder(output_dir, entities) / file_name({**entities, **located, **pattern}, suffix)
+    named = {**entities, **located, **pattern}
+    return anat_folder(output_dir, entities) / file_name(named, suffix, extension)
 
 
 def transform_path(

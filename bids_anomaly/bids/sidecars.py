@@ -1,8 +1,9 @@
-"""What the JSON file beside each image says."""
+"""What the JSON file beside each image and table says."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bids_anomaly.bids.tables import COLUMNS
 from bids_anomaly.reconstruction.bundle import Bundle
 
 WHITE_MATTER_UNITS = "white matter intensity = 1"
@@ -21,12 +22,24 @@ DESCRIPTIONS: dict[str, str] = {
     "smallest of their rates times their number.",
     "combined_anomaly": "Where the combined probability is above one half, without small "
     "components.",
+    "lesions": "Connected components of the anomalies of one scan, the largest first.",
+    "combined_lesions": "Connected components of the combined finding, the largest first.",
+    "atlas": "Regions of the atlas DLMUSE, brought from the template by affine and SyN.",
+    "regions": "What was found in each region of the atlas, in the grid of the reference scan.",
+    "quality": "What tells whether scans and their preprocessing can be trusted.",
     "model_scan": "Scan after an affine registration to the template, in the grid of the model, "
     "divided by its white matter level, 0 outside the brain.",
     "model_brain": "Brain mask in the grid of the model.",
 }
-# Images of the scan itself; all others are maps of the brain.
+# Images of the scan itself; of the others, masks, labels and tables have no intensities.
 SCANS = ("preproc", "pseudohealthy")
+MASKS = {
+    "brain": "Brain", "model_brain": "Brain", "anomaly": "Lesion", "combined_anomaly": "Lesion",
+}  # fmt: skip
+FINDINGS = (
+    "probability", "combined_probability", "anomaly", "combined_anomaly", "lesions",
+    "combined_lesions", "regions",
+)  # fmt: skip
 
 
 def sidecar(
@@ -39,7 +52,7 @@ def sidecar(
     min_lesion_volume: float,
     resolution: str | None,
 ) -> dict[str, Any]:
-    """Describe one image.
+    """Describe one image or table.
 
     Parameters
     ----------
@@ -61,26 +74,25 @@ def sidecar(
     Returns
     -------
     dict
-        The content of the JSON file.
+        The content of the JSON file; of tables, and of images with a table of the same name, it
+        describes the columns too.
     """
     content: dict[str, Any] = {"Description": DESCRIPTIONS[output], "Sources": list(sources)}
-    if output in ("brain", "model_brain"):
-        content["Type"] = "Brain"
-    elif output in ("anomaly", "combined_anomaly"):
-        content["Type"] = "Lesion"
-    if output not in ("brain", "model_brain", "anomaly", "combined_anomaly"):
+    if output in MASKS:
+        content["Type"] = MASKS[output]
+    elif output not in COLUMNS:
         content["SkullStripped"] = already_stripped if output in SCANS else True
     if output in ("preproc", "pseudohealthy", "residual", "spread", "model_scan"):
         content["Units"] = WHITE_MATTER_UNITS
-    if output in ("probability", "combined_probability", "anomaly", "combined_anomaly"):
+    if output in FINDINGS:
         content["NominalFalsePositiveRate"] = healthy_fpr
-    if output in ("anomaly", "combined_anomaly"):
+    if output in FINDINGS and "probability" not in output:
         content["MinimumLesionVolume"] = min_lesion_volume
     if bundle is not None:
         content["Model"] = model_of(bundle)
     if resolution is not None:
         content["Resolution"] = resolution
-    return content
+    return {**content, **COLUMNS.get(output, {})}
 
 
 def model_of(bundle: Bundle) -> Mapping[str, str]:

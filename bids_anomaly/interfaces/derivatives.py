@@ -21,7 +21,9 @@ from bids_anomaly.interfaces.base import StepInterface, load_image
 from bids_anomaly.interfaces.records import record_written
 
 
-class _WriteInput(BaseInterfaceInputSpec):
+class WriteInput(BaseInterfaceInputSpec):
+    """What every node that writes derivatives gets."""
+
     output_dir = traits.Str(mandatory=True)
     entities = traits.Dict(mandatory=True, desc="BIDS entities of the (reference) scan")
     modality = traits.Str(mandatory=True, desc="its suffix")
@@ -30,11 +32,15 @@ class _WriteInput(BaseInterfaceInputSpec):
     original = traits.Str(mandatory=True, hash_files=False, desc="file of the (reference) scan")
 
 
-class _WriteOutput(TraitedSpec):
+class WriteOutput(TraitedSpec):
+    """What every such node leaves: the files that it wrote."""
+
     written = traits.List(traits.Str())
 
 
-class _FindingsInput(_WriteInput):
+class FindingsInput(WriteInput):
+    """What it takes to bring findings from the model grid to another."""
+
     transforms = InputMultiObject(
         File(exists=True), desc="from the output grid to the model grid, none for the identity"
     )
@@ -43,7 +49,7 @@ class _FindingsInput(_WriteInput):
     min_lesion_volume = traits.Float(mandatory=True)
 
 
-class _WriteScanMapsInput(_FindingsInput):
+class _WriteScanMapsInput(FindingsInput):
     scan = File(exists=True, mandatory=True, desc="bias-corrected, native")
     brain = File(exists=True, mandatory=True, desc="native")
     brain_method = traits.Str(mandatory=True)
@@ -62,7 +68,7 @@ class WriteScanMaps(StepInterface):
     """Write all maps of one scan in one space."""
 
     input_spec = _WriteScanMapsInput
-    output_spec = _WriteOutput
+    output_spec = WriteOutput
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.resample import resample, resample_mask
@@ -84,12 +90,12 @@ class WriteScanMaps(StepInterface):
             residual=_image(inputs.residual),
             spread=_image(inputs.spread),
             zscore=load_image(inputs.zscore),
-            transforms=_paths(inputs.transforms),
+            transforms=paths(inputs.transforms),
             invert=inputs.invert,
             healthy_fpr=inputs.healthy_fpr,
             min_lesion_volume=inputs.min_lesion_volume,
         )
-        written = _write_maps(
+        written = write_maps(
             inputs,
             maps,
             bundle=bundle,
@@ -98,7 +104,7 @@ class WriteScanMaps(StepInterface):
         return {"written": record_written(folder, written)}
 
 
-class _WriteCombinedInput(_FindingsInput):
+class _WriteCombinedInput(FindingsInput):
     brain = File(exists=True, mandatory=True, desc="of the reference scan, native")
     scan_transforms = InputMultiObject(
         File(exists=True), desc="from the output grid to the native grid, none for native outputs"
@@ -111,7 +117,7 @@ class WriteCombined(StepInterface):
     """Write the combined finding of all scans of a session in one space."""
 
     input_spec = _WriteCombinedInput
-    output_spec = _WriteOutput
+    output_spec = WriteOutput
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.resample import resample_mask
@@ -121,21 +127,21 @@ class WriteCombined(StepInterface):
         inputs = self.inputs
         brain = load_image(inputs.brain)
         if isdefined(inputs.space):
-            brain = resample_mask(brain, OUTPUT_GRID, _paths(inputs.scan_transforms))
+            brain = resample_mask(brain, OUTPUT_GRID, paths(inputs.scan_transforms))
         maps = combined_maps(
             brain,
             zscores=[load_image(path) for path in inputs.zscores],
             brains=[load_image(path) for path in inputs.brains],
-            transforms=_paths(inputs.transforms),
+            transforms=paths(inputs.transforms),
             invert=inputs.invert,
             healthy_fpr=inputs.healthy_fpr,
             min_lesion_volume=inputs.min_lesion_volume,
         )
-        written = _write_maps(inputs, maps, bundle=None, already_stripped=True)
+        written = write_maps(inputs, maps, bundle=None, already_stripped=True)
         return {"written": record_written(folder, written)}
 
 
-class _WriteModelGridInput(_WriteInput):
+class _WriteModelGridInput(WriteInput):
     scan = File(exists=True, mandatory=True, desc="in the model grid")
     brain = File(exists=True, mandatory=True)
     transforms = InputMultiObject(
@@ -150,7 +156,7 @@ class WriteModelGrid(StepInterface):
     """
 
     input_spec = _WriteModelGridInput
-    output_spec = _WriteOutput
+    output_spec = WriteOutput
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.composite import write_composite
@@ -159,7 +165,7 @@ class WriteModelGrid(StepInterface):
             "model_scan": load_image(self.inputs.scan),
             "model_brain": load_image(self.inputs.brain),
         }
-        written = _write_maps(self.inputs, maps, bundle=None, already_stripped=True)
+        written = write_maps(self.inputs, maps, bundle=None, already_stripped=True)
         path = transform_path(
             Path(self.inputs.output_dir),
             {**self.inputs.entities, "desc": OUTPUTS["model_scan"]["desc"]},
@@ -167,13 +173,13 @@ class WriteModelGrid(StepInterface):
             target=self.inputs.space,
             extension=".h5",
         )
-        transforms = _paths(self.inputs.transforms)
+        transforms = paths(self.inputs.transforms)
         with replacing(path) as temporary:
             write_composite(temporary, transforms, [False] * len(transforms))
         return {"written": record_written(folder, [*written, path])}
 
 
-class _WriteTransformsInput(_WriteInput):
+class _WriteTransformsInput(WriteInput):
     affine = File(exists=True, mandatory=True, desc="pulls the reference scan onto the template")
     scan_from_template = File(exists=True, mandatory=True, desc="displacement field")
     template_from_scan = File(exists=True, mandatory=True, desc="displacement field")
@@ -183,7 +189,7 @@ class WriteTransforms(StepInterface):
     """Write the transforms between the reference scan and the template, for antsApplyTransforms."""
 
     input_spec = _WriteTransformsInput
-    output_spec = _WriteOutput
+    output_spec = WriteOutput
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.composite import write_composite
@@ -209,7 +215,7 @@ class WriteTransforms(StepInterface):
         return {"written": record_written(folder, written)}
 
 
-class _WriteRigidInput(_WriteInput):
+class _WriteRigidInput(WriteInput):
     reference_modality = traits.Str(mandatory=True)
     rigid = File(exists=True, mandatory=True, desc="pulls the scan onto the reference scan")
 
@@ -218,7 +224,7 @@ class WriteRigid(StepInterface):
     """Write the rigid transform from a scan to the reference scan, as ITK text."""
 
     input_spec = _WriteRigidInput
-    output_spec = _WriteOutput
+    output_spec = WriteOutput
 
     def _step(self, folder: Path) -> dict:
         import ants
@@ -235,12 +241,9 @@ class WriteRigid(StepInterface):
         return {"written": record_written(folder, [path])}
 
 
-def _write_maps(
-    inputs, maps: dict[str, nib.Nifti1Image], *, bundle, already_stripped
-) -> list[Path]:
+def write_maps(inputs, maps: dict[str, nib.Nifti1Image], *, bundle, already_stripped) -> list[Path]:
     """Write images with their sidecars; native ones in the voxel order of the input file."""
     from bids_anomaly.preprocessing.conform import to_grid_of
-    from bids_anomaly.preprocessing.template import RESOLUTION
 
     space = inputs.space if isdefined(inputs.space) else None
     written = []
@@ -252,24 +255,32 @@ def _write_maps(
             modality=inputs.modality,
             space=space,
         )
-        description = sidecar(
-            output,
-            sources=inputs.sources,
-            already_stripped=already_stripped,
-            bundle=bundle,
-            healthy_fpr=getattr(inputs, "healthy_fpr", 0.0),
-            min_lesion_volume=getattr(inputs, "min_lesion_volume", 0.0),
-            resolution=RESOLUTION if space else None,
-        )
+        description = describe(inputs, output, already_stripped=already_stripped, bundle=bundle)
         native = image if space else to_grid_of(image, Path(inputs.original))
         write_image(path, native, description)
         written.append(path)
     return written
 
 
+def describe(inputs, output: str, *, already_stripped: bool = True, bundle=None) -> dict:
+    """Return the sidecar of an image or table that a node writes."""
+    from bids_anomaly.preprocessing.template import RESOLUTION
+
+    return sidecar(
+        output,
+        sources=inputs.sources,
+        already_stripped=already_stripped,
+        bundle=bundle,
+        healthy_fpr=getattr(inputs, "healthy_fpr", 0.0),
+        min_lesion_volume=getattr(inputs, "min_lesion_volume", 0.0),
+        resolution=RESOLUTION if isdefined(inputs.space) else None,
+    )
+
+
 def _image(path) -> nib.Nifti1Image | None:
     return load_image(path) if isdefined(path) else None
 
 
-def _paths(trait) -> list[Path]:
+def paths(trait) -> list[Path]:
+    """Return a list of files, empty if it is not set."""
     return [Path(path) for path in trait] if isdefined(trait) else []

@@ -1,0 +1,137 @@
+"""Tables of findings as tab-separated values, and what their columns mean."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bids_anomaly.bids.writing import write_text
+
+MISSING = "n/a"
+_TEMPLATE_MM = "in the template MNI152NLin2009aSym, in RAS+."
+_REGION = {
+    "index": {"Description": "Label of the region in the image."},
+    "name": {"Description": "Name of the region in DLMUSE; _L and _R are its sides."},
+    "hemisphere": {
+        "Description": "Hemisphere of the region; n/a at the midline.",
+        "Levels": {"left": "Left hemisphere", "right": "Right hemisphere"},
+    },
+    "tissue": {"Description": "Cortex, deep grey matter, white matter, ventricle and others."},
+}
+_LESION = {
+    "index": {"Description": "Label of the lesion in the image; 1 is the largest."},
+    "name": {"Description": "Name of the lesion within this image."},
+    "volume": {"Description": "Volume in the space of the person.", "Units": "mm^3"},
+    "centroid_x": {"Description": f"Mean position, left to right, {_TEMPLATE_MM}", "Units": "mm"},
+    "centroid_y": {"Description": f"Mean position, back to front, {_TEMPLATE_MM}", "Units": "mm"},
+    "centroid_z": {"Description": f"Mean position, bottom to top, {_TEMPLATE_MM}", "Units": "mm"},
+    "z_peak": {"Description": "Highest z-score in the lesion."},
+    "z_mean": {"Description": "Mean z-score of the lesion."},
+    "confidence": {
+        "Description": "Highest probability of an anomaly in the lesion, 0.5 to 1. It ranks "
+        "lesions; it is no probability of disease."
+    },
+    "region": {
+        "Description": "Region of the atlas DLMUSE that holds most of the lesion; the nearest one "
+        "if none holds any of it."
+    },
+    "side": {
+        "Description": "Side of the midline of the template.",
+        "Levels": {
+            "left": "At least three quarters of the lesion are on the left",
+            "right": "At least three quarters of the lesion are on the right",
+            "both": "Neither",
+        },
+    },
+}
+# The columns of each table, by its key in :data:`bids_anomaly.bids.naming.OUTPUTS`.
+COLUMNS: dict[str, dict[str, dict[str, Any]]] = {
+    "lesions": _LESION,
+    "combined_lesions": _LESION,
+    "atlas": _REGION,
+    "regions": {
+        **_REGION,
+        "index": {"Description": "Label of the region in the image of the atlas, 0 for the rest."},
+        "scan": {
+            "Description": "File name, without extension, of the scan whose anomalies are counted; "
+            "combined is the finding of all scans together."
+        },
+        "modality": {"Description": "Suffix of that scan, or combined."},
+        "volume": {"Description": "Volume of the region in the person.", "Units": "mm^3"},
+        "anomalous_volume": {"Description": "Volume of it that is anomalous.", "Units": "mm^3"},
+        "anomalous_fraction": {"Description": "Share of it that is anomalous, 0 to 1."},
+        "z_mean": {"Description": "Mean z-score; n/a for the combined finding."},
+        "z_max": {"Description": "Highest z-score; n/a for the combined finding."},
+        "laterality": {
+            "Description": "(left - right) / (left + right) of the anomalous volumes of the region "
+            "and its counterpart: 1 is all left, -1 all right; n/a at the midline and where "
+            "neither has any."
+        },
+    },
+    "quality": {
+        "scan": {"Description": "File name of the scan without extension."},
+        "measure": {
+            "Description": "What was measured.",
+            "Levels": {
+                "grey_to_white": "Median intensity of grey matter, white matter = 1",
+                "fluid_to_white": "Median intensity of the ventricles, white matter = 1",
+                "brain_volume": "Volume of the brain mask in ml",
+                "brain_overlap": "Dice overlap of the brain with that of the template after the "
+                "affine registration",
+                "tissue_agreement": "Share of the variance in the brain that the tissue maps of "
+                "the template explain after the affine registration",
+                "noise": "Standard deviation from voxel to voxel in white matter at 2 mm, white "
+                "matter = 1",
+                "ghosting": "99th percentile of the intensity of air above its median, white "
+                "matter = 1",
+                "weakest_slice": "Lowest brightness of a slice relative to the mean of its "
+                "neighbours",
+                "brain_at_edge": "Largest area of brain on a face of the field of view in cm2",
+            },
+        },
+        "value": {"Description": "Its value; n/a if the scan does not show what is measured."},
+        "lower_limit": {"Description": "What good scans have at least; n/a without a limit."},
+        "upper_limit": {"Description": "What good scans have at most; n/a without a limit."},
+        "flagged": {
+            "Description": "Whether the value is outside the limits.",
+            "Levels": {"true": "Outside", "false": "Inside, or not known"},
+        },
+    },
+}
+
+
+def write_table(path: Path, output: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Write or replace a table; one without rows keeps its header.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.tsv`` file.
+    output : str
+        A key of :data:`COLUMNS`.
+    rows : iterable of sequences
+        A value for each column; NaN and infinite numbers are written as ``n/a``.
+    """
+    lines = ["\t".join(COLUMNS[output])]
+    for row in rows:
+        if len(row) != len(COLUMNS[output]):
+            raise ValueError(
+                f"{len(row)} values for the {len(COLUMNS[output])} columns of {output}."
+            )
+        lines.append("\t".join(map(_in_text, row)))
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def read_table(path: Path) -> list[Mapping[str, str]]:
+    """Read what :func:`write_table` wrote, as text by column."""
+    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    names = header.split("\t")
+    return [dict(zip(names, line.split("\t"), strict=True)) for line in lines]
+
+
+def _in_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.5g}" if math.isfinite(value) else MISSING
+    return str(value)

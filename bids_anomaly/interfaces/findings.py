@@ -1,0 +1,166 @@
+"""Nipype interfaces that take findings apart: lesions, and regions of the atlas."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nipype.interfaces.base import File, InputMultiObject, traits
+
+from bids_anomaly.bids.naming import output_path, sidecar_path
+from bids_anomaly.bids.tables import write_table
+from bids_anomaly.bids.writing import write_json
+from bids_anomaly.interfaces.base import StepInterface, load_image
+from bids_anomaly.interfaces.derivatives import (
+    FindingsInput,
+    WriteOutput,
+    describe,
+    paths,
+    write_maps,
+)
+from bids_anomaly.interfaces.records import record_written
+
+# What stands for all scans together where the name of a scan is expected.
+COMBINED = "combined"
+
+
+class _NativeFindingsInput(FindingsInput):
+    brain = File(exists=True, mandatory=True, desc="of the (reference) scan, native")
+    template_from_scan = File(
+        exists=True, mandatory=True, desc="displacement field that pulls the template"
+    )
+
+
+class _WriteLesionsInput(_NativeFindingsInput):
+    zscore = File(exists=True, mandatory=True, desc="in the model grid")
+
+
+class WriteLesions(StepInterface):
+    """Write the lesions of one scan, numbered and described."""
+
+    input_spec = _WriteLesionsInput
+    output_spec = WriteOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.scoring.maps import scan_findings
+
+        inputs = self.inputs
+        brain = load_image(inputs.brain)
+        found = scan_findings(brain, zscore=load_image(inputs.zscore), **_chain(inputs))
+        written = _write_lesions(inputs, "lesions", found, brain)
+        return {"written": record_written(folder, written)}
+
+
+class _WriteFindingsInput(_NativeFindingsInput):
+    zscores = InputMultiObject(File(exists=True), mandatory=True, desc="in the model grid")
+    brains = InputMultiObject(File(exists=True), mandatory=True, desc="in the model grid")
+    scans = traits.List(traits.Str(), mandatory=True, desc="their names, in their order")
+
+
+class _WriteFindingsOutput(WriteOutput):
+    lesions = File(exists=True, desc="table of the combined finding")
+    regions = File(exists=True, desc="table of all scans and of the combined finding")
+
+
+class WriteFindings(StepInterface):
+    """Write the combined lesions of a session, its atlas, and what was found in each region.
+
+    Everything is in the grid of the reference scan.
+    """
+
+    input_spec = _WriteFindingsInput
+    output_spec = _WriteFindingsOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
+        from bids_anomaly.preprocessing.template import Grid
+        from bids_anomaly.scoring.maps import combined_findings, scan_findings
+        from bids_anomaly.scoring.regions import measure_regions
+
+        inputs = self.inputs
+        brain = load_image(inputs.brain)
+        grid, inside = Grid.of(brain), np.asanyarray(brain.dataobj) > 0
+        transforms, invert = _from_template(inputs)
+        labels = np.where(inside, atlas_labels(grid, transforms, invert=invert), -1)
+        zscores = [load_image(path) for path in inputs.zscores]
+        brains = [load_image(path) for path in inputs.brains]
+        combined = combined_findings(brain, zscores=zscores, brains=brains, **_chain(inputs))
+        found = [scan_findings(brain, zscore=zscore, **_chain(inputs)) for zscore in zscores]
+
+        rows = [
+            (*measured.region, name, name.rpartition("_")[2], *measured[1:])
+            for name, mask, z in (
+                *(
+                    (name, scan.mask, scan.z)
+                    for name, scan in zip(inputs.scans, found, strict=True)
+                ),
+                (COMBINED, combined.mask, None),
+            )
+            for measured in measure_regions(
+                labels,
+                atlas_regions(),
+                mask=mask,
+                z=z,
+                voxel_volume=float(grid.spacing.prod()),
+            )
+        ]
+        lesions = _write_lesions(inputs, "combined_lesions", combined, brain)
+        atlas = _write_labels(inputs, "atlas", np.maximum(labels, 0), grid, atlas_regions())
+        regions = _table_path(inputs, "regions")
+        write_json(sidecar_path(regions), describe(inputs, "regions"))
+        write_table(regions, "regions", rows)
+        return {
+            "lesions": str(lesions[-1]),
+            "regions": str(regions),
+            "written": record_written(folder, [*lesions, *atlas, regions]),
+        }
+
+
+def _write_lesions(inputs, output: str, found, brain: nib.Nifti1Image) -> list[Path]:
+    """Write numbered lesions and, last, their table."""
+    from bids_anomaly.preprocessing.template import Grid
+    from bids_anomaly.scoring.lesions import describe_lesions, label_lesions
+
+    transforms, invert = _from_template(inputs)
+    labels = label_lesions(found.mask)
+    lesions = describe_lesions(
+        labels,
+        z=found.z,
+        probability=found.probability,
+        grid=Grid.of(brain),
+        transforms=transforms,
+        invert=invert,
+    )
+    rows = [
+        (lesion.index, f"lesion-{lesion.index}", lesion.volume, *lesion.centroid, *lesion[3:])
+        for lesion in lesions
+    ]
+    return _write_labels(inputs, output, labels, Grid.of(brain), rows)
+
+
+def _write_labels(inputs, output: str, labels: np.ndarray, grid, rows) -> list[Path]:
+    """Write an image of labels and, last, the table that says what they are."""
+    written = write_maps(inputs, {output: grid.image(labels)}, bundle=None, already_stripped=True)
+    table = _table_path(inputs, output)
+    write_table(table, output, rows)
+    return [*written, table]
+
+
+def _table_path(inputs, output: str) -> Path:
+    return output_path(
+        Path(inputs.output_dir), output, inputs.entities, modality=inputs.modality, extension=".tsv"
+    )
+
+
+def _chain(inputs) -> dict:
+    """Return how findings come from the model grid to the scan, and what is taken for one."""
+    return {
+        "transforms": paths(inputs.transforms),
+        "invert": inputs.invert,
+        "healthy_fpr": inputs.healthy_fpr,
+        "min_lesion_volume": inputs.min_lesion_volume,
+    }
+
+
+def _from_template(inputs) -> tuple[list[Path], list[bool]]:
+    """Return the chain that pulls the template onto the scan."""
+    return [*paths(inputs.transforms), Path(inputs.template_from_scan)], [*inputs.invert, False]

@@ -1,0 +1,181 @@
+"""Measure what can go wrong with a scan and its preprocessing."""
+
+from functools import cache
+from typing import NamedTuple
+
+import nibabel as nib
+import numpy as np
+from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template
+from scipy import ndimage
+
+from bids_anomaly.preprocessing.head import head_mask
+from bids_anomaly.preprocessing.intensity import SURE_WHITE_MATTER
+from bids_anomaly.preprocessing.resample import resample, resample_mask
+from bids_anomaly.preprocessing.template import (
+    Grid,
+    template_depth,
+    template_white_matter,
+)
+
+# Template voxels that are grey matter, or fluid deep in the brain, in nearly everybody.
+SURE_GREY_MATTER = 0.9
+NEARLY_NO_TISSUE = 0.1
+DEEP_MM = 15.0
+# Air begins at this distance from the head, and is looked at in voxels of about this size.
+AIR_DISTANCE_MM = 10.0
+AIR_SPACING_MM = 2.0
+# Slices count that hold this share of the largest section of the brain.
+SECTION_SHARE = 0.2
+# From a median absolute difference to the standard deviation of a normal distribution.
+MAD_TO_SIGMA = 1.4826
+
+
+class _Tissue(NamedTuple):
+    """Tissue of the template in a model grid."""
+
+    brain: np.ndarray
+    white: np.ndarray
+    grey: np.ndarray
+    fluid: np.ndarray
+    maps: np.ndarray
+
+
+def measure_quality(
+    scan: nib.Nifti1Image,
+    brain: nib.Nifti1Image,
+    *,
+    scan_in_model_grid: nib.Nifti1Image,
+    brain_in_model_grid: nib.Nifti1Image,
+    white_matter_level: float,
+) -> dict[str, float]:
+    """Measure what can go wrong with a scan and its preprocessing.
+
+    Parameters
+    ----------
+    scan : nibabel.Nifti1Image
+        As acquired, conformed to RAS+, any units.
+    brain : nibabel.Nifti1Image
+        Brain mask in the same grid.
+    scan_in_model_grid, brain_in_model_grid : nibabel.Nifti1Image
+        After bias correction and affine registration, white matter = 1, and its brain mask.
+    white_matter_level : float
+        White matter intensity in the units of `scan`.
+
+    Returns
+    -------
+    dict
+        ``grey_to_white``, ``fluid_to_white``: median intensity of grey matter, and of fluid in the
+        ventricles, white matter = 1. ``brain_volume``: in ml. ``brain_overlap``: Dice overlap of
+        the registered brain mask with that of the template. ``tissue_agreement``: share of the
+        variance within the brain that the tissue maps of the template explain, whatever the
+        contrast. ``noise``: standard deviation of white matter from voxel to voxel, along its
+        noisiest axis, in the model grid. ``ghosting``: how bright the brightest hundredth of the
+        air is, white matter = 1. ``weakest_slice``: lowest brightness of a slice relative to its
+        neighbours. ``brain_at_edge``: largest area of brain on a face of the field of view, cm2.
+        NaN where a scan does not show what is measured.
+    """
+    grid = Grid.of(scan_in_model_grid)
+    tissue = _tissue(grid.shape, tuple(grid.affine.ravel()))
+    values = scan_in_model_grid.get_fdata(dtype=np.float32)
+    inside = np.asanyarray(brain_in_model_grid.dataobj) > 0
+    mask = np.asanyarray(brain.dataobj) > 0
+    spacing = Grid.of(brain).spacing
+    return {
+        "grey_to_white": _median(values[tissue.grey & inside]),
+        "fluid_to_white": _median(values[tissue.fluid & inside]),
+        "brain_volume": float(mask.sum() * spacing.prod() / 1000),
+        "brain_overlap": float(
+            2 * (inside & tissue.brain).sum() / (inside.sum() + tissue.brain.sum())
+        ),
+        "tissue_agreement": _tissue_agreement(values, inside & tissue.brain, tissue.maps),
+        "noise": _noise(values, tissue.white & inside),
+        "ghosting": _air(scan) / white_matter_level,
+        "weakest_slice": _weakest_slice(scan.get_fdata(dtype=np.float32), mask),
+        "brain_at_edge": _area_at_edge(mask, spacing),
+    }
+
+
+@cache
+def _tissue(shape: tuple[int, int, int], affine: tuple[float, ...]) -> _Tissue:
+    grid = Grid(shape, np.reshape(affine, (4, 4)))
+
+    def in_grid(image: nib.Nifti1Image) -> np.ndarray:
+        return resample(image, grid).get_fdata(dtype=np.float32)
+
+    grey_matter = load_mni152_gm_template(resolution=1)
+    grey = in_grid(nib.Nifti1Image(grey_matter.get_fdata(dtype=np.float32), grey_matter.affine))
+    white = in_grid(template_white_matter(1))
+    return _Tissue(
+        brain=np.asanyarray(resample_mask(load_mni152_brain_mask(resolution=1), grid).dataobj) > 0,
+        white=white > SURE_WHITE_MATTER,
+        grey=grey > SURE_GREY_MATTER,
+        fluid=(grey + white < NEARLY_NO_TISSUE) & (in_grid(template_depth(1)) > DEEP_MM),
+        maps=np.stack([ndimage.gaussian_filter(tissue, 1.0) for tissue in (grey, white)], axis=-1),
+    )
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values)) if values.size else np.nan
+
+
+def _tissue_agreement(scan: np.ndarray, where: np.ndarray, maps: np.ndarray) -> float:
+    """Return the coefficient of determination of a linear model of the tissue maps."""
+    values = ndimage.gaussian_filter(scan, 1.0)[where]
+    if values.size < maps.shape[-1] + 2 or np.ptp(values) == 0:
+        return np.nan
+    # Vessels and rims must not decide.
+    values = np.clip(values, *np.percentile(values, [1, 99]))
+    design = np.column_stack([np.ones(values.size), maps[where]])
+    weights, *_ = np.linalg.lstsq(design, values, rcond=None)
+    return float(1 - np.mean((values - design @ weights) ** 2) / values.var())
+
+
+def _noise(scan: np.ndarray, white: np.ndarray) -> float:
+    """Return the noise along the noisiest axis, from second differences."""
+    white = ndimage.binary_erosion(white)
+    if not white.any():
+        return np.nan
+    return max(
+        MAD_TO_SIGMA
+        * float(
+            np.median(np.abs(np.roll(scan, 1, axis) + np.roll(scan, -1, axis) - 2 * scan)[white])
+        )
+        / np.sqrt(6)
+        for axis in range(3)
+    )
+
+
+def _air(scan: nib.Nifti1Image) -> float:
+    """Return how much the brightest hundredth of the air stands out, in the units of the scan."""
+    steps = [max(1, int(AIR_SPACING_MM / size)) for size in Grid.of(scan).spacing]
+    thinned = scan.slicer[tuple(slice(None, None, step) for step in steps)]
+    head = ndimage.binary_fill_holes(head_mask(thinned))
+    distance = ndimage.distance_transform_edt(~head, sampling=Grid.of(thinned).spacing)
+    air = thinned.get_fdata(dtype=np.float32)[distance > AIR_DISTANCE_MM]
+    if not air.size:
+        return np.nan
+    return float(np.percentile(air, 99) - np.median(air))
+
+
+def _weakest_slice(scan: np.ndarray, brain: np.ndarray) -> float:
+    """Return the lowest brightness of a slice through the brain, relative to its two neighbours."""
+    weakest = np.inf
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        area = brain.sum(axis=others)
+        large = np.flatnonzero(area >= SECTION_SHARE * area.max())
+        bright = np.percentile(scan, 95, axis=others)[large[0] : large[-1] + 1]
+        neighbours = (bright[:-2] + bright[2:]) / 2
+        # Where a whole block of slices is empty, the neighbours are empty too.
+        ratio = np.where(neighbours > 0, bright[1:-1] / np.where(neighbours > 0, neighbours, 1), 0)
+        weakest = min(weakest, float(ratio.min(initial=np.inf)))
+    return weakest
+
+
+def _area_at_edge(brain: np.ndarray, spacing: np.ndarray) -> float:
+    """Return the largest area of brain on one of the six faces of the field of view, in cm2."""
+    return max(
+        float(brain.take(end, axis).sum() * spacing.prod() / spacing[axis] / 100)
+        for axis in range(3)
+        for end in (0, -1)
+    )

@@ -1,0 +1,124 @@
+"""What good scans have, and what a scan that lies outside makes one suspect.
+
+``benchmarks/quality.py`` prints what good scans have, and how many scans that were broken on
+purpose each measure catches; ``docs/quality.md`` shows it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+# Lowest and highest values of good scans. They are what train and calibration people of IXI and
+# the dev people of the other datasets have, widened by a quarter of their range; where a modality
+# has fewer than 20 people, by the whole range. A side on which a value is never bad is open.
+ANY = "any"
+LIMITS: dict[str, dict[str, tuple[float, float]]] = {
+    ANY: {
+        "brain_volume": (900.0, 2000.0),
+        "brain_overlap": (0.92, np.inf),
+        "noise": (-np.inf, 0.065),
+        "ghosting": (-np.inf, 0.2),
+        "weakest_slice": (0.5, np.inf),
+        "brain_at_edge": (-np.inf, 15.0),
+    },
+    "T1w": {
+        "grey_to_white": (0.69, 0.91),
+        "fluid_to_white": (0.05, 0.8),
+        "tissue_agreement": (0.25, np.inf),
+    },
+    "FLAIR": {
+        "grey_to_white": (0.8, 1.15),
+        "fluid_to_white": (-np.inf, 0.3),
+        "tissue_agreement": (0.15, np.inf),
+    },
+    "T2w": {
+        "grey_to_white": (1.05, np.inf),
+        "fluid_to_white": (1.4, np.inf),
+        "tissue_agreement": (0.15, np.inf),
+    },
+}
+# What a value outside its limits makes one suspect.
+CONTRAST = (
+    "the contrast is not that of a {modality} scan: check that its suffix is right and that its "
+    "intensities are not inverted"
+)
+BRAIN = "brain extraction may have failed: look at the outline in the report"
+REGISTRATION = "registration to the template may have failed: look at the contours in the report"
+MOTION = "there is more noise or motion than models have seen: expect false findings"
+SUSPICIONS = {
+    "grey_to_white": CONTRAST,
+    "fluid_to_white": CONTRAST,
+    "brain_volume": BRAIN,
+    "brain_overlap": "brain extraction or registration may have failed: look at both in the report",
+    "tissue_agreement": REGISTRATION,
+    "noise": MOTION,
+    "ghosting": MOTION,
+    "weakest_slice": "slices are missing or much darker than their neighbours",
+    "brain_at_edge": "the field of view cuts the brain: nothing is known beyond it",
+}
+
+
+class Check(NamedTuple):
+    """A measure of one scan.
+
+    Attributes
+    ----------
+    measure : str
+        A key of :data:`SUSPICIONS`.
+    value, lower, upper : float
+        What it is, and what good scans have at least and at most; infinite where a side is open.
+    """
+
+    measure: str
+    value: float
+    lower: float
+    upper: float
+
+    @property
+    def flagged(self) -> bool:
+        """Whether it is not what good scans have; what cannot be measured is not flagged."""
+        return self.value < self.lower or self.value > self.upper
+
+
+def check_quality(measures: Mapping[str, float], modality: str) -> list[Check]:
+    """Compare the measures of a scan with those of good ones.
+
+    Parameters
+    ----------
+    measures : mapping
+        From :func:`bids_anomaly.scoring.quality.measure_quality`.
+    modality : str
+        BIDS suffix; of one without known limits only what does not depend on it is judged.
+    """
+    limits = {**LIMITS[ANY], **LIMITS.get(modality, {})}
+    return [
+        Check(name, value, *limits.get(name, (-np.inf, np.inf))) for name, value in measures.items()
+    ]
+
+
+def describe_flags(checks: Sequence[Check], *, name: str, modality: str) -> list[str]:
+    """Say of every flagged measure what it is, what good scans have, and what to suspect.
+
+    Parameters
+    ----------
+    checks : sequence of Check
+    name : str
+        File name of the scan.
+    modality : str
+        Its BIDS suffix.
+    """
+    sentences = []
+    for check in checks:
+        if check.flagged:
+            bounds = []
+            if np.isfinite(check.lower):
+                bounds.append(f"at least {check.lower:g}")
+            if np.isfinite(check.upper):
+                bounds.append(f"at most {check.upper:g}")
+            suspicion = SUSPICIONS[check.measure].format(modality=modality)
+            sentences.append(
+                f"{name}: {check.measure.replace('_', ' ')} is {check.value:.3g} (good scans have "
+                f"{' and '.join(bounds)}); {suspicion}."
+            )
+    return sentences
