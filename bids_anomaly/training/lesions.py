@@ -23,6 +23,20 @@ OF_THE_FILE = ("space", "label", "desc", "res")
 def known_lesions(person: Preprocessed, derivatives: Path, masks: Path) -> np.ndarray:
     """Return where a scan has known lesions, with a margin of two voxels.
 
+    Parameters and errors are those of :func:`lesion_share`.
+
+    Returns
+    -------
+    (X, Y, Z) bool array
+        In the model grid.
+    """
+    touched = lesion_share(person, derivatives, masks) > TOUCHED
+    return binary_dilation(touched, iterations=MARGIN_VOXELS)
+
+
+def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.ndarray:
+    """Return how much of each voxel of a preprocessed scan is known to be lesion.
+
     Parameters
     ----------
     person : Preprocessed
@@ -35,8 +49,8 @@ def known_lesions(person: Preprocessed, derivatives: Path, masks: Path) -> np.nd
 
     Returns
     -------
-    (X, Y, Z) bool array
-        In the model grid.
+    (X, Y, Z) float32 array
+        From 0 to 1, in the model grid.
 
     Raises
     ------
@@ -66,7 +80,7 @@ def known_lesions(person: Preprocessed, derivatives: Path, masks: Path) -> np.nd
             f"There is no {transform}, which brings masks to the model grid. Run bids-anomaly with "
             "--stage preprocess again; with the same work folder that takes seconds."
         )
-    lesions = np.zeros(person.scan.shape, bool)
+    lesions = np.zeros(person.scan.shape, np.float32)
     for path in found:
         try:
             mask = nib.squeeze_image(nib.load(path))
@@ -76,8 +90,8 @@ def known_lesions(person: Preprocessed, derivatives: Path, masks: Path) -> np.nd
                 f"The mask {path} cannot be read ({error}). Export it again."
             ) from error
         share = resample(binary, Grid.of(person.scan), [transform])
-        lesions |= share.get_fdata(dtype=np.float32) > TOUCHED
-    return binary_dilation(lesions, iterations=MARGIN_VOXELS)
+        lesions = np.maximum(lesions, share.get_fdata(dtype=np.float32))
+    return lesions
 
 
 def _masks_of(scan: dict[str, str], modality: str, masks: Path) -> list[Path]:

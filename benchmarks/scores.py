@@ -1,0 +1,147 @@
+r"""Which score, at which levels of corruption, finds white matter hyperintensities: for designing.
+
+Prints a markdown table for a bundle of the family ``restore`` and the elderly people of the split
+``dev`` (SBIA 2017), whose masks are AUTOMATIC. Everything is in the model grid, with the same
+smoothing; the threshold of each person is the one that the calibration by the lesion-free voxels
+of the others presets::
+
+    bids-anomaly DATA/elderly-wmh PREPROCESSED participant --stage preprocess
+    python benchmarks/scores.py DATA --preprocessed PREPROCESSED --bundle restore-FLAIR
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from data_folder import add_data_folder
+from people import people
+from scipy.ndimage import binary_dilation
+
+from bids_anomaly.evaluation.metrics import auprc, dice
+from bids_anomaly.evaluation.statistics import bootstrap, mean_of
+from bids_anomaly.reconstruction.bundle import Bundle, named_bundle
+from bids_anomaly.reconstruction.registry import reconstruct
+from bids_anomaly.scoring.calibration import calibrate, healthy_exceedance
+from bids_anomaly.scoring.score import anomaly_score
+from bids_anomaly.settings import Settings
+from bids_anomaly.training.lesions import MARGIN_VOXELS, lesion_share
+from bids_anomaly.training.people import Preprocessed, load_people
+
+DATASET = "elderly-wmh"
+LEVELS = ((1.0,), (0.6,), (0.3,), (0.1,), (0.3, 0.1))
+SMOOTHING = {"smoothing_mm": 1.2}
+# Weights of intensity, residual and lesion output.
+SCORES = {
+    "FLAIR": {
+        "intensity": (1, 0, 0),
+        "residual": (0, 1, 0),
+        "lesion output": (0, 0, 1),
+        "intensity + residual": (1, 1, 0),
+        "intensity + lesion output": (1, 0, 1),
+        "residual + lesion output": (0, 1, 1),
+    },
+    "T1w": {
+        "darkness": (1, 0, 0),
+        "darkening": (0, 1, 0),
+        "lesion output": (0, 0, 1),
+        "darkening + lesion output": (0, 1, 1),
+    },
+}
+
+
+def main() -> None:
+    """Run and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_data_folder(parser)
+    parser.add_argument("--preprocessed", type=Path, required=True, help="output of the app")
+    parser.add_argument("--bundle", required=True, help="a folder, or a name such as restore-T1w")
+    arguments = parser.parse_args()
+    bundle = named_bundle(arguments.bundle)
+    masks = arguments.data / DATASET / "derivatives" / "dlwmls"
+    chosen = {f"sub-{name}" for name in people(DATASET, "dev")}
+    flair = load_people(arguments.preprocessed, modality="FLAIR", participants=chosen)
+    # Masks are drawn on FLAIR; both scans of a person lie in the model grid.
+    lesions = [lesion_share(scan, arguments.preprocessed, masks) > 0.5 for scan in flair]
+    scans = load_people(arguments.preprocessed, modality=bundle.modality, participants=chosen)
+    brains = [np.asanyarray(scan.brain.dataobj) > 0 for scan in scans]
+    print(
+        f"{bundle.name} {bundle.version} ({bundle.digest()[:8]}), {len(scans)} people of {DATASET},"
+        f" split dev; mean (95 % bootstrap interval of people).\n"
+    )
+    print("| levels | score | AUPRC | Dice |\n| --- | --- | --- | --- |")
+    for levels, name, scores in _scores(bundle, scans, brains):
+        figures = _figures(scores, lesions, brains)
+        cells = [_cell([person[column] for person in figures]) for column in range(2)]
+        print(f"| {levels} | {name} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _scores(
+    bundle: Bundle, scans: Sequence[Preprocessed], brains: Sequence[np.ndarray]
+) -> Iterator[tuple[str, str, list[np.ndarray]]]:
+    """Yield levels, name and the score of each person."""
+    for levels in LEVELS:
+        parts = [
+            _parts(bundle, scan, brain, levels) for scan, brain in zip(scans, brains, strict=True)
+        ]
+        for name, weights in SCORES[bundle.modality].items():
+            if weights[1:] == (0, 0) and levels != LEVELS[0]:
+                continue
+            scores = [np.tensordot(weights, part, axes=1) for part in parts]
+            yield ("" if weights[1:] == (0, 0) else ", ".join(map(str, levels))), name, scores
+
+
+def _parts(
+    bundle: Bundle, person: Preprocessed, brain: np.ndarray, levels: Sequence[float]
+) -> np.ndarray:
+    """Return intensity, residual and lesion output, smoothed, (3, X, Y, Z)."""
+    scan = person.scan.get_fdata(dtype=np.float32)
+    at_levels = replace(bundle, description={**bundle.description, "levels": list(levels)})
+    result = reconstruct(at_levels, scan, brain, device="cpu", batch_size=None, steps=None, seed=0)
+
+    def score(image: np.ndarray, lesion: np.ndarray, **rule: object) -> np.ndarray:
+        return anomaly_score(
+            {**rule, **SMOOTHING},
+            image,
+            brain,
+            pseudo_healthy=result.pseudo_healthy,
+            anomaly=lesion,
+            spacing=float(bundle.grid.spacing[0]),
+        )
+
+    nothing = np.zeros_like(scan)
+    lesion = score(scan, result.anomaly, rule="lesion_and_darkening", residual_weight=0)
+    if bundle.modality == "T1w":
+        darkening = score(scan, nothing, rule="lesion_and_darkening", residual_weight=1)
+        return np.stack([score(scan, nothing, rule="dark_intensity"), darkening, lesion])
+    bright = score(scan, nothing, rule="bright_intensity")
+    healthy = score(result.pseudo_healthy, nothing, rule="bright_intensity")
+    return np.stack([bright, bright - healthy, lesion])
+
+
+def _figures(
+    scores: Sequence[np.ndarray], lesions: Sequence[np.ndarray], brains: Sequence[np.ndarray]
+) -> list[tuple[float, float]]:
+    """Return AUPRC, and Dice at the threshold that the others preset, of each person."""
+    free = [
+        score[brain & ~binary_dilation(lesion, iterations=MARGIN_VOXELS)]
+        for score, lesion, brain in zip(scores, lesions, brains, strict=True)
+    ]
+    figures = []
+    for person, (score, lesion, brain) in enumerate(zip(scores, lesions, brains, strict=True)):
+        others = calibrate([*free[:person], *free[person + 1 :]])
+        found = healthy_exceedance(others.zscore(score[brain])) < Settings.healthy_fpr
+        figures.append((auprc(score[brain], lesion[brain]), dice(found, lesion[brain])))
+    return figures
+
+
+def _cell(values: Sequence[float]) -> str:
+    mean = bootstrap(mean_of(values), len(values))
+    return f"{mean.estimate:.3f} ({mean.low:.3f} to {mean.high:.3f})"
+
+
+if __name__ == "__main__":
+    main()
