@@ -101,6 +101,8 @@ def _evaluate(arguments: argparse.Namespace, command: Sequence[str]) -> ExitCode
     derivatives = dict(arguments.derivatives)
     if len(derivatives) < len(arguments.derivatives):
         raise UsageError("Two DERIVATIVES have one name. Name them apart: NAME=FOLDER.")
+    if arguments.truth.resolve() in [folder.resolve() for folder in derivatives.values()]:
+        raise UsageError("--truth is a folder of results. Name the folder of masks made by others.")
     output = arguments.output
     if output is None:
         if len(derivatives) > 1:

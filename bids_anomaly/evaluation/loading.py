@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import ants
 import nibabel as nib
 import numpy as np
 from scipy.ndimage import find_objects
@@ -136,7 +138,19 @@ def _truth_in(grid: Grid, pair: Pair) -> np.ndarray:
         raise BadScanError(f"The mask {truth.path} is not three-dimensional. Export it again.")
     binary = Grid.of(image).image((np.nan_to_num(_values(image)) != 0).astype(np.float32))
     transforms, invert = transforms_of(prediction, truth)
-    return _values(resample_mask(binary, grid, transforms, invert=invert)) > 0
+    with TemporaryDirectory() as folder:
+        chain = [
+            _inverse(path, Path(folder)) if inverted else path
+            for path, inverted in zip(transforms, invert, strict=True)
+        ]
+        return _values(resample_mask(binary, grid, chain)) > 0
+
+
+def _inverse(rigid: Path, folder: Path) -> Path:
+    """Write the inverse of a rigid transform; ANTsPy inverts no text files itself."""
+    path = folder / "inverse.mat"
+    ants.write_transform(ants.read_transform(str(rigid)).invert(), str(path))
+    return path
 
 
 def _z_of_probability(probability: np.ndarray, healthy_fpr: float) -> np.ndarray:

@@ -192,8 +192,8 @@ def transforms_of(prediction: Prediction, truth: Truth) -> tuple[list[Path], lis
     Returns
     -------
     list of Path, list of bool
-        Transforms and which of them to invert, for
-        :func:`bids_anomaly.preprocessing.resample.resample_mask`.
+        Transforms in the order of :func:`bids_anomaly.preprocessing.resample.resample_mask`, and
+        which of them to invert (rigid ones only).
 
     Raises
     ------

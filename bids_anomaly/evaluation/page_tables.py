@@ -50,10 +50,10 @@ def figures_table(summary: pd.DataFrame, models: Sequence[str]) -> Table:
                 _interval(by_model.loc[model], measure) if model in by_model.index else "–"
                 for model in models
             ]
-            lines.append([words, whose, str(found["people"].max()), *cells])
+            lines.append([words, *cells, whose, str(found["people"].max())])
     return Table(
         "Figures",
-        ["Measure", "Whose", "People", *models],
+        ["Measure", *models, "Whose", "People"],
         lines,
         "Means over people with 95 % bootstrap intervals; a single person has no interval.",
     )
@@ -69,15 +69,15 @@ def comparison_tables(summary: pd.DataFrame) -> list[Table]:
     lines = [
         [
             SHOWN[row["measure"]][0],
-            GROUPS[row["group"]],
-            str(row["people"]),
             f"{row['model']} − {row['versus']}",
             _interval(row, row["measure"], sign="+"),
             f"{row['p_holm']:.2g}" if np.isfinite(row["p_holm"]) else "–",
+            GROUPS[row["group"]],
+            str(row["people"]),
         ]
         for _, row in compared.iterrows()
     ]
-    head = ["Measure", "Whose", "People", "Difference", "Mean and interval", "p (Holm)"]
+    head = ["Measure", "Difference", "Mean and interval", "p (Holm)", "Whose", "People"]
     return [Table("Models compared", head, lines, "Paired, on the people whom both models have.")]
 
 

@@ -5,7 +5,6 @@ from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from bids_anomaly.evaluation.dataset import CONTROL, PATIENT, Evaluation, Row
 from bids_anomaly.evaluation.measures import FROC_LEVELS, GROUP_MEASURES, MEASURES, SUMMARY
@@ -158,17 +157,17 @@ def _patients_vs_controls(rows: Sequence[Row], whose: np.ndarray) -> Statistic:
     burden = whose @ [row.figures["burden_ml"] for row in rows] / whose.sum(axis=1)
     patient = whose @ [row.group == PATIENT for row in rows] > 0
 
+    higher = np.subtract.outer(burden[patient], burden[~patient])
+    wins = (higher > 0) + 0.5 * (higher == 0)
+
     def statistic(weights: np.ndarray) -> np.ndarray:
-        return np.array([_auroc(patient, burden, draw) for draw in weights])
+        # The AUROC is the share of pairs of patient and control that are in the right order.
+        ill, well = weights[:, patient], weights[:, ~patient]
+        pairs = ill.sum(axis=1) * well.sum(axis=1)
+        won = ((ill @ wins) * well).sum(axis=1)
+        return np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
     return statistic
-
-
-def _auroc(patient: np.ndarray, burden: np.ndarray, weights: np.ndarray) -> float:
-    drawn = weights > 0
-    if len(set(patient[drawn])) < 2:
-        return np.nan
-    return roc_auc_score(patient[drawn], burden[drawn], sample_weight=weights[drawn])
 
 
 def _group_ahi(rows: Sequence[Row], whose: np.ndarray) -> Statistic:

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from monai.metrics import compute_dice, compute_roc_auc
 from scipy.spatial.distance import dice as dice_dissimilarity
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
 
@@ -25,6 +27,13 @@ def test_dice_is_that_of_scipy(found, truth):
     if found.any() or truth.any():
         expected = 1 - dice_dissimilarity(found.ravel(), truth.ravel())
         assert metrics.dice(found, truth) == pytest.approx(expected)
+
+
+@given(MASKS, MASKS)
+def test_dice_is_that_of_monai_where_there_is_a_lesion(found, truth):
+    if truth.any():
+        tensors = (torch.from_numpy(mask)[None, None].float() for mask in (found, truth))
+        assert metrics.dice(found, truth) == pytest.approx(float(compute_dice(*tensors)))
 
 
 def test_two_empty_masks_have_no_dice_rather_than_a_perfect_one():
@@ -72,6 +81,13 @@ def test_the_roc_is_the_chance_that_a_lesion_voxel_scores_higher(score, truth):
     if truth.any() and not truth.all():
         pairs = score[truth][:, None] - score[~truth][None, :]
         expected = ((pairs > 0) + 0.5 * (pairs == 0)).mean()
+        assert metrics.auroc(score.astype(float), truth) == pytest.approx(expected)
+
+
+@given(arrays(np.int64, 40, elements=st.integers(0, 5)), arrays(bool, 40))
+def test_the_roc_is_that_of_monai(score, truth):
+    if truth.any() and not truth.all():
+        expected = compute_roc_auc(torch.from_numpy(score), torch.from_numpy(truth).long())
         assert metrics.auroc(score.astype(float), truth) == pytest.approx(expected)
 
 

@@ -1,0 +1,170 @@
+"""Results and masks find each other by their entities, and masks reach the grid of the result."""
+
+import ants
+import numpy as np
+import pytest
+
+from bids_anomaly.bids.naming import transform_path
+from bids_anomaly.evaluation.loading import load_maps
+from bids_anomaly.evaluation.matching import (
+    COMBINED,
+    Pair,
+    Prediction,
+    Truth,
+    find_predictions,
+    find_truth,
+    match,
+    transforms_of,
+)
+from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
+from bids_anomaly.preprocessing.composite import write_composite
+from bids_anomaly.preprocessing.template import TEMPLATE, Grid
+
+SHIFT = 8.0
+
+
+def prediction(tmp_path, modality="FLAIR", **entities):
+    return Prediction(tmp_path, {"sub": "01", **entities}, modality, modality, None)
+
+
+def masks(tmp_path, *names):
+    for name in names:
+        path = tmp_path / "truth" / "sub-01" / "anat" / f"{name}_mask.nii.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return find_truth(tmp_path / "truth")["01"]
+
+
+def test_entities_that_a_mask_leaves_out_fit_every_scan(tmp_path):
+    found = masks(tmp_path, "sub-01_label-lesion")
+    assert match(prediction(tmp_path, ses="2", run="1", acq="iso"), found) == found[0]
+
+
+@pytest.mark.parametrize(
+    ("entities", "name"),
+    [
+        ({"ses": "1", "run": "1"}, "sub-01_ses-1_run-1_label-lesion"),
+        ({"ses": "1", "run": "2"}, "sub-01_ses-1_label-lesion"),
+        ({"ses": "2", "run": "1"}, None),
+    ],
+)
+def test_the_mask_of_the_same_session_and_run_is_taken(tmp_path, entities, name):
+    found = masks(tmp_path, "sub-01_ses-1_label-lesion", "sub-01_ses-1_run-1_label-lesion")
+    taken = match(prediction(tmp_path, **entities), found)
+    assert (taken and taken.path.name) == (name and f"{name}_mask.nii.gz")
+
+
+def test_a_mask_drawn_on_the_scan_itself_comes_before_others(tmp_path):
+    found = masks(tmp_path, *(f"sub-01_space-{s}_label-WMH" for s in ("FLAIR", "T1w", "orig")))
+    assert match(prediction(tmp_path, "FLAIR"), found).space == "FLAIR"
+    assert match(prediction(tmp_path, "T2w"), found).space is None
+
+
+def test_masks_of_the_brain_are_no_truth(tmp_path):
+    found = masks(tmp_path, "sub-01_desc-brain", "sub-01_label-brain", "sub-01_desc-lesion")
+    assert [mask.path.name for mask in found] == ["sub-01_desc-lesion_mask.nii.gz"]
+
+
+def test_several_raters_have_to_be_told_apart(tmp_path):
+    found = masks(tmp_path, "sub-01_label-lesion_desc-rater1", "sub-01_label-lesion_desc-rater2")
+    with pytest.raises(UsageError, match="--truth-entities desc=rater2"):
+        match(prediction(tmp_path), found)
+    (chosen,) = find_truth(tmp_path / "truth", {"desc": "rater1"})["01"]
+    assert match(prediction(tmp_path), [chosen]) == chosen
+
+
+def test_the_combined_finding_of_several_scans_is_evaluated_too(tmp_path, write_result):
+    for modality in ("T1w", "FLAIR"):
+        write_result(tmp_path, {"sub": "01"}, modality)
+    write_result(tmp_path, {"sub": "01"}, "T1w", combined_of=("T1w", "FLAIR"))
+    write_result(tmp_path, {"sub": "02"}, "T1w")
+    write_result(tmp_path, {"sub": "02"}, "T1w", combined_of=("T1w",))
+    write_result(tmp_path, {"sub": "02"}, "T1w", space=TEMPLATE)
+    found = [(one.entities["sub"], one.modality, one.grid_of) for one in find_predictions(tmp_path)]
+    assert found == [
+        ("01", "FLAIR", "FLAIR"),
+        ("01", "T1w", "T1w"),
+        ("01", COMBINED, "T1w"),
+        ("02", "T1w", "T1w"),
+    ]
+    (in_template,) = find_predictions(tmp_path, space=TEMPLATE)
+    assert (in_template.entities, in_template.space) == ({"sub": "02"}, TEMPLATE)
+    assert len(find_predictions(tmp_path, modalities=["T1w"])) == 2
+
+
+@pytest.fixture
+def session(tmp_path, write_result):
+    """A FLAIR scan whose patient lies SHIFT mm to the left of where T1w saw them."""
+    entities = {"sub": "01"}
+    for modality in ("T1w", "FLAIR"):
+        write_result(tmp_path, entities, modality)
+    # ITK counts x and y the other way round, and transforms points from the target to the origin.
+    shift = ants.create_ants_transform(dimension=3, translation=(SHIFT, 0.0, 0.0))
+    rigid = transform_path(tmp_path, entities, origin="FLAIR", target="T1w", extension=".txt")
+    matrix = tmp_path / "shift.mat"
+    for path in (rigid, matrix):
+        ants.write_transform(shift, str(path))
+    for origin, target in (("T1w", TEMPLATE), (TEMPLATE, "T1w")):
+        path = transform_path(tmp_path, entities, origin=origin, target=target, extension=".h5")
+        write_composite(path, [matrix], [origin == TEMPLATE])
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("modality", "space", "drawn_on", "moves"),
+    [
+        ("T1w", None, "T1w", 0),
+        ("T1w", None, None, 0),
+        ("FLAIR", None, None, 0),
+        ("T1w", None, "FLAIR", 1),
+        ("FLAIR", None, "T1w", -1),
+        ("T1w", None, TEMPLATE, -1),
+        ("FLAIR", None, TEMPLATE, -2),
+        ("T1w", TEMPLATE, "T1w", 1),
+        ("FLAIR", TEMPLATE, "FLAIR", 2),
+        ("FLAIR", TEMPLATE, None, 2),
+        ("T1w", TEMPLATE, "FLAIR", 2),
+        ("T1w", TEMPLATE, TEMPLATE, 0),
+    ],
+)
+def test_masks_reach_the_grid_of_the_result_from_any_space(
+    session, write_result, write_truth, ball, modality, space, drawn_on, moves
+):
+    write_result(session, {"sub": "01"}, modality, space=space)
+    lesion = ball((2, 2, 2), 12)
+    entities = {"sub": "01", **({"space": drawn_on} if drawn_on else {}), "label": "lesion"}
+    path = write_truth(session / "truth", entities, lesion)
+    result = Prediction(session, {"sub": "01"}, modality, modality, space)
+    maps = load_maps(Pair(result, Truth(path, entities, drawn_on)))
+    assert maps.truth.sum() == lesion.sum()
+    # The brain lies in the middle of what is kept, so that voxels give mm.
+    centre = 4 * (np.argwhere(maps.truth).mean(axis=0) - (np.array(maps.truth.shape) - 1) / 2)
+    np.testing.assert_allclose(centre, (2 + moves * SHIFT, 2, 2), atol=0.01)
+
+
+def test_a_mask_of_other_resolution_keeps_its_place_and_volume(
+    tmp_path, write_result, write_truth, ball
+):
+    fine = Grid.isotropic((90, 90, 90), (-45.0, -45.0, -45.0), 1.0)
+    write_result(tmp_path, {"sub": "01"})
+    path = write_truth(tmp_path / "truth", {"sub": "01"}, ball((5, 10, 0), 15, fine), fine)
+    result = prediction(tmp_path)
+    truth = load_maps(Pair(result, Truth(path, {"sub": "01"}, None))).truth
+    assert truth.sum() == pytest.approx(ball((5, 10, 0), 15).sum(), rel=0.1)
+    centre = 4 * (np.argwhere(truth).mean(axis=0) - (np.array(truth.shape) - 1) / 2)
+    np.testing.assert_allclose(centre, (5, 10, 0), atol=0.5)
+
+
+def test_a_space_that_no_transform_leads_from_is_an_error(session):
+    truth = Truth(session / "sub-01_space-T2w_mask.nii.gz", {}, "T2w")
+    with pytest.raises(MissingInputError, match="no transform from T2w to T1w"):
+        transforms_of(Prediction(session, {"sub": "01"}, "FLAIR", "FLAIR", None), truth)
+
+
+def test_a_mask_that_misses_the_brain_is_an_error(tmp_path, write_result, write_truth, grid):
+    write_result(tmp_path, {"sub": "01"})
+    outside = np.zeros(grid.shape, bool)
+    outside[:2] = True
+    path = write_truth(tmp_path / "truth", {"sub": "01"}, outside)
+    with pytest.raises(BadScanError, match="lies in the brain of sub-01_FLAIR"):
+        load_maps(Pair(prediction(tmp_path), Truth(path, {"sub": "01"}, None)))
