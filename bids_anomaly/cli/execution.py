@@ -23,13 +23,16 @@ crashdump_dir = {crash_folder}
 create_report = false
 remove_unnecessary_outputs = false
 check_version = false
-# Two seconds by default, which would be half of the time of a run of short steps.
+# Two seconds by default, which would be half of the time of a run of short steps on this machine.
 poll_sleep_duration = 0.1
 stop_on_first_crash = {stop_on_first_crash}
 
 [monitoring]
 enabled = false
 """
+
+# A cluster is asked about every job each time.
+CLUSTER_POLL_S = 5.0
 
 
 def prepare_environment(
@@ -77,24 +80,47 @@ def prepare_environment(
     os.environ.setdefault("MPLCONFIGDIR", tempfile.gettempdir())
 
 
-def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
+def read_plugin(path: Path) -> tuple[type, dict[str, Any]]:
     """Read a Nipype plugin and its arguments from a JSON or YAML file.
+
+    Parameters
+    ----------
+    path : Path
+        With the keys ``plugin``, a name as Nipype knows it, and ``plugin_args``.
+
+    Returns
+    -------
+    type
+        The class of the plugin; for ``SLURM`` our own, which asks for what each step needs.
+    dict
+        Its arguments.
 
     Raises
     ------
     UsageError
-        If the file is not of that form.
+        If the file is not of that form, or names no plugin.
     """
     import yaml
+    from nipype.pipeline import plugins
 
     try:
         content = yaml.safe_load(path.read_text())
-        return content["plugin"], dict(content.get("plugin_args", {}))
+        name, arguments = str(content["plugin"]), dict(content.get("plugin_args") or {})
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"The plugin file {path} must be YAML or JSON with the keys plugin and plugin_args "
             f"({type(error).__name__}: {error})."
         ) from error
+    if name == "SLURM":
+        from bids_anomaly.cli.cluster import StepwiseSLURM
+
+        return StepwiseSLURM, arguments
+    if not hasattr(plugins, f"{name}Plugin"):
+        raise UsageError(
+            f"The plugin file {path} names the plugin {name}, which Nipype does not have. Take one "
+            "that it has, such as SLURM, PBS or SGE."
+        )
+    return getattr(plugins, f"{name}Plugin"), arguments
 
 
 def run_workflow(
@@ -126,9 +152,10 @@ def run_workflow(
     from bids_anomaly.cli.processes import SurvivingMultiProc
 
     if plugin_file is not None:
-        name, arguments = read_plugin(plugin_file)
-        plugin: Any = name
+        make_plugin, arguments = read_plugin(plugin_file)
+        workflow.config["execution"] = {"poll_sleep_duration": CLUSTER_POLL_S}
     else:
+        make_plugin = SurvivingMultiProc
         arguments = {
             "n_procs": nprocs,
             "memory_gb": mem_gb,
@@ -138,12 +165,9 @@ def run_workflow(
             # Workers must not inherit a GPU context or locks.
             "mp_context": "forkserver",
         }
-        plugin = None
     arguments["status_callback"] = on_status
     try:
-        workflow.run(
-            plugin=plugin or SurvivingMultiProc(plugin_args=arguments), plugin_args=arguments
-        )
+        workflow.run(plugin=make_plugin(plugin_args=arguments))
     except Exception:
         # Nipype raises the first node's error again at the end. All were told to on_status; an
         # error that belongs to no node is not ours to swallow.

@@ -11,7 +11,16 @@ from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializ
 KILLED = "WorkerKilled"
 
 
-class SurvivingMultiProc(MultiProcPlugin):
+class TracebackFirst:
+    """Hands a failed node its traceback before anybody is told; Nipype's plugins do it after."""
+
+    def _clean_queue(self, jobid, graph, result=None):
+        if result is not None:
+            self.procs[jobid]._traceback = result["traceback"]
+        return super()._clean_queue(jobid, graph, result=result)
+
+
+class SurvivingMultiProc(TracebackFirst, MultiProcPlugin):
     """Run nodes in processes of this machine.
 
     When the operating system kills a worker (most often for memory), Nipype's own plugin waits for
@@ -38,12 +47,6 @@ class SurvivingMultiProc(MultiProcPlugin):
         # One session after another: a run that is interrupted leaves whole sessions, not first
         # steps of all of them. The second part of a name is that of the session's workflow.
         return sorted(jobids, key=lambda job: self.procs[job].fullname.split(".")[1])
-
-    def _clean_queue(self, jobid, graph, result=None):
-        # Nipype tells of a failure before it hands the node its traceback.
-        if result is not None:
-            self.procs[jobid]._traceback = result["traceback"]
-        return super()._clean_queue(jobid, graph, result=result)
 
     def _finished(self, task, future):
         error = future.exception()
