@@ -10,16 +10,21 @@ from bids_anomaly.cli.main import report_errors
 from bids_anomaly.exceptions import ExitCode, UsageError
 
 MODALITIES = ("T1w", "FLAIR", "T2w")
+METHODS = (
+    *("ae", "vae", "fanogan", "dae", "anoddpm", "pddpm", "cddpm", "cadd", "guided", "features"),
+    "restore",
+)
+NOISES = ("simplex", "gaussian", "coarse", "pyramid")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train a network on healthy people and write a bundle for each modality."""
     parser = argparse.ArgumentParser(
         prog="bids-anomaly-train",
-        description="Train a restoration network on T1w scans of healthy people, from which the "
-        "other contrasts are painted, and calibrate it on others. OUTPUT gets a bundle "
-        "restore-MODALITY for each modality. Started again with the same options, it goes on where "
-        "it stopped. For several GPUs start it with torchrun.",
+        description="Train a method on T1w scans of healthy people, from which the other contrasts "
+        "are painted, and calibrate it on others. OUTPUT gets a bundle METHOD-MODALITY for each "
+        "modality. Started again with the same options, it goes on where it stopped. For several "
+        "GPUs start it with torchrun.",
     )
     parser.add_argument(
         "derivatives",
@@ -29,6 +34,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "output", metavar="OUTPUT", type=values.read_path, help="gets bundles and checkpoints"
+    )
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default="restore",
+        help="see docs/methods.md (default: restore)",
+    )
+    parser.add_argument(
+        "--noise",
+        choices=NOISES,
+        help="for methods that learn from noise (default: the method's own)",
     )
     parser.add_argument(
         "--modalities",
@@ -56,8 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--batch-size",
         type=values.read_count,
-        default=16,
-        help="slabs a step, over all processes (default: %(default)s)",
+        help="slabs a step, over all processes (default: 16; 2 for three-dimensional methods)",
     )
     parser.add_argument(
         "--validate-every",
@@ -94,14 +109,9 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
 
     place, local_rank = launched_with()
     device = _device(arguments.device, local_rank, several=place.count > 1)
-    place.share(arguments.batch_size)
-    try:
-        from bids_anomaly.training.restoration import controls_of, train_restoration
-    except ImportError as error:
-        raise UsageError(
-            f'Training needs more packages ({error.name}). Run "pip install bids-anomaly[train]".'
-        ) from error
+
     from bids_anomaly.reconstruction.bundle import named_bundle
+    from bids_anomaly.training.bundles import controls_of, train_bundles
     from bids_anomaly.training.controls import rates_table
     from bids_anomaly.training.people import (
         describe_dataset,
@@ -110,7 +120,10 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         split_people,
         write_splits,
     )
+    from bids_anomaly.training.recipes import RECIPES
 
+    batch_size = arguments.batch_size or RECIPES[arguments.method].batch_size
+    place.share(batch_size)
     derivatives, output = arguments.derivatives, arguments.output
     modalities = sorted(set(arguments.modalities), key=MODALITIES.index)
     start = named_bundle(arguments.start) if arguments.start else None
@@ -150,16 +163,18 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     if not t1w["dev"]:
         _say(place, "Nobody is in the split dev, so the training is not validated.")
     with _progress(arguments.steps, place) as on_step:
-        trained = train_restoration(
+        trained = train_bundles(
+            arguments.method,
             t1w["train"],
             t1w["dev"],
             controls,
             output,
             steps=arguments.steps,
-            batch_size=arguments.batch_size,
+            batch_size=batch_size,
             seed=arguments.seed,
             device=device,
             start=start,
+            noise=arguments.noise,
             interval=arguments.validate_every,
             place=place,
             description={
@@ -171,7 +186,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
                     "split": "train",
                     "modalities": modalities,
                     "steps": arguments.steps,
-                    "batch_size": arguments.batch_size,
+                    "batch_size": batch_size,
                     "seed": arguments.seed,
                     "from": start and f"{start.name} {start.version}, sha256:{start.digest()}",
                 },

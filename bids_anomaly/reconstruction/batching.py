@@ -1,9 +1,10 @@
-"""Evaluate a network on many slabs in batches that fit into memory."""
+"""Cut a volume into slabs, evaluate a network on many of them, and put the parts together."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bids_anomaly.exceptions import DeviceUnavailableError
@@ -25,22 +26,28 @@ def batch_size_for(device: str) -> int:
 
 
 def in_batches(
-    evaluate: Callable[[Tensor], tuple[Tensor, ...]], slabs: Tensor, batch_size: int
+    evaluate: Callable[..., tuple[Tensor, ...]],
+    *slabs: Tensor,
+    batch_size: int,
+    device: str | torch.device = "cpu",
 ) -> tuple[Tensor, ...]:
     """Apply `evaluate` to batches of slabs; where memory runs out, to ever smaller ones.
 
     Parameters
     ----------
     evaluate : callable
-        Takes (B, ...) slabs and returns a tuple of (B, ...) tensors on the CPU.
-    slabs : (N, ...) tensor
+        Takes as many (B, ...) tensors on the device and returns a tuple of (B, ...) tensors.
+    *slabs : (N, ...) tensors
         On the CPU.
     batch_size : int
         Where to start, at least 1.
+    device : str or torch.device
+        Where to evaluate.
 
     Returns
     -------
     tuple of (N, ...) tensors
+        Single precision, on the CPU.
 
     Raises
     ------
@@ -49,9 +56,11 @@ def in_batches(
     """
     done: list[tuple[Tensor, ...]] = []
     start = 0
-    while start < len(slabs):
+    while start < len(slabs[0]):
         try:
-            done.append(evaluate(slabs[start : start + batch_size]))
+            batch = (part[start : start + batch_size].to(device) for part in slabs)
+            with torch.inference_mode():
+                done.append(tuple(part.float().cpu() for part in evaluate(*batch)))
         except (torch.OutOfMemoryError, MemoryError) as error:
             if batch_size == 1:
                 raise DeviceUnavailableError(
@@ -65,3 +74,26 @@ def in_batches(
         else:
             start += batch_size
     return tuple(torch.cat(parts) for parts in zip(*done, strict=True))
+
+
+def slabs_around(volume: Tensor, slices: int) -> Tensor:
+    """Turn a (Z, Y, X) volume into (Z, S, Y, X) slabs around each slice; beyond its ends is 0."""
+    reach = slices // 2
+    padded = F.pad(volume, (0, 0, 0, 0, reach, reach))
+    return padded.unfold(0, slices, 1).permute(0, 3, 1, 2).contiguous()
+
+
+def places(length: int, size: int, count: int) -> list[slice]:
+    """Return `count` slices of `size` that cover `length` evenly."""
+    starts = torch.linspace(0, length - size, count).round().int().tolist()
+    return [slice(start, start + size) for start in starts]
+
+
+def stitched(parts: Iterable[tuple[tuple[slice, ...], Tensor]], shape: torch.Size) -> Tensor:
+    """Put overlapping parts, each with its place, into a whole; where they overlap, their mean."""
+    total, count = torch.zeros(shape), torch.zeros(shape)
+    for place, part in parts:
+        total, count = total.to(part.device), count.to(part.device)
+        total[place] += part
+        count[place] += 1
+    return total / count.clamp(min=1)

@@ -1,15 +1,46 @@
-"""The reconstruction methods by name; a new one is a new file and a line here."""
+"""The reconstruction methods by name; a new one is a new file and a name here.
 
-from collections.abc import Callable
+Each is a module of this package with two functions: one of its own name, which reconstructs slabs,
+and ``build``, which makes its network (but for ``threshold``, which has none). Modules are imported
+when they are used, so that a run waits for no other method's libraries.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
+from bids_anomaly.reconstruction.batching import (
+    batch_size_for,
+    in_batches,
+    places,
+    slabs_around,
+    stitched,
+)
 from bids_anomaly.reconstruction.bundle import Bundle
-from bids_anomaly.reconstruction.restore import restore
+from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.reconstruction.result import Reconstruction
-from bids_anomaly.reconstruction.threshold import threshold
 
-METHODS: dict[str, Callable[..., Reconstruction]] = {"restore": restore, "threshold": threshold}
+METHODS = (
+    "threshold",
+    "ae",
+    "vae",
+    "fanogan",
+    "dae",
+    "anoddpm",
+    "pddpm",
+    "cddpm",
+    "cadd",
+    "guided",
+    "features",
+    "restore",
+)
 
 
 def reconstruct(
@@ -21,6 +52,7 @@ def reconstruct(
     batch_size: int | None,
     steps: int | None,
     seed: int,
+    covariates: Mapping[str, str] | None = None,
 ) -> Reconstruction:
     """Build the pseudo-healthy image of a scan with the method of a bundle.
 
@@ -37,9 +69,12 @@ def reconstruct(
     batch_size : int or None
         Slices at a time; None takes what fits.
     steps : int or None
-        Number of levels of corruption at which the image is predicted; None is the bundle's own.
+        Number of levels of corruption at which the image is predicted, for methods that go through
+        levels; None is the bundle's own.
     seed : int
         For methods that draw random numbers.
+    covariates : mapping, optional
+        What is known of the person, as in ``participants.tsv``.
 
     Returns
     -------
@@ -51,6 +86,125 @@ def reconstruct(
     DeviceUnavailableError
         If the device cannot hold even one slice.
     """
-    return METHODS[bundle.method](
-        bundle, scan, brain, device=device, batch_size=batch_size, steps=steps, seed=seed
+    network = None if bundle.weights is None else load_network(bundle).to(device)
+    slices = getattr(network, "slices", 1)
+    volume, inside = (
+        torch.from_numpy(np.ascontiguousarray(array.transpose(2, 1, 0), dtype=np.float32))
+        for array in (scan, brain)
     )
+    batch_size = batch_size or batch_size_for(device)
+    if getattr(network, "dimensions", 2) == 3:
+        batch_size = max(1, batch_size // slices)
+        # Each overlaps half of the next.
+        windows = places(len(volume), slices, max(1, -(-2 * len(volume) // slices) - 1))
+        slabs, brains = (
+            torch.stack([part[window] for window in windows]) for part in (volume, inside)
+        )
+    else:
+        windows = None
+        slabs, brains = (slabs_around(part, slices) for part in (volume, inside))
+    result = reconstruct_slabs(
+        bundle.method,
+        network,
+        slabs,
+        brains,
+        covariates=torch.tensor(as_numbers(covariates or {})).expand(len(slabs), -1),
+        levels=bundle.description.get("levels", ()),
+        steps=steps,
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+    )
+
+    def to_volume(parts: Tensor | None) -> np.ndarray | None:
+        if parts is None:
+            return None
+        if windows is None:
+            whole = parts[:, 0]
+        else:
+            whole = stitched(
+                zip(((window,) for window in windows), parts, strict=True), volume.shape
+            )
+        return whole.numpy().transpose(2, 1, 0) * brain
+
+    return Reconstruction(
+        **{
+            name: to_volume(getattr(result, name))
+            for name in ("pseudo_healthy", "spread", "anomaly")
+        },
+        evaluations=result.evaluations,
+    )
+
+
+def reconstruct_slabs(
+    method: str,
+    network: nn.Module | None,
+    slabs: Tensor,
+    brain: Tensor,
+    *,
+    covariates: Tensor,
+    levels,
+    steps: int | None,
+    seed: int,
+    device: str | torch.device,
+    batch_size: int,
+):
+    """Let a method reconstruct a stack of slabs.
+
+    Parameters
+    ----------
+    method : str
+        One of :data:`METHODS`.
+    network : torch.nn.Module or None
+        Of the method, on `device`.
+    slabs, brain : (N, S, H, W) tensor
+        On the CPU; white matter = 1 and 0 outside the brain, and 1 inside the brain.
+    covariates : (N, C) tensor
+        See :func:`bids_anomaly.reconstruction.covariates.as_numbers`.
+    levels : sequence of float
+        Levels of corruption at which the bundle predicts.
+    steps : int or None
+        How many levels instead.
+    seed : int
+        Of random numbers, which are drawn for all slabs at once on the CPU, so that they depend
+        neither on the device nor on the size of the batches.
+    device, batch_size
+        See :func:`bids_anomaly.reconstruction.batching.in_batches`.
+
+    Returns
+    -------
+    Slabs
+    """
+    return getattr(module_of(method), method)(
+        network,
+        slabs,
+        brain,
+        covariates=covariates,
+        levels=levels,
+        steps=steps,
+        generator=torch.Generator().manual_seed(seed),
+        run=partial(in_batches, batch_size=batch_size, device=device),
+    )
+
+
+def module_of(method: str) -> ModuleType:
+    """Return the module of a method."""
+    return import_module(f"bids_anomaly.reconstruction.{method}")
+
+
+def build_network(method: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """Return a new network of a method.
+
+    Its attribute `arguments` says how it was built, `slices` how many slices it takes, and
+    `dimensions`, if it has it, whether it gives back one of them (2) or all (3).
+    """
+    return module_of(method).build(**arguments)
+
+
+def load_network(bundle: Bundle) -> nn.Module:
+    """Return the network of a bundle in single precision, ready for inference."""
+    network = build_network(bundle.method, bundle.description["network"])
+    network.load_state_dict(
+        {name: value.float() for name, value in load_file(bundle.weights).items()}
+    )
+    return network.eval()

@@ -7,90 +7,59 @@ DISYRE (Naval Marimont et al. 2024, arXiv 2311.15453), pDDPM (Behrendt et al. 20
 anomalies and the second output are this project's own.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from bids_anomaly.reconstruction.batching import batch_size_for, in_batches
-from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.networks import RestorationNet
-from bids_anomaly.reconstruction.result import Reconstruction
+from bids_anomaly.reconstruction.result import Slabs
+
+build = RestorationNet
 
 
 def restore(
-    bundle: Bundle,
-    scan: np.ndarray,
-    brain: np.ndarray,
+    network: RestorationNet,
+    slabs: Tensor,
+    brain: Tensor,
     *,
-    device: str,
-    batch_size: int | None,
+    run: Callable,
+    levels: Sequence[float],
     steps: int | None,
-    seed: int,
-) -> Reconstruction:
-    """Predict the healthy volume at several levels of corruption, as it is and mirrored.
+    **_: object,
+) -> Slabs:
+    """Predict the healthy slices at several levels of corruption, as they are and mirrored.
 
     The mean of the predictions is the pseudo-healthy image, their standard deviation its spread,
     and the mean probability that a voxel was made anomalous the method's own score. Nothing is
-    random. Parameters are those of :func:`bids_anomaly.reconstruction.registry.reconstruct`.
+    random. Parameters are those of :func:`bids_anomaly.reconstruction.registry.reconstruct_slabs`.
     """
-    network = load_network(bundle).to(device)
-    levels = _levels(bundle.description["levels"], steps)
-    slabs = _slabs(torch.from_numpy(np.ascontiguousarray(scan, dtype=np.float32)), network.slices)
-    size = batch_size or batch_size_for(device)
+    middle = network.slices // 2
+
+    def evaluate(slab: Tensor, level: float) -> tuple[Tensor, Tensor]:
+        mirrored = slab[:, middle : middle + 1].flip(-1)
+        healthy, logit = network(slab, mirrored, slab.new_full((len(slab),), level))
+        return healthy, logit.sigmoid()
+
     predictions, lesion = [], 0.0
     for flip in (False, True):
         seen = slabs.flip(-1) if flip else slabs
-        for level in levels:
-            healthy, logit = in_batches(
-                lambda slab, level=level: _evaluate(network, slab, level, device), seen, size
-            )
+        for level in _levels(levels, steps):
+            healthy, probability = run(lambda slab, level=level: evaluate(slab, level), seen)
             predictions.append(healthy.flip(-1) if flip else healthy)
-            lesion = lesion + (logit.sigmoid().flip(-1) if flip else logit.sigmoid())
+            lesion = lesion + (probability.flip(-1) if flip else probability)
     stacked = torch.stack(predictions)
-
-    def to_volume(slices: Tensor) -> np.ndarray:
-        return slices[:, 0].permute(2, 1, 0).numpy() * brain
-
-    return Reconstruction(
-        pseudo_healthy=to_volume(stacked.mean(0)),
-        spread=to_volume(stacked.std(0, correction=0)),
-        anomaly=to_volume(lesion / len(predictions)),
+    return Slabs(
+        pseudo_healthy=stacked.mean(0),
+        spread=stacked.std(0, correction=0),
+        anomaly=lesion / len(predictions),
         evaluations=len(predictions),
     )
 
 
-def load_network(bundle: Bundle) -> RestorationNet:
-    """Return the network of a bundle in single precision, ready for inference."""
-    options = bundle.description["network"]
-    network = RestorationNet(slices=options["slices"], channels=tuple(options["channels"]))
-    network.load_state_dict(
-        {name: value.float() for name, value in load_file(bundle.weights).items()}
-    )
-    return network.eval()
-
-
-def _levels(default: list[float], steps: int | None) -> list[float]:
+def _levels(default: Sequence[float], steps: int | None) -> Sequence[float]:
     """Return the levels of the bundle, or `steps` levels evenly spaced over their range."""
     if steps is None:
         return default
     return np.linspace(max(default), min(default), steps).tolist()
-
-
-def _slabs(volume: Tensor, slices: int) -> Tensor:
-    """Turn an (X, Y, Z) volume into (Z, S, Y, X) slabs; beyond its ends lies nothing."""
-    reach = slices // 2
-    padded = torch.nn.functional.pad(volume.permute(2, 1, 0), (0, 0, 0, 0, reach, reach))
-    return padded.unfold(0, slices, 1).permute(0, 3, 1, 2).contiguous()
-
-
-@torch.inference_mode()
-def _evaluate(
-    network: RestorationNet, slab: Tensor, level: float, device: str
-) -> tuple[Tensor, Tensor]:
-    slab = slab.to(device)
-    middle = network.slices // 2
-    mirrored = slab[:, middle : middle + 1].flip(-1)
-    levels = torch.full((len(slab),), level, device=slab.device)
-    healthy, logit = network(slab, mirrored, levels)
-    return healthy.float().cpu(), logit.float().cpu()

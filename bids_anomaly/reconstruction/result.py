@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,21 @@ class Reconstruction:
     spread: np.ndarray | None
     anomaly: np.ndarray | None
     evaluations: int
+
+
+@dataclass(frozen=True)
+class Slabs:
+    """What a method makes of a stack of slabs, on the CPU.
+
+    Attributes
+    ----------
+    pseudo_healthy, spread, anomaly : (N, S, H, W) tensor or None
+        As in :class:`Reconstruction`; of two-dimensional methods only the middle slices, S = 1.
+    evaluations : int
+        Network evaluations of a slab.
+    """
+
+    pseudo_healthy: Tensor | None = None
+    spread: Tensor | None = None
+    anomaly: Tensor | None = None
+    evaluations: int = 1

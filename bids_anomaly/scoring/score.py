@@ -56,12 +56,37 @@ def brightening_in_lesion(
     return np.where(pseudo_healthy < fluid_level, brightening, 0)
 
 
+def own_score(
+    scan: np.ndarray,
+    *,
+    pseudo_healthy: np.ndarray | None,
+    anomaly: np.ndarray | None,
+    direction: int,
+    **_: object,
+) -> np.ndarray:
+    """Score what a method itself finds: its anomaly map, else how far the scan is from healthy.
+
+    `direction` is 1 where disease is bright and -1 where it is dark.
+    """
+    return direction * (scan - pseudo_healthy) if anomaly is None else anomaly
+
+
+def own_score_and_intensity(
+    scan: np.ndarray, *, direction: int, intensity_weight: float, **found: object
+) -> np.ndarray:
+    """Score what a method itself finds, plus how much the scan departs from white matter."""
+    own = own_score(scan, direction=direction, **found)
+    return own + intensity_weight * direction * (scan - 1)
+
+
 RULES: dict[str, Callable[..., np.ndarray]] = {
     "bright_intensity": bright_intensity,
     "dark_intensity": dark_intensity,
     "lesion_and_darkening": lesion_and_darkening,
     "intensity_and_lesion": intensity_and_lesion,
     "brightening_in_lesion": brightening_in_lesion,
+    "own_score": own_score,
+    "own_score_and_intensity": own_score_and_intensity,
 }
 
 

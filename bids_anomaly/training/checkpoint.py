@@ -106,9 +106,10 @@ def claim_folder(folder: Path, configuration: Mapping[str, Any], *, place: Place
     if path.is_file() and (folder / CHECKPOINT).is_file():
         there = json.loads(path.read_text(encoding="utf-8"))
         differences = [
-            f"{name.replace('_', ' ')} ({_short(there.get(name))} there, {_short(value)} now)"
+            f"{name.replace('_', ' ')} ({_short(there[name])} there, {_short(value)} now)"
             for name, value in configuration.items()
-            if there.get(name) != value
+            # Trainings begun by an older version were not asked everything.
+            if name in there and there[name] != value
         ]
         if differences:
             raise UsageError(

@@ -55,7 +55,16 @@ def _scores_of(
 ) -> np.ndarray:
     scan = person.scan.get_fdata(dtype=np.float32)
     brain = np.asanyarray(person.brain.dataobj) > 0
-    result = reconstruct(bundle, scan, brain, device=device, batch_size=None, steps=None, seed=0)
+    result = reconstruct(
+        bundle,
+        scan,
+        brain,
+        device=device,
+        batch_size=None,
+        steps=None,
+        seed=0,
+        covariates=person.known,
+    )
     score = score_of(bundle, scan, brain, result)
     return score[brain] if ignored is None else score[brain & ~ignored]
 

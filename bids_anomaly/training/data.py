@@ -5,7 +5,7 @@ the last axis runs from left to right and flipping it mirrors the brain.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_depth, template_white_matter
+from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
 from bids_anomaly.synthesis.contrast import MODALITIES, T1W, T1W_CSF, T1W_GREY, paint
 from bids_anomaly.synthesis.draws import Draws, per_sample
@@ -47,6 +48,8 @@ class HealthyVolumes:
         1 far from the surface of the template brain, else 0.
     spacing : float
         Voxel size in mm.
+    covariates : (N, C) tensor, float32
+        Age and sex, see :mod:`bids_anomaly.reconstruction.covariates`; NaN where unknown.
     """
 
     scans: Tensor
@@ -55,6 +58,7 @@ class HealthyVolumes:
     white_matter: Tensor
     deep: Tensor
     spacing: float
+    covariates: Tensor
 
     @cached_property
     def brain_area(self) -> Tensor:
@@ -68,12 +72,43 @@ class HealthyVolumes:
             self.white_matter.to(device),
             self.deep.to(device),
             self.spacing,
+            self.covariates.to(device),
         )
 
 
 @dataclass(frozen=True)
+class Healthy:
+    """Slabs of healthy people.
+
+    Attributes
+    ----------
+    scan : (B, S, H, W) tensor
+        White matter = 1, 0 outside the brain.
+    anatomy : Anatomy
+        Of the same slabs.
+    modality : (B,) tensor
+        Index into :data:`bids_anomaly.synthesis.contrast.MODALITIES`.
+    covariates : (B, C) tensor
+        Of the people, NaN where unknown.
+    spacing : float
+        Voxel size in mm.
+    """
+
+    scan: Tensor
+    anatomy: Anatomy
+    modality: Tensor
+    covariates: Tensor
+    spacing: float
+
+    @property
+    def brain(self) -> Tensor:
+        """1 inside the brain, (B, S, H, W)."""
+        return self.anatomy.brain
+
+
+@dataclass(frozen=True)
 class Batch:
-    """What a restoration network learns from; all (B, ., H, W), middle slices but for `slab`.
+    """Slabs with anomalies: (B, S, H, W) `slab` and `brains`; else middle slices, (B, 1, H, W).
 
     `modality` is (B,), an index into :data:`bids_anomaly.synthesis.contrast.MODALITIES`.
     """
@@ -84,6 +119,7 @@ class Batch:
     healthy: Tensor
     lesion: Tensor
     brain: Tensor
+    brains: Tensor
     modality: Tensor
 
 
@@ -93,9 +129,14 @@ def slices_first(values: np.ndarray) -> np.ndarray:
 
 
 def load_volumes(
-    scans: Sequence[nib.Nifti1Image], brains: Sequence[nib.Nifti1Image]
+    scans: Sequence[nib.Nifti1Image],
+    brains: Sequence[nib.Nifti1Image],
+    known: Sequence[Mapping[str, str]] | None = None,
 ) -> HealthyVolumes:
-    """Stack preprocessed T1w scans and their brain masks, all in the same model grid."""
+    """Stack preprocessed T1w scans and their brain masks, all in the same model grid.
+
+    `known` has the row of each person in ``participants.tsv``, where there is one.
+    """
     grid = Grid.of(scans[0])
     white_matter, depth = (
         resample(image, grid).get_fdata(dtype=np.float32)
@@ -115,18 +156,19 @@ def load_volumes(
         white_matter=stack([likely])[0],
         deep=stack([(depth > DEEP_MM).astype(np.float32)])[0],
         spacing=float(grid.spacing[0]),
+        covariates=torch.tensor([as_numbers(row) for row in known or [{}] * len(values)]),
     )
 
 
-def draw_batch(
+def draw_healthy(
     volumes: HealthyVolumes,
     size: int,
     *,
     slices: int,
     modalities: Sequence[str],
     generator: Generator,
-) -> Batch:
-    """Draw slabs at random places of random people, vary them, and make them anomalous.
+) -> Healthy:
+    """Draw slabs at random places of random people, and vary them.
 
     Parameters
     ----------
@@ -135,19 +177,19 @@ def draw_batch(
     size : int
         Number of slabs.
     slices : int
-        Slices a slab, odd.
+        Slices a slab.
     modalities : sequence of str
         Which contrasts to draw, evenly; all but T1w are painted.
     generator : torch.Generator
         On the same device.
     """
     device = volumes.scans.device
-    reach = slices // 2
     known = torch.tensor([MODALITIES.index(name) for name in modalities], device=device)
     modality = known[torch.randint(len(known), (size,), device=device, generator=generator)]
     person = torch.randint(len(volumes.scans), (size,), device=device, generator=generator)
-    middle = _draw_slices(volumes, reach, size, generator)
-    window = (person[:, None], middle[:, None] + torch.arange(-reach, reach + 1, device=device))
+    middle = _draw_slices(volumes, slices, size, generator)
+    reach = torch.arange(slices, device=device) - slices // 2
+    window = (person[:, None], middle[:, None] + reach)
     painted = modality != T1W
     t1w = torch.where(
         painted[:, None, None, None], volumes.filled[window], volumes.scans[window]
@@ -168,11 +210,21 @@ def draw_batch(
         other = paint(part.t1w, part.brain, part.deep, modality[chosen], generator=generator)
         healthy = healthy.index_copy(0, chosen, other)
     healthy = _vary_scanner(healthy, anatomy.brain, painted, generator)
+    return Healthy(healthy, anatomy, modality, volumes.covariates[person], volumes.spacing)
 
+
+def draw_batch(
+    volumes: HealthyVolumes, size: int, *, slices: int, generator: Generator, **options
+) -> Batch:
+    """Draw healthy slabs as :func:`draw_healthy` does, and make them anomalous."""
+    drawn = draw_healthy(volumes, size, slices=slices, generator=generator, **options)
+    healthy, anatomy = drawn.scan, drawn.anatomy
+    device = healthy.device
     level = torch.rand(size, device=device, generator=generator)
     anomalous = insert_anomalies(
-        healthy, anatomy, modality, level, spacing=volumes.spacing, generator=generator
+        healthy, anatomy, drawn.modality, level, spacing=volumes.spacing, generator=generator
     )
+    reach = slices // 2
     mirrored = anomalous.scan[:, reach : reach + 1].flip(-1)
     shown = torch.rand(size, 1, 1, 1, device=device, generator=generator) < 0.5
     return Batch(
@@ -182,13 +234,15 @@ def draw_batch(
         healthy=healthy[:, reach : reach + 1],
         lesion=anomalous.lesion[:, reach : reach + 1],
         brain=anatomy.brain[:, reach : reach + 1],
-        modality=modality,
+        brains=anatomy.brain,
+        modality=drawn.modality,
     )
 
 
-def _draw_slices(volumes: HealthyVolumes, reach: int, size: int, generator: Generator) -> Tensor:
+def _draw_slices(volumes: HealthyVolumes, slices: int, size: int, generator: Generator) -> Tensor:
     """Draw slices by how much brain they hold; a fifth of the draws are even over the brain."""
-    area = volumes.brain_area[reach : len(volumes.brain_area) - reach]
+    reach = slices // 2
+    area = volumes.brain_area[reach : len(volumes.brain_area) - (slices - 1 - reach)]
     weights = area / area.sum() + 0.25 * (area > 0) / (area > 0).sum()
     return reach + torch.multinomial(weights, size, replacement=True, generator=generator)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from bids_anomaly.exceptions import UsageError
 
@@ -85,11 +84,21 @@ def connected(place: Place, device: str) -> Iterator[None]:
         distributed.destroy_process_group()
 
 
-def replicated(network: nn.Module, place: Place) -> nn.Module:
-    """Return a network whose gradients are averaged over all processes, for as long as it lives."""
-    if place.count == 1:
-        return network
-    return DistributedDataParallel(network)
+def average_gradients(network: nn.Module, place: Place) -> None:
+    """Average gradients over all processes, so that all take the same step.
+
+    Not torch's DistributedDataParallel, which knows no losses that train parts of a network in
+    turn, nor penalties on gradients.
+    """
+    gradients = [part.grad for part in network.parameters() if part.grad is not None]
+    if place.count == 1 or not gradients:
+        return
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= place.count
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    for gradient, averaged in zip(gradients, parts, strict=True):
+        gradient.copy_(averaged.view_as(gradient))
 
 
 def summed(values: Tensor) -> Tensor:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
+from torch import nn
 
 from bids_anomaly.bids.writing import replacing, write_bytes, write_json
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
 from bids_anomaly.reconstruction.bundle import Bundle, load_bundle
-from bids_anomaly.reconstruction.networks import RestorationNet
 from bids_anomaly.scoring.calibration import Calibration, save_calibration
 
 
@@ -25,7 +25,7 @@ def write_bundle(
     calibration: Calibration,
     calibration_data: str,
     licence: str,
-    network: RestorationNet | None = None,
+    network: nn.Module | None = None,
     **description: Any,
 ) -> Bundle:
     """Write weights, description and calibration of a model.
@@ -46,8 +46,9 @@ def write_bundle(
         Who they are.
     licence : str
         Of weights and calibration.
-    network : RestorationNet, optional
-        Weights are written in half precision.
+    network : torch.nn.Module, optional
+        As :func:`bids_anomaly.reconstruction.registry.build_network` makes it. Weights are written
+        in half precision.
     **description
         Further entries of ``bundle.json``: what the weights were trained on, levels, metrics.
     """
@@ -76,7 +77,7 @@ def write_bundle(
             weights,
             save({key: value.half().contiguous() for key, value in network.state_dict().items()}),
         )
-        content["network"] = {"slices": network.slices, "channels": list(network.channels)}
+        content["network"] = network.arguments
         content["sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     with replacing(folder / "calibration.npz") as temporary:
         # NumPy appends .npz to names without it; the temporary name has it.

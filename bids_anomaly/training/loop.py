@@ -1,4 +1,4 @@
-"""Train a restoration network on healthy volumes."""
+"""Train the network of any method on healthy volumes."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,24 +6,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from monai.losses import SSIMLoss
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bids_anomaly.exceptions import DeviceUnavailableError
-from bids_anomaly.reconstruction.networks import RestorationNet
 from bids_anomaly.training.checkpoint import (
     append_row,
     drop_rows_after,
     load_checkpoint,
     save_checkpoint,
 )
-from bids_anomaly.training.data import Batch, HealthyVolumes, draw_batch
-from bids_anomaly.training.distributed import ALONE, Place, replicated, summed
+from bids_anomaly.training.data import HealthyVolumes
+from bids_anomaly.training.distributed import ALONE, Place, average_gradients
+from bids_anomaly.training.recipes import Recipe
 
 EMA_DECAY = 0.999
-LEARNING_RATE = 5e-4
+OPTIMISER = {"lr": 5e-4, "weight_decay": 1e-4}
 WARM_UP_STEPS = 300
 # Over the last part of the training the learning rate falls linearly to zero.
 COOL_DOWN_SHARE = 0.3
@@ -32,8 +30,9 @@ LOSSES, VALIDATION = "losses.csv", "validation.csv"
 
 def train(
     volumes: HealthyVolumes,
-    network: RestorationNet,
+    network: nn.Module,
     *,
+    recipe: Recipe,
     modalities: Sequence[str],
     steps: int,
     batch_size: int,
@@ -42,9 +41,9 @@ def train(
     folder: Path,
     interval: int = 500,
     place: Place = ALONE,
-    validate: Callable[[int, RestorationNet], Mapping[str, float]] | None = None,
+    validate: Callable[[int, nn.Module], Mapping[str, float]] | None = None,
     on_step: Callable[[int, Mapping[str, float]], None] = lambda step, losses: None,
-) -> RestorationNet:
+) -> nn.Module:
     """Train a network, or go on from the last checkpoint in `folder`.
 
     An interrupted training that goes on ends at the weights of one that was not interrupted, bit by
@@ -54,8 +53,10 @@ def train(
     ----------
     volumes : HealthyVolumes
         Training people.
-    network : RestorationNet
-        Its weights are the start.
+    network : torch.nn.Module
+        Of the method; its weights are the start.
+    recipe : Recipe
+        What it learns, from which batches.
     modalities : sequence of str
         Contrasts to learn.
     steps : int
@@ -80,7 +81,7 @@ def train(
 
     Returns
     -------
-    RestorationNet
+    torch.nn.Module
         The exponential moving average of the weights, on the CPU.
 
     Raises
@@ -92,9 +93,11 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     share = place.share(batch_size)
-    network = network.to(device, memory_format=torch.channels_last)
+    three_dimensional = getattr(network, "dimensions", 2) == 3
+    channels_last = torch.channels_last_3d if three_dimensional else torch.channels_last
+    network = network.to(device, memory_format=channels_last)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(network.parameters(), **{**OPTIMISER, **recipe.optimiser})
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
     generator = torch.Generator(device).manual_seed(place.seed(seed))
     parts = {"network": network, "average": average, "optimizer": optimizer, "scheduler": scheduler}
@@ -102,20 +105,20 @@ def train(
     if place.writes:
         for name in (LOSSES, VALIDATION):
             drop_rows_after(folder / name, step)
-    loss_function = RestorationLoss().to(device)
-    replica = replicated(network, place)
     means: dict[str, float] = {}
     sums: dict[str, Tensor] = {}
     counted, started = 0, time.monotonic()
     with _out_of_memory_explained(batch_size):
         volumes = volumes.to(device)
         while step < steps:
-            batch = draw_batch(
+            batch = recipe.draw(
                 volumes, share, slices=network.slices, modalities=modalities, generator=generator
             )
-            losses = loss_function(*restore_batch(replica, batch, device), batch)
+            with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
+                losses = recipe.losses(network, batch, generator=generator, step=step, steps=steps)
             optimizer.zero_grad(set_to_none=True)
             sum(losses.values()).backward()
+            average_gradients(network, place)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             scheduler.step()
@@ -139,74 +142,11 @@ def train(
     return average.module.to("cpu", memory_format=torch.contiguous_format)
 
 
-def restore_batch(network: nn.Module, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return what a network makes of a batch: healthy slices and lesion logits, float32.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        A :class:`RestorationNet`, or a replica of one.
-    batch : Batch
-        On `device`.
-    device : torch.device
-        Decides the precision.
-
-    Returns
-    -------
-    healthy, lesion_logit : (B, 1, H, W) tensors
-    """
-    slab = batch.slab.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
-        healthy, lesion_logit = network(slab, batch.mirrored, batch.level)
-    return healthy.float(), lesion_logit.float()
-
-
 def computes_in_bfloat16(device: torch.device) -> bool:
     """Tell whether bfloat16 is a native format of a device, and thus faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-
-
-class RestorationLoss(nn.Module):
-    """How far a restored slice is from the healthy one, and the lesion output from the truth.
-
-    l1 (three times heavier inside the anomaly) and SSIM for the image, cross-entropy and Dice for
-    the lesion output; the weights follow Behrendt et al. 2024 (arXiv 2403.14262) for l1 and SSIM.
-    All terms are functions of sums over the batch, which are taken over all processes.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.ssim = SSIMLoss(
-            spatial_dims=2, data_range=1.5, win_size=7, kernel_type="uniform", reduction="sum"
-        )
-
-    def forward(self, healthy: Tensor, lesion_logit: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Return the weighted terms; their sum is what training minimises."""
-        brain, lesion = batch.brain, batch.lesion
-        weight = brain * (1 + 2 * lesion)
-        cross_entropy = F.binary_cross_entropy_with_logits(lesion_logit, lesion, reduction="none")
-        probability = brain * lesion_logit.sigmoid()
-        sums = [
-            (weight * (healthy - batch.healthy).abs()).sum(),
-            weight.sum(),
-            self.ssim(healthy * brain, batch.healthy),
-            brain.new_tensor(len(brain)),
-            (brain * cross_entropy).sum(),
-            brain.sum(),
-            (probability * lesion).sum(),
-            (probability + lesion).sum(),
-        ]
-        error, weights, dissimilar, slabs, surprise, voxels, overlap, sizes = summed(
-            torch.stack(sums)
-        )
-        return {
-            "l1": 3 * error / weights.clamp(min=1),
-            "ssim": 0.5 * dissimilar / slabs,
-            "cross_entropy": surprise / voxels.clamp(min=1),
-            "dice": 0.5 * (1 - (2 * overlap + 1e-5) / (sizes + 1e-5)),
-        }
 
 
 @contextmanager

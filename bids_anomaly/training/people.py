@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from bids_anomaly.bids.naming import OUTPUTS
+from bids_anomaly.bids.participants import read_participants
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.exceptions import BadScanError, MissingInputError, NothingFoundError
 from bids_anomaly.preprocessing.template import Grid
@@ -22,11 +23,15 @@ FEWEST = {"train": 2, "calibration": 3, "dev": 1}
 
 
 class Preprocessed(NamedTuple):
-    """One scan in the model grid, as ``bids-anomaly --stage preprocess`` writes it."""
+    """One scan in the model grid, as ``bids-anomaly --stage preprocess`` writes it.
+
+    `known` is the row of the person in ``participants.tsv``.
+    """
 
     scan: nib.Nifti1Image
     brain: nib.Nifti1Image
     path: Path
+    known: Mapping[str, str]
 
     @property
     def participant(self) -> str:
@@ -113,13 +118,16 @@ def find_people(
     """Read as :func:`load_people` does, where there may be no scan."""
     ending = f"_desc-{OUTPUTS['model_scan']['desc']}_{modality}.nii.gz"
     brain_desc = OUTPUTS["model_brain"]["desc"].format(modality=modality)
+    participants_known = read_participants(derivatives)
     found = []
     for path in sorted(derivatives.glob(f"sub-*/**/anat/*{ending}")):
-        if participants is not None and path.name.split("_")[0] not in participants:
+        participant = path.name.split("_")[0]
+        if participants is not None and participant not in participants:
             continue
         brain = path.with_name(path.name.removesuffix(ending) + f"_desc-{brain_desc}_mask.nii.gz")
         try:
-            found.append(Preprocessed(nib.load(path), nib.load(brain), path))
+            known = participants_known.get(participant, {})
+            found.append(Preprocessed(nib.load(path), nib.load(brain), path, known))
         except (OSError, nib.filebasedimages.ImageFileError) as error:
             raise BadScanError(
                 f"The scan {path} or its brain mask {brain.name} cannot be read ({error}). Run "

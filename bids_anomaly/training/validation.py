@@ -1,26 +1,31 @@
 """How well a network restores people it was not trained on, with and without synthetic lesions."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import torch
 from skimage.metrics import structural_similarity
 from sklearn.metrics import average_precision_score
+from torch import nn
 
-from bids_anomaly.reconstruction.networks import RestorationNet
+from bids_anomaly.reconstruction.batching import CPU_BATCH
+from bids_anomaly.reconstruction.covariates import as_numbers
+from bids_anomaly.reconstruction.registry import reconstruct_slabs
 from bids_anomaly.synthesis.contrast import MODALITIES
+from bids_anomaly.synthesis.recipes import RECIPES
 from bids_anomaly.training.data import Batch, HealthyVolumes, draw_batch
-from bids_anomaly.training.loop import restore_batch
 from bids_anomaly.training.mosaic import WHITE_AT, write_mosaic
 
 # The same slabs at every validation of every training on the same people.
 SEED = 20_250_101
-SLABS = 96
-AT_A_TIME = 16
+# Of each modality, fewer of thick ones.
+SLABS, THICK_SLABS, THICK = 96, 16, 16
 SHOWN = 6
-CALLED_LESION = 0.5
+# Methods that go through many levels are watched with few.
+STEPS = 1
+# A difference to the healthy slice that is shown white.
+WHITE_DIFFERENCE = 0.5
 
 
 def held_out_slabs(
@@ -45,7 +50,7 @@ def held_out_slabs(
     return {
         modality: draw_batch(
             volumes,
-            SLABS,
+            SLABS if slices < THICK else THICK_SLABS,
             slices=slices,
             modalities=[modality],
             generator=torch.Generator().manual_seed(SEED + MODALITIES.index(modality)),
@@ -55,34 +60,68 @@ def held_out_slabs(
 
 
 def validate(
-    network: RestorationNet, slabs: dict[str, Batch], *, device: torch.device, picture: Path
+    method: str,
+    network: nn.Module,
+    slabs: dict[str, Batch],
+    *,
+    levels: Sequence[float],
+    device: torch.device,
+    picture: Path,
 ) -> dict[str, float]:
     """Measure a network on held-out slabs, and draw some of them.
 
     Parameters
     ----------
-    network : RestorationNet
+    method : str
+        Whose network it is.
+    network : torch.nn.Module
         On `device`.
     slabs : dict
         From :func:`held_out_slabs`.
+    levels : sequence of float
+        Of the method; of several only the highest is used.
     device : torch.device
         Where to compute.
     picture : Path
-        PNG with rows of corrupted slice, restored slice, truth, and lesion output.
+        PNG with rows of corrupted slice, restored slice, truth, and anomaly.
 
     Returns
     -------
     dict
         For each modality, over brain voxels: l1 and SSIM of the restored slices against the truth;
-        the area under the precision-recall curve of the lesion output; and, of the slices that are
-        healthy, l1, SSIM and the share of voxels whose lesion output is above one half.
+        the area under the precision-recall curve of the method's own anomaly map, or of the
+        difference in the direction of disease; and, of the slices that are healthy, l1 and SSIM.
     """
     measures: dict[str, float] = {}
     rows = []
     for modality, batch in slabs.items():
-        healthy, probability = _restored(network, batch, device)
+        middle = batch.slab.shape[1] // 2
+        corrupted = batch.slab[:, middle].numpy()
+        found = reconstruct_slabs(
+            method,
+            network,
+            batch.slab,
+            batch.brains,
+            covariates=torch.tensor(as_numbers({})).expand(len(batch.slab), -1),
+            levels=levels,
+            steps=STEPS,
+            seed=SEED,
+            device=device,
+            batch_size=max(
+                1, CPU_BATCH // batch.slab.shape[1] if middle > THICK // 2 else CPU_BATCH
+            ),
+        )
         brain = batch.brain[:, 0].numpy() > 0
         truth, lesion = batch.healthy[:, 0].numpy(), batch.lesion[:, 0].numpy() > 0
+        healthy, anomaly = (
+            part if part is None else part[:, part.shape[1] // 2].numpy() * brain
+            for part in (found.pseudo_healthy, found.anomaly)
+        )
+        if healthy is None:
+            healthy = corrupted
+        if anomaly is None:
+            direction = 1 if RECIPES[MODALITIES.index(modality)].brightens else -1
+            anomaly = direction * (corrupted - healthy)
         clean = ~lesion.any(axis=(1, 2))
         compared = list(zip(healthy, truth, brain, strict=True))
         error = [float(np.abs(a - b)[m].mean()) for a, b, m in compared]
@@ -90,39 +129,18 @@ def validate(
         named = {
             "l1": np.mean(error),
             "ssim": np.mean(similarity),
-            "auprc": average_precision_score(lesion[brain], probability[brain]),
+            "auprc": average_precision_score(lesion[brain], anomaly[brain]),
             "healthy_l1": np.mean(np.array(error)[clean]),
             "healthy_ssim": np.mean(np.array(similarity)[clean]),
-            "false_positive_share": (probability[clean][brain[clean]] > CALLED_LESION).mean(),
         }
         measures |= {f"{modality}_{name}": float(value) for name, value in named.items()}
-        corrupted = batch.slab[:, batch.slab.shape[1] // 2].numpy()
         rows += [
             [image[index] / WHITE_AT[modality] for image in (corrupted, healthy, truth)]
-            + [probability[index] * brain[index]]
+            + [anomaly[index] * brain[index] / WHITE_DIFFERENCE]
             for index in np.flatnonzero(~clean)[:SHOWN]
         ]
-    write_mosaic(picture, rows, ("corrupted", "restored", "truth", "lesion output"), by_row=False)
+    write_mosaic(picture, rows, ("corrupted", "restored", "truth", "anomaly"), by_row=False)
     return measures
-
-
-@torch.no_grad()
-def _restored(
-    network: RestorationNet, batch: Batch, device: torch.device
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return healthy slices and lesion probabilities, (B, H, W)."""
-    healthy, probability = [], []
-    for start in range(0, len(batch.slab), AT_A_TIME):
-        part = Batch(
-            **{
-                field.name: getattr(batch, field.name)[start : start + AT_A_TIME].to(device)
-                for field in fields(batch)
-            }
-        )
-        image, logit = restore_batch(network, part, device)
-        healthy.append((image * part.brain)[:, 0].cpu())
-        probability.append(logit.sigmoid()[:, 0].cpu())
-    return torch.cat(healthy).numpy(), torch.cat(probability).numpy()
 
 
 def _ssim(restored: np.ndarray, truth: np.ndarray, brain: np.ndarray) -> float:

@@ -4,19 +4,16 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import fields
 
 import pytest
 import torch
-
-pytest.importorskip("monai")
-
-from dataclasses import fields
 
 from bids_anomaly.exceptions import UsageError
 from bids_anomaly.reconstruction.networks import RestorationNet
 from bids_anomaly.training.data import Batch, draw_batch, load_volumes
 from bids_anomaly.training.distributed import Place, launched_with
-from bids_anomaly.training.loop import RestorationLoss
+from bids_anomaly.training.losses import restoration_loss
 from bids_anomaly.training.people import load_people
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone")
@@ -29,8 +26,8 @@ WORKER = textwrap.dedent(
 
     from bids_anomaly.reconstruction.networks import RestorationNet
     from bids_anomaly.training.data import draw_batch, load_volumes
-    from bids_anomaly.training.distributed import connected, launched_with, replicated
-    from bids_anomaly.training.loop import RestorationLoss
+    from bids_anomaly.training.distributed import average_gradients, connected, launched_with
+    from bids_anomaly.training.losses import restoration_loss
     from bids_anomaly.training.people import load_people
 
     derivatives, weights, output = map(Path, sys.argv[1:])
@@ -47,9 +44,9 @@ WORKER = textwrap.dedent(
             modalities=["T1w", "FLAIR"],
             generator=torch.Generator().manual_seed(place.seed(5)),
         )
-        replica = replicated(network, place)
-        restored = replica(batch.slab, batch.mirrored, batch.level)
-        sum(RestorationLoss()(*restored, batch).values()).backward()
+        restored = network(batch.slab, batch.mirrored, batch.level)
+        sum(restoration_loss(*restored, batch).values()).backward()
+        average_gradients(network, place)
         if place.writes:
             torch.save([parameter.grad for parameter in network.parameters()], output)
     """
@@ -103,7 +100,7 @@ def test_two_processes_find_the_gradients_of_one(volumes, preprocessed, tmp_path
         }
     )
     restored = network(whole.slab, whole.mirrored, whole.level)
-    sum(RestorationLoss()(*restored, whole).values()).backward()
+    sum(restoration_loss(*restored, whole).values()).backward()
     found = torch.load(tmp_path / "gradients.pt", weights_only=True)
     for gradient, parameter in zip(found, network.parameters(), strict=True):
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-6)

@@ -7,8 +7,7 @@ import torch
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reconstruction.bundle import load_bundle
 from bids_anomaly.reconstruction.networks import RestorationNet
-from bids_anomaly.reconstruction.registry import reconstruct
-from bids_anomaly.reconstruction.restore import load_network
+from bids_anomaly.reconstruction.registry import load_network, reconstruct
 from bids_anomaly.scoring.calibration import calibrate, load_calibration
 from bids_anomaly.training.export import write_bundle
 

@@ -13,11 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-pytest.importorskip("monai")
-
 from bids_anomaly.cli.train import main
 from bids_anomaly.reconstruction.bundle import load_bundle
-from bids_anomaly.reconstruction.restore import load_network
+from bids_anomaly.reconstruction.registry import load_network
 from bids_anomaly.training.people import load_people, read_split
 
 OPTIONS = ("--steps", "4", "--batch-size", "4", "--validate-every", "2", "--device", "cpu")

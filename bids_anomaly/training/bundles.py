@@ -1,37 +1,38 @@
-"""Train a bundle of the family ``restore`` from preprocessed healthy people."""
+"""Train a network of any method on preprocessed healthy people, and write its bundles."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
-from bids_anomaly.exceptions import BadScanError, ModelUnavailableError
+from bids_anomaly.exceptions import BadScanError, ModelUnavailableError, UsageError
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reconstruction.bundle import Bundle
-from bids_anomaly.reconstruction.networks import RestorationNet
-from bids_anomaly.reconstruction.restore import load_network
+from bids_anomaly.reconstruction.covariates import COVARIATES
+from bids_anomaly.reconstruction.registry import build_network, load_network
 from bids_anomaly.scoring.calibration import Calibration, calibrate
 from bids_anomaly.synthesis.contrast import MODALITIES, paint
 from bids_anomaly.training.checkpoint import claim_folder
 from bids_anomaly.training.controls import scores_by_person
-from bids_anomaly.training.data import load_volumes, slices_first
+from bids_anomaly.training.data import (
+    HealthyVolumes,
+    draw_healthy,
+    load_volumes,
+    slices_first,
+)
 from bids_anomaly.training.distributed import ALONE, Place, connected
 from bids_anomaly.training.export import write_bundle
 from bids_anomaly.training.loop import train
 from bids_anomaly.training.people import FEWEST, Preprocessed, same_grid
+from bids_anomaly.training.recipes import RECIPES
 from bids_anomaly.training.validation import held_out_slabs, validate
 
-# Levels of corruption at which the healthy image is predicted and averaged. Low ones, at which the
-# network expects faint anomalies, find most: see docs/training.md.
-LEVELS = (0.3, 0.1)
-SCORES: dict[str, dict[str, Any]] = {
-    "T1w": {"rule": "lesion_and_darkening", "smoothing_mm": 1.2, "residual_weight": 1.0},
-    "FLAIR": {"rule": "intensity_and_lesion", "smoothing_mm": 1.2, "lesion_weight": 1.0},
-    "T2w": {"rule": "brightening_in_lesion", "smoothing_mm": 1.2, "fluid_level": 1.8},
-}
+FINISH_SEED = 20_250_102
 
 
 class Trained(NamedTuple):
@@ -41,7 +42,8 @@ class Trained(NamedTuple):
     scores: list[np.ndarray]
 
 
-def train_restoration(
+def train_bundles(
+    method: str,
     people: Sequence[Preprocessed],
     watched: Sequence[Preprocessed],
     controls: Mapping[str, Sequence[Preprocessed]],
@@ -53,6 +55,7 @@ def train_restoration(
     device: str,
     start: Bundle | None,
     interval: int,
+    noise: str | None = None,
     place: Place = ALONE,
     description: Mapping[str, Any],
     on_step: Callable[[int, Mapping[str, float]], None],
@@ -61,6 +64,8 @@ def train_restoration(
 
     Parameters
     ----------
+    method : str
+        Key of :data:`bids_anomaly.training.recipes.RECIPES`.
     people : sequence of Preprocessed
         T1w scans of healthy people to train on.
     watched : sequence of Preprocessed
@@ -69,12 +74,15 @@ def train_restoration(
         For each modality to learn, scans of other healthy people, whose scores say what is unusual;
         see :func:`controls_of`.
     folder : Path
-        Gets a bundle ``restore-<modality>`` for each modality, all with the same weights, and in
+        Gets a bundle ``<method>-<modality>`` for each modality, all with the same weights, and in
         ``training/`` checkpoints, losses and validations.
     steps, batch_size, seed, device, interval, place, on_step
         See :func:`bids_anomaly.training.loop.train`.
     start : Bundle or None
         Where the weights start; None is at random.
+    noise : str or None
+        Key of :data:`bids_anomaly.synthesis.corrupt.KINDS` for methods that learn from noise;
+        None is the method's own.
     description : mapping
         ``version``, ``licence``, ``calibration_data`` and ``training`` of the bundles.
 
@@ -99,10 +107,13 @@ def train_restoration(
                 f"The scan {scan.path} has another grid than {people[0].path.name}. Preprocess all "
                 "modalities with models of the same grid."
             )
-    network = _network(start, grid, people[0].path, seed)
+    recipe = RECIPES[method]
+    network = _network(method, start, grid, people[0].path, noise=noise, seed=seed)
     modalities = list(controls)
     training = folder / "training"
     configuration = {
+        "method": method,
+        "noise": getattr(network, "noise", None),
         "modalities": modalities,
         "steps": steps,
         "batch_size": batch_size,
@@ -112,11 +123,13 @@ def train_restoration(
         "from": start and start.digest(),
         "scans": [person.path.name for person in people],
     }
+    volumes = volumes_of(people)
     with connected(place, device):
         claim_folder(training, configuration, place=place)
         network = train(
-            load_volumes([person.scan for person in people], [person.brain for person in people]),
+            volumes,
             network,
+            recipe=recipe,
             modalities=modalities,
             steps=steps,
             batch_size=batch_size,
@@ -126,14 +139,18 @@ def train_restoration(
             interval=interval,
             place=place,
             validate=_validation(
-                watched, network.slices, modalities, torch.device(device), training, place
-            ),
+                method, volumes, watched, modalities, training, slices=network.slices
+            )
+            if watched and place.writes
+            else None,
             on_step=on_step,
         )
     if not place.writes:
         return []
+    _finish(method, network, volumes, modalities)
     return [
         _write_calibrated(
+            method,
             network,
             controls[modality],
             folder,
@@ -164,7 +181,7 @@ def controls_of(
     """
     if len({scan.participant for scan in scans}) >= FEWEST["calibration"]:
         return list(scans), False
-    volumes = load_volumes([scan.scan for scan in t1w], [scan.brain for scan in t1w])
+    volumes = volumes_of(t1w)
     kind = torch.tensor([MODALITIES.index(modality)])
     painted = []
     for index, person in enumerate(t1w):
@@ -189,14 +206,27 @@ def controls_of(
     return painted, True
 
 
-def _network(start: Bundle | None, grid: Grid, scan: Path, seed: int) -> RestorationNet:
+def volumes_of(people: Sequence[Preprocessed]) -> HealthyVolumes:
+    """Load T1w scans of some people with what is known of them."""
+    scans, brains, _, known = zip(*people, strict=True)
+    return load_volumes(scans, brains, known)
+
+
+def _network(
+    method: str, start: Bundle | None, grid: Grid, scan: Path, *, noise: str | None, seed: int
+) -> nn.Module:
     """Return the network to begin with, checked against the grid of the scans."""
     if start is None:
         torch.manual_seed(seed)
-        network = RestorationNet()
+        network = build_network(method, _arguments(method, grid, noise))
     elif start.weights is None:
         raise ModelUnavailableError(
             f"The bundle {start.name} has no weights to start from. Name another with --from."
+        )
+    elif start.method != method:
+        raise ModelUnavailableError(
+            f"The bundle {start.name} is of the method {start.method}, so its weights cannot start "
+            f"one of the method {method}. Name another with --from, or use --method {start.method}."
         )
     elif not same_grid(start.grid, grid):
         raise ModelUnavailableError(
@@ -205,37 +235,82 @@ def _network(start: Bundle | None, grid: Grid, scan: Path, seed: int) -> Restora
         )
     else:
         network = load_network(start).train()
-    # One halving by the stem, and one from each resolution to the next.
-    multiple = 2 ** len(network.channels)
+    # Every resolution halves the one before; the first that of the scan.
+    multiple = 2 ** len(network.arguments["channels"])
     if any(size % multiple for size in grid.shape[:2]) or grid.shape[2] < network.slices:
         raise BadScanError(
             f"The scan {scan} has {' x '.join(map(str, grid.shape))} voxels; the network needs "
-            f"axial slices whose sides are multiples of {multiple}. Preprocess with a model whose "
-            "grid has them."
+            f"axial slices whose sides are multiples of {multiple}, at least {network.slices} of "
+            "them. Preprocess with a model whose grid has them."
         )
     return network
 
 
-def _validation(
-    watched: Sequence[Preprocessed],
-    slices: int,
-    modalities: Sequence[str],
-    device: torch.device,
-    folder: Path,
-    place: Place,
-) -> Callable[[int, RestorationNet], Mapping[str, float]] | None:
-    """Return what measures the network at each checkpoint, if there is anybody to measure it on."""
-    if not watched or not place.writes:
-        return None
-    volumes = load_volumes([scan.scan for scan in watched], [scan.brain for scan in watched])
-    slabs = held_out_slabs(volumes, slices=slices, modalities=modalities)
-    return lambda step, network: validate(
-        network, slabs, device=device, picture=folder / "validation" / f"step-{step:06d}.png"
+def _arguments(method: str, grid: Grid, noise: str | None) -> dict[str, Any]:
+    recipe = RECIPES[method]
+    arguments = dict(recipe.network)
+    if recipe.shaped:
+        arguments["shape"] = grid.shape[1::-1]
+    if noise is not None:
+        if "noise" not in arguments:
+            noisy = ", ".join(name for name in RECIPES if "noise" in RECIPES[name].network)
+            raise UsageError(
+                f"The method {method} learns without noise, so it cannot take --noise {noise}. "
+                f"Leave it out, or choose one of {noisy}."
+            )
+        arguments["noise"] = noise
+    return arguments
+
+
+def _finish(
+    method: str, network: nn.Module, volumes: HealthyVolumes, modalities: Sequence[str]
+) -> None:
+    """Let a trained network learn the rest that its method needs, if it needs any."""
+    recipe = RECIPES[method]
+    if recipe.finish is None:
+        return
+    device = next(network.parameters()).device
+    generator = torch.Generator(device).manual_seed(FINISH_SEED)
+    draw = partial(
+        draw_healthy,
+        volumes.to(device),
+        recipe.batch_size,
+        slices=network.slices,
+        modalities=modalities,
+        generator=generator,
     )
+    recipe.finish(network.eval(), draw, generator)
+
+
+def _validation(
+    method: str,
+    volumes: HealthyVolumes,
+    watched: Sequence[Preprocessed],
+    modalities: Sequence[str],
+    folder: Path,
+    *,
+    slices: int,
+) -> Callable[[int, nn.Module], Mapping[str, float]]:
+    """Return what measures the network at each checkpoint."""
+    slabs = held_out_slabs(volumes_of(watched), slices=slices, modalities=modalities)
+
+    def measure(step: int, network: nn.Module) -> Mapping[str, float]:
+        _finish(method, network, volumes, modalities)
+        return validate(
+            method,
+            network,
+            slabs,
+            levels=RECIPES[method].levels,
+            device=next(network.parameters()).device,
+            picture=folder / "validation" / f"step-{step:06d}.png",
+        )
+
+    return measure
 
 
 def _write_calibrated(
-    network: RestorationNet,
+    method: str,
+    network: nn.Module,
     controls: Sequence[Preprocessed],
     folder: Path,
     *,
@@ -244,21 +319,31 @@ def _write_calibrated(
     device: str,
     description: Mapping[str, Any],
 ) -> Trained:
+    recipe = RECIPES[method]
     contents = {
         **description,
         "calibration_data": description["calibration_data"][modality],
-        "method": "restore",
+        "method": method,
         "modality": modality,
         "grid": grid,
-        "score": SCORES[modality],
+        "score": recipe.scores[modality],
         "network": network,
-        "levels": list(LEVELS),
-        "dimensions": "2.5-D",
+        "levels": list(recipe.levels),
+        "dimensions": _dimensions(network),
+        "covariates": list(COVARIATES) if recipe.covariates else [],
     }
     # A bundle needs a calibration to be loaded, and a calibration the scores of the bundle.
     unknown = Calibration(np.array([0.0, 1.0]), np.array([0.9, 0.1]), people=0)
     with TemporaryDirectory(dir=folder) as draft:
         bundle = write_bundle(Path(draft), calibration=unknown, **contents)
         scores = scores_by_person(bundle, controls, device=device)
-    bundle = write_bundle(folder / f"restore-{modality}", calibration=calibrate(scores), **contents)
+    bundle = write_bundle(
+        folder / f"{method}-{modality}", calibration=calibrate(scores), **contents
+    )
     return Trained(bundle, scores)
+
+
+def _dimensions(network: nn.Module) -> str:
+    if getattr(network, "dimensions", 2) == 3:
+        return "3-D"
+    return "2-D" if network.slices == 1 else "2.5-D"

@@ -1,0 +1,146 @@
+"""How each method is trained: its network, what that learns, and how scans are scored with it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from torch import Tensor
+
+from bids_anomaly.training import adversarial, memory, objectives
+from bids_anomaly.training.data import draw_batch, draw_healthy
+
+SMOOTHING_MM = 1.2
+# Disease is dark on T1w and bright on FLAIR, where intensity alone is hard to beat, and on T2w.
+OWN_SCORES = {
+    "T1w": {"rule": "own_score", "smoothing_mm": SMOOTHING_MM, "direction": -1},
+    "FLAIR": {
+        "rule": "own_score_and_intensity",
+        "smoothing_mm": SMOOTHING_MM,
+        "direction": 1,
+        "intensity_weight": 1.0,
+    },
+    "T2w": {"rule": "own_score", "smoothing_mm": SMOOTHING_MM, "direction": 1},
+}
+RESTORE_SCORES = {
+    "T1w": {
+        "rule": "lesion_and_darkening",
+        "smoothing_mm": SMOOTHING_MM,
+        "residual_weight": 1.0,
+    },
+    "FLAIR": {
+        "rule": "intensity_and_lesion",
+        "smoothing_mm": SMOOTHING_MM,
+        "lesion_weight": 1.0,
+    },
+    "T2w": {"rule": "brightening_in_lesion", "smoothing_mm": SMOOTHING_MM, "fluid_level": 1.8},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one method is trained.
+
+    Attributes
+    ----------
+    losses : callable
+        See :mod:`bids_anomaly.training.objectives`.
+    network : mapping
+        Arguments of the network, see :func:`bids_anomaly.reconstruction.registry.build_network`.
+    shaped : bool
+        Whether the network also takes the `shape` of the slices.
+    draw : callable
+        :func:`draw_healthy`, or :func:`draw_batch` where anomalies are learnt too.
+    optimiser : mapping
+        Arguments of AdamW.
+    levels : tuple of float
+        Levels of corruption at which the method predicts.
+    covariates : bool
+        Whether the network takes age and sex.
+    batch_size : int
+        Slabs a step, where nothing else is asked for.
+    finish : callable or None
+        What the trained network still has to learn, see :mod:`bids_anomaly.training.memory`.
+    scores : mapping
+        For each modality, see :func:`bids_anomaly.scoring.score.anomaly_score`.
+    """
+
+    losses: Callable[..., dict[str, Tensor]]
+    network: Mapping[str, Any] = field(default_factory=dict)
+    shaped: bool = False
+    draw: Callable = draw_healthy
+    optimiser: Mapping[str, Any] = field(default_factory=dict)
+    levels: tuple[float, ...] = ()
+    covariates: bool = False
+    batch_size: int = 16
+    finish: Callable[..., None] | None = None
+    scores: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: OWN_SCORES)
+
+
+DENSE = {"channels": (32, 64, 128, 192), "code": 128}
+FLAT = (32, 64, 96, 128)
+SOLID = (16, 32, 64)
+SLICES = 32
+
+
+def _diffusion(objective: Callable, *levels: float, **options: Any) -> Recipe:
+    """Return the recipe of a method that learns the levels up to the highest of its own."""
+    return Recipe(losses=partial(objective, highest=max(levels)), levels=levels, **options)
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "ae": Recipe(losses=objectives.autoencoding, network=DENSE, shaped=True),
+        "vae": Recipe(losses=objectives.variational, network=DENSE, shaped=True),
+        "fanogan": Recipe(
+            losses=adversarial.adversarial,
+            network=DENSE,
+            shaped=True,
+            optimiser=adversarial.OPTIMISER,
+        ),
+        "dae": Recipe(losses=objectives.denoising, network={"channels": FLAT, "noise": "coarse"}),
+        "anoddpm": _diffusion(
+            objectives.diffusing, 0.25, network={"channels": FLAT, "noise": "simplex"}
+        ),
+        "pddpm": _diffusion(
+            objectives.patch_diffusing, 0.4, network={"channels": FLAT, "noise": "simplex"}
+        ),
+        "cddpm": _diffusion(
+            objectives.conditioned_diffusing,
+            *(0.25, 0.5, 0.75),
+            network={
+                "channels": FLAT,
+                "encoder_channels": DENSE["channels"],
+                "noise": "simplex",
+            },
+            shaped=True,
+        ),
+        "cadd": _diffusion(
+            objectives.normative_diffusing,
+            *(0.25, 0.5),
+            network={"channels": SOLID, "slices": SLICES, "noise": "gaussian"},
+            covariates=True,
+            batch_size=2,
+            finish=partial(memory.doubt, start=0.25),
+        ),
+        "guided": _diffusion(
+            objectives.guided_diffusing,
+            1.0,
+            network={"channels": SOLID, "slices": SLICES, "noise": "gaussian"},
+            batch_size=2,
+        ),
+        "features": Recipe(
+            losses=objectives.denoising,
+            network={"channels": FLAT, "noise": "coarse", "remembered": 8192},
+            finish=memory.remember,
+        ),
+        "restore": Recipe(
+            losses=objectives.restoring,
+            draw=draw_batch,
+            # Low ones, at which the network expects faint anomalies, find most: docs/training.md.
+            levels=(0.3, 0.1),
+            scores=RESTORE_SCORES,
+        ),
+    }
+)
