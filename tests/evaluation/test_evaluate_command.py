@@ -239,7 +239,7 @@ def test_one_unreadable_mask_does_not_stop_the_others(study, lesion, write_truth
     [
         (["{good}", "--truth", "nowhere"], 66, "There is no folder of masks"),
         (["{good}", "--truth", "{good}"], 2, "is a folder of results"),
-        (["{truth}", "--truth", "{truth}"], 18, "has no results of bids-anomaly"),
+        (["{study}", "--truth", "{truth}"], 18, "has no results of bids-anomaly"),
         (["{good}", "--truth", "{truth}", "--modalities", "T1w"], 18, "(T1w in native space"),
         (["{good}", "--truth", "{truth}", "--space", "MNI"], 18, "in MNI space"),
         (["{good}", "--truth", "{truth}", "--participant-label", "X"], 18, "of X (any modality"),
@@ -253,7 +253,7 @@ def test_one_unreadable_mask_does_not_stop_the_others(study, lesion, write_truth
 def test_what_cannot_be_evaluated_is_an_error_of_one_sentence(
     study, capsys, tmp_path, options, code, said
 ):
-    places = {name: study / name for name in ("good", "bad", "truth")}
+    places = {"study": study} | {name: study / name for name in ("good", "bad", "truth")}
     arguments = [option.format(**places) for option in options]
     several = sum("=" in option or "{" in option for option in options[:2]) > 1
     if not several or "nowhere" in options:
