@@ -1,4 +1,4 @@
-"""Nipype's SLURM plugin, mended: each step asks for what it needs, and lost jobs are told as such."""
+"""Nipype's SLURM plugin, mended: steps ask for what they need, lost jobs are told as such."""
 
 import getpass
 import math
@@ -17,8 +17,8 @@ JOB_WITHOUT_RESULT = "results file does not exist"
 class StepwiseSLURM(TracebackFirst, SLURMPlugin):
     """Submit each node as a job with its CPUs, memory and GPU; ``sbatch_args`` have the last word.
 
-    Nipype's own plugin submits all nodes with the same arguments, needs ``LOGNAME``, and takes a job
-    that SLURM killed for an error of the program.
+    Nipype's own plugin submits all nodes with the same arguments, needs ``LOGNAME``, and takes a
+    job that SLURM killed for an error of the program.
     """
 
     def _submit_batchtask(self, scriptfile, node):

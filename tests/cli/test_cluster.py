@@ -59,7 +59,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def run(tmp_path):
-    """Give a function that runs two nodes with a plugin file, and returns what was said and submitted."""
+    """Give a function that runs two nodes and returns what was said and submitted."""
     for name, program in (("sbatch", SBATCH), ("squeue", SQUEUE)):
         (tmp_path / name).write_text(program)
         (tmp_path / name).chmod(stat.S_IRWXU)
