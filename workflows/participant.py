@@ -8,6 +8,7 @@ from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from bids_anomaly.bids.dataset import raw_uri
+from bids_anomaly.bids.participants import read_participants
 from bids_anomaly.bids.query import Session
 from bids_anomaly.interfaces.derivatives import WriteModelGrid
 from bids_anomaly.interfaces.preprocessing import RegisterDeformable
@@ -58,9 +59,11 @@ def init_run_wf(
     The other parameters are those of :func:`init_session_wf`.
     """
     workflow = Workflow(name=name, base_dir=str(work_dir))
+    participants = read_participants(bids_dir)
     for session in sessions:
         session_wf = init_session_wf(
             session,
+            known=participants.get(f"sub-{session.participant}", {}),
             bids_dir=bids_dir,
             output_dir=output_dir,
             bundles=bundles,
@@ -83,6 +86,7 @@ def init_run_wf(
 def init_session_wf(
     session: Session,
     *,
+    known: Mapping[str, str],
     bids_dir: Path,
     output_dir: Path,
     bundles: Mapping[str, Bundle],
@@ -109,6 +113,8 @@ def init_session_wf(
     ----------
     session : Session
         Its scans; the first is the reference.
+    known : mapping
+        The row of the participant in ``participants.tsv``.
     bids_dir, output_dir : Path
         Input dataset and derivative dataset.
     bundles : mapping
@@ -173,6 +179,7 @@ def init_session_wf(
     for scan, preprocess in zip(session.scans, preprocessed, strict=True):
         reconstruct = init_reconstruct_wf(
             bundle=bundles[scan.suffix],
+            known=known,
             steps=steps,
             device=device,
             batch_size=batch_size,
@@ -193,7 +200,7 @@ def init_session_wf(
         mem_gb=REGISTRATION_MEM_GB,
     )
     # From the pseudo-healthy image where there is one, so that lesions do not pull the warp.
-    if bundles[reference.suffix].weights is not None:
+    if bundles[reference.suffix].makes_image:
         source, image = reconstructed[0], "pseudo_healthy"
     else:
         source, image = preprocessed[0], "scan_in_model_grid"

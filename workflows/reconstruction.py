@@ -1,5 +1,7 @@
 """From a preprocessed scan to its pseudo-healthy image and anomaly scores."""
 
+from collections.abc import Mapping
+
 from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
@@ -14,6 +16,7 @@ RECONSTRUCT_MEM_GB = 1.2
 def init_reconstruct_wf(
     *,
     bundle: Bundle,
+    known: Mapping[str, str],
     steps: int | None,
     device: str,
     batch_size: int | None,
@@ -31,6 +34,8 @@ def init_reconstruct_wf(
     ----------
     bundle : Bundle
         The model.
+    known : mapping
+        The row of the participant in ``participants.tsv``; only what the model uses is passed on.
     steps : int or None
         Number of levels of corruption; None is the bundle's own.
     device : str
@@ -67,6 +72,11 @@ def init_reconstruct_wf(
         Reconstruct(
             bundle=str(bundle.folder),
             bundle_digest=bundle.digest(),
+            covariates={
+                name: known[name]
+                for name in bundle.description.get("covariates", ())
+                if name in known
+            },
             seed=seed,
             device=device if use_gpu else "cpu",
             use_gpu=use_gpu,

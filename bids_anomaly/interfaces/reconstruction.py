@@ -21,6 +21,7 @@ class _ReconstructInput(BaseInterfaceInputSpec):
     bundle = Directory(exists=True, mandatory=True, nohash=True)
     bundle_digest = traits.Str(mandatory=True, desc="stands for the content of the bundle")
     steps = traits.Int(desc="number of levels; default is the bundle's own")
+    covariates = traits.Dict(usedefault=True, desc="what is known of the person, by column")
     seed = traits.Int(mandatory=True)
     device = traits.Str("cpu", usedefault=True, nohash=True)
     use_gpu = traits.Bool(False, usedefault=True, nohash=True)
@@ -57,6 +58,7 @@ class Reconstruct(StepInterface):
             batch_size=_value(self.inputs.batch_size),
             steps=_value(self.inputs.steps),
             seed=self.inputs.seed,
+            covariates=self.inputs.covariates,
         )
         outputs: dict = {"evaluations": result.evaluations}
         for name in ("pseudo_healthy", "spread", "anomaly"):

@@ -66,7 +66,7 @@ class WriteReport(StepInterface):
                 scan_in_model_grid=load_image(inputs.scan_in_model_grid_list[i]),
                 brain_in_model_grid=load_image(inputs.brain_in_model_grid_list[i]),
                 zscore=load_image(inputs.zscore_list[i]),
-                pseudo_healthy=load_image(next(images)) if bundle.weights else None,
+                pseudo_healthy=load_image(next(images)) if bundle.makes_image else None,
                 evaluations=inputs.evaluations_list[i],
             )
             for i, bundle in enumerate(bundles)

@@ -70,6 +70,11 @@ class Bundle:
         return self.folder / "model.safetensors" if self.description.get("sha256") else None
 
     @property
+    def makes_image(self) -> bool:
+        """Whether the method makes a pseudo-healthy image, and not a score alone."""
+        return self.weights is not None and self.method != "features"
+
+    @property
     def calibration(self) -> Path:
         """The file of healthy statistics."""
         return self.folder / "calibration.npz"
