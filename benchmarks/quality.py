@@ -10,6 +10,7 @@ import argparse
 import csv
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from bids_anomaly.scoring.quality_limits import LIMITS, check_quality
 DATASETS = ("ixi-healthy", "elderly-wmh", "ms-longitudinal")
 SPLITS = ("train", "calibration", "dev")
 FITTED = "train, calibration"
+SCRATCH = tempfile.TemporaryDirectory()
 NOISE, SHIFT_MM, MOTION_MM, MOTIONS = 0.15, 10.0, 4.0, 8
 
 
@@ -56,6 +58,15 @@ class Case(NamedTuple):
     shift_mm: float = 0.0
     modality: str | None = None
     named: str | None = None
+
+
+class Done(NamedTuple):
+    """A preprocessed scan; all images in its own grid."""
+
+    scan: nib.Nifti1Image
+    brain: nib.Nifti1Image
+    affine: Path
+    corrected: nib.Nifti1Image
 
 
 def main() -> None:
@@ -133,34 +144,41 @@ def broken_row(case: Case, scans: list[tuple[Path, str]]) -> str:
 
 def quality_of(path: Path, case: Case) -> dict[str, float]:
     """Preprocess a scan as the app does, breaking it on the way."""
-    scan = conform(path)
-    if case.scan is not None:
-        scan = case.scan(scan)
-    brain = brain_mask(scan, method="deepbet", use_gpu=False).mask
-    if case.brain is not None:
-        brain = Grid.of(brain).image(case.brain(np.asanyarray(brain.dataobj)))
-    template = resample(template_brain(1), MODEL_GRID_2MM)
-    with tempfile.TemporaryDirectory() as folder:
-        affine = [
-            register_linear(
-                masked(scan, brain), template, kind="Affine", seed=0, folder=Path(folder)
-            )
-        ]
-        corrected = correct_bias(scan, brain, affine)
-        if case.shift_mm:
-            off = nib.affines.from_matvec(np.eye(3), (0, case.shift_mm, 0)) @ scan.affine
-            grid = Grid(scan.shape, off)
-            corrected, brain = (
-                grid.image(np.asanyarray(image.dataobj)) for image in (corrected, brain)
-            )
-        in_grid, brain_in_grid, level = to_model_grid(corrected, brain, affine, MODEL_GRID_2MM)
+    done = preprocess(path, case.scan, case.brain)
+    corrected, brain = done.corrected, done.brain
+    if case.shift_mm:
+        off = nib.affines.from_matvec(np.eye(3), (0, case.shift_mm, 0)) @ brain.affine
+        corrected, brain = (
+            Grid(brain.shape, off).image(np.asanyarray(image.dataobj))
+            for image in (corrected, brain)
+        )
+    in_grid, brain_in_grid, level = to_model_grid(corrected, brain, [done.affine], MODEL_GRID_2MM)
     return measure_quality(
-        scan,
-        brain,
+        done.scan,
+        done.brain,
         scan_in_model_grid=in_grid,
         brain_in_model_grid=brain_in_grid,
         white_matter_level=level,
     )
+
+
+@cache
+def preprocess(path: Path, break_scan: Callable | None, break_brain: Callable | None) -> Done:
+    """Conform a scan, find its brain, register it and remove its bias field."""
+    scan = conform(path)
+    if break_scan is not None:
+        scan = break_scan(scan)
+    brain = brain_mask(scan, method="deepbet", use_gpu=False).mask
+    if break_brain is not None:
+        brain = Grid.of(brain).image(break_brain(np.asanyarray(brain.dataobj)))
+    affine = register_linear(
+        masked(scan, brain),
+        resample(template_brain(1), MODEL_GRID_2MM),
+        kind="Affine",
+        seed=0,
+        folder=Path(tempfile.mkdtemp(dir=SCRATCH.name)),
+    )
+    return Done(scan, brain, affine, correct_bias(scan, brain, [affine]))
 
 
 def inverted(scan: nib.Nifti1Image) -> nib.Nifti1Image:

@@ -60,6 +60,10 @@ class BrainExtractionError(BadScanError):
     """No plausible brain was found in a scan."""
 
 
+class QualityError(BadScanError):
+    """A scan, or its preprocessing, that is not like good ones, where --strict asks for those."""
+
+
 class MissingInputError(BidsAnomalyError):
     """A file or folder that was named does not exist or may not be read."""
 

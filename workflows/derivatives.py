@@ -7,6 +7,7 @@ from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from bids_anomaly.interfaces.derivatives import WriteRigid, WriteScanMaps
+from bids_anomaly.interfaces.findings import WriteLesions
 from bids_anomaly.reconstruction.bundle import Bundle
 
 # Dense maps of a 1 mm scan; measured by benchmarks/participant.py, with room to spare.
@@ -32,7 +33,7 @@ def init_scan_derivatives_wf(
 
     Workflow Graph
     --------------
-    write_native, write_template, write_rigid
+    write_native, write_template, write_lesions, write_rigid
 
     Parameters
     ----------
@@ -61,8 +62,8 @@ def init_scan_derivatives_wf(
         Of the scan, from :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`.
     residual, spread, zscore
         From :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
-    scan_from_template
-        Displacement field that pulls the model grid onto the template.
+    scan_from_template, template_from_scan
+        Displacement fields that pull the model grid onto the template, and back.
     """
     workflow = Workflow(name=name)
     inputnode = Node(
@@ -79,6 +80,7 @@ def init_scan_derivatives_wf(
                 "spread",
                 "zscore",
                 "scan_from_template",
+                "template_from_scan",
             ]
         ),
         name="inputnode",
@@ -92,14 +94,27 @@ def init_scan_derivatives_wf(
     }
     # A scan reaches the model grid by one affine, or by a rigid transform and the affine.
     linear_transforms = 1 if reference_modality is None else 2
+    threshold = {"healthy_fpr": healthy_fpr, "min_lesion_volume": min_lesion_volume}
+    # Lesions are told apart where the person was scanned, whatever spaces were asked for.
+    write_lesions = Node(
+        WriteLesions(**described, **threshold, invert=[True] * linear_transforms),
+        name="write_lesions",
+        mem_gb=WRITE_MEM_GB,
+    )
+    passed_on = [
+        ("brain", "brain"),
+        ("zscore", "zscore"),
+        ("transforms_back", "transforms"),
+        ("template_from_scan", "template_from_scan"),
+    ]
+    workflow.connect([(inputnode, write_lesions, passed_on)])
     for space in output_spaces:
         write = Node(
             WriteScanMaps(
                 **described,
                 bundle=str(bundle.folder),
                 bundle_digest=bundle.digest(),
-                healthy_fpr=healthy_fpr,
-                min_lesion_volume=min_lesion_volume,
+                **threshold,
             ),
             name=f"write_{space}",
             mem_gb=WRITE_MEM_GB,

@@ -12,6 +12,7 @@ from bids_anomaly.bids.participants import read_participants
 from bids_anomaly.bids.query import Session
 from bids_anomaly.interfaces.derivatives import WriteModelGrid
 from bids_anomaly.interfaces.preprocessing import RegisterDeformable
+from bids_anomaly.interfaces.quality import WriteQuality
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.workflows.derivatives import init_scan_derivatives_wf
 from bids_anomaly.workflows.preprocessing import REGISTRATION_MEM_GB, init_preprocess_wf
@@ -32,6 +33,7 @@ def init_run_wf(
     bundles: Mapping[str, Bundle],
     stage: str,
     brain_extraction: str,
+    strict: bool,
     output_spaces: Sequence[str],
     healthy_fpr: float,
     min_lesion_volume: float,
@@ -69,6 +71,7 @@ def init_run_wf(
             bundles=bundles,
             preprocess_only=stage == "preprocess",
             brain_extraction=brain_extraction,
+            strict=strict,
             output_spaces=output_spaces,
             healthy_fpr=healthy_fpr,
             min_lesion_volume=min_lesion_volume,
@@ -92,6 +95,7 @@ def init_session_wf(
     bundles: Mapping[str, Bundle],
     preprocess_only: bool,
     brain_extraction: str,
+    strict: bool,
     output_spaces: Sequence[str],
     healthy_fpr: float,
     min_lesion_volume: float,
@@ -106,8 +110,8 @@ def init_session_wf(
 
     Workflow Graph
     --------------
-    For each scan: preprocess -> reconstruct -> derivatives. For the session, from its reference:
-    register_deformable -> session_outputs.
+    For each scan: preprocess -> reconstruct -> derivatives. For the session: write_quality and,
+    from its reference, register_deformable -> session_outputs.
 
     Parameters
     ----------
@@ -123,6 +127,8 @@ def init_session_wf(
         Whether to stop before the reconstruction and write scans in the model grid.
     brain_extraction : str
         deepbet, hd-bet, template or none.
+    strict : bool
+        Whether scans of doubtful quality stop before the reconstruction.
     output_spaces : sequence of str
         ``native`` and template names.
     healthy_fpr, min_lesion_volume : float
@@ -137,8 +143,10 @@ def init_session_wf(
         preprocess = init_preprocess_wf(
             scan=scan.path,
             grid=bundles[scan.suffix].description["grid"],
+            modality=scan.suffix,
             is_reference=scan is reference,
             brain_extraction=brain_extraction,
+            strict=strict,
             use_gpu=device != "cpu",
             seed=seed,
             omp_nthreads=omp_nthreads,
@@ -153,6 +161,20 @@ def init_session_wf(
             ]
             workflow.connect([(preprocessed[0], preprocess, passed_on)])
         preprocessed.append(preprocess)
+
+    write_quality = Node(
+        WriteQuality(
+            output_dir=str(output_dir),
+            original=str(reference.path),
+            entities={k: v for k, v in reference.entities.items() if k in ("sub", "ses")},
+            modality=reference.suffix,
+            sources=[raw_uri(scan.path, bids_dir) for scan in session.scans],
+            scans=[scan.name for scan in session.scans],
+        ),
+        name="write_quality",
+    )
+    listed = _list(workflow, preprocessed, "quality")
+    workflow.connect(listed, "out", write_quality, "qualities")
 
     if preprocess_only:
         for scan, preprocess in zip(session.scans, preprocessed, strict=True):
@@ -244,7 +266,10 @@ def init_session_wf(
                 (
                     register_deformable,
                     derivatives,
-                    [("scan_from_template", "inputnode.scan_from_template")],
+                    [
+                        ("scan_from_template", "inputnode.scan_from_template"),
+                        ("template_from_scan", "inputnode.template_from_scan"),
+                    ],
                 ),
             ]
         )
@@ -270,6 +295,7 @@ def init_session_wf(
                     ("template_from_scan", "inputnode.template_from_scan"),
                 ],
             ),
+            (write_quality, session_outputs, [("table", "inputnode.quality_table")]),
         ]
     )
     _connect_lists(workflow, preprocessed, session_outputs, LISTED_FROM_PREPROCESSING)
@@ -287,10 +313,15 @@ def _connect_lists(
 ) -> None:
     """Hand on outputs of several workflows as lists, in the order of the workflows."""
     for name in names:
-        listed = Node(Merge(len(sources)), name=f"list_{name}", run_without_submitting=True)
-        for position, source in enumerate(sources, start=1):
-            workflow.connect([(source, listed, [(f"outputnode.{name}", f"in{position}")])])
-        workflow.connect([(listed, target, [("out", f"inputnode.{name}")])])
+        workflow.connect(_list(workflow, sources, name), "out", target, f"inputnode.{name}")
+
+
+def _list(workflow: Workflow, sources: Sequence[Workflow], name: str) -> Node:
+    """Add a node that lists an output of several workflows, in the order of the workflows."""
+    listed = Node(Merge(len(sources)), name=f"list_{name}", run_without_submitting=True)
+    for position, source in enumerate(sources, start=1):
+        workflow.connect(source, f"outputnode.{name}", listed, f"in{position}")
+    return listed
 
 
 def _same_names(*names: str) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from bids_anomaly.interfaces.preprocessing import (
     RegisterToTemplate,
     ToModelGrid,
 )
+from bids_anomaly.interfaces.quality import MeasureQuality, RequireQuality
 
 # Measured by benchmarks/participant.py, with room to spare.
 BRAIN_MEM_GB = 1.5
@@ -25,8 +26,10 @@ def init_preprocess_wf(
     *,
     scan: Path,
     grid: Mapping[str, Any],
+    modality: str,
     is_reference: bool,
     brain_extraction: str,
+    strict: bool,
     use_gpu: bool,
     seed: int,
     omp_nthreads: int,
@@ -39,7 +42,8 @@ def init_preprocess_wf(
 
     Workflow Graph
     --------------
-    conform -> extract_brain -> register -> correct_bias -> to_model_grid
+    conform -> extract_brain -> register -> correct_bias -> to_model_grid -> measure_quality,
+    and -> require_quality where the run is strict
 
     Parameters
     ----------
@@ -47,10 +51,14 @@ def init_preprocess_wf(
         A scan of the input dataset.
     grid : mapping
         The grid of the model, as its bundle describes it. Models that share it share this work.
+    modality : str
+        BIDS suffix of the scan.
     is_reference : bool
         Whether this is the reference scan of its session.
     brain_extraction : str
         deepbet, hd-bet, template or none.
+    strict : bool
+        Whether a scan of doubtful quality stops here.
     use_gpu : bool
         Whether brain extraction may use the GPU.
     seed : int
@@ -75,6 +83,8 @@ def init_preprocess_wf(
         The same transforms in reverse order: inverted, they lead back.
     scan_in_model_grid, brain_in_model_grid, white_matter_level
         What models take.
+    quality
+        JSON file of measures.
     """
     workflow = Workflow(name=name)
     inputnode = Node(
@@ -92,6 +102,7 @@ def init_preprocess_wf(
                 "scan_in_model_grid",
                 "brain_in_model_grid",
                 "white_matter_level",
+                "quality",
             ]
         ),
         name="outputnode",
@@ -108,6 +119,8 @@ def init_preprocess_wf(
     )
     correct_bias = Node(CorrectBias(), name="correct_bias", mem_gb=REGISTRATION_MEM_GB)
     to_model_grid = Node(ToModelGrid(grid=dict(grid)), name="to_model_grid", mem_gb=0.5)
+    described = {"name": scan.name.split(".")[0], "modality": modality}
+    measure_quality = Node(MeasureQuality(**described), name="measure_quality", mem_gb=0.5)
     if is_reference:
         register = Node(
             RegisterToTemplate(grid=dict(grid), seed=seed),
@@ -158,13 +171,35 @@ def init_preprocess_wf(
                 to_model_grid,
                 outputnode,
                 [
+                    ("brain", "brain_in_model_grid"),
+                    ("white_matter_level", "white_matter_level"),
+                ],
+            ),
+            (conform, measure_quality, [("out_file", "scan")]),
+            (extract_brain, measure_quality, [("out_mask", "brain")]),
+            (
+                to_model_grid,
+                measure_quality,
+                [
                     ("scan", "scan_in_model_grid"),
                     ("brain", "brain_in_model_grid"),
                     ("white_matter_level", "white_matter_level"),
                 ],
             ),
+            (measure_quality, outputnode, [("quality", "quality")]),
         ]
     )
+    if strict:
+        require_quality = Node(RequireQuality(**described), name="require_quality")
+        workflow.connect(
+            [
+                (to_model_grid, require_quality, [("scan", "scan")]),
+                (measure_quality, require_quality, [("quality", "quality")]),
+                (require_quality, outputnode, [("scan", "scan_in_model_grid")]),
+            ]
+        )
+    else:
+        workflow.connect(to_model_grid, "scan", outputnode, "scan_in_model_grid")
     return workflow
 
 

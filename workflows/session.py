@@ -9,6 +9,7 @@ from nipype.pipeline.engine import Node, Workflow
 from bids_anomaly.bids.dataset import raw_uri
 from bids_anomaly.bids.query import Session
 from bids_anomaly.interfaces.derivatives import WriteCombined, WriteTransforms
+from bids_anomaly.interfaces.findings import WriteFindings
 from bids_anomaly.interfaces.reports import WriteReport
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.workflows.derivatives import NATIVE, WRITE_MEM_GB
@@ -41,7 +42,8 @@ def init_session_outputs_wf(
 
     Workflow Graph
     --------------
-    write_combined_native, write_combined_template, write_transforms, write_report
+    write_combined_native, write_combined_template, write_transforms, write_findings,
+    write_report
 
     Parameters
     ----------
@@ -68,11 +70,20 @@ def init_session_outputs_wf(
         Of the reference scan.
     scan_from_template, template_from_scan
         Displacement fields between model grid and template.
+    quality_table
+        Of all scans.
     """
     workflow = Workflow(name=name)
     inputnode = Node(
         IdentityInterface(
-            [*LISTED, "reference_brain", "affine", "scan_from_template", "template_from_scan"]
+            [
+                *LISTED,
+                "reference_brain",
+                "affine",
+                "scan_from_template",
+                "template_from_scan",
+                "quality_table",
+            ]
         ),
         name="inputnode",
     )
@@ -122,12 +133,27 @@ def init_session_outputs_wf(
             )
         workflow.connect([(inputnode, write_combined, passed_on)])
 
+    names = [scan.name for scan in session.scans]
+    write_findings = Node(
+        WriteFindings(**described, **threshold, invert=[True], scans=names),
+        name="write_findings",
+        mem_gb=WRITE_MEM_GB,
+    )
+    passed_on = [
+        ("reference_brain", "brain"),
+        ("zscore", "zscores"),
+        ("brain_in_model_grid", "brains"),
+        ("affine", "transforms"),
+        ("template_from_scan", "template_from_scan"),
+    ]
+    workflow.connect([(inputnode, write_findings, passed_on)])
+
     session_bundles = [bundles[scan.suffix] for scan in session.scans]
     write_report = Node(
         WriteReport(
             output_dir=str(output_dir),
             label=session.label,
-            scans=[scan.name for scan in session.scans],
+            scans=names,
             modalities=[scan.suffix for scan in session.scans],
             bundles=[str(bundle.folder) for bundle in session_bundles],
             bundle_digests=[bundle.digest() for bundle in session_bundles],
@@ -139,7 +165,12 @@ def init_session_outputs_wf(
     workflow.connect(
         [
             (inputnode, write_report, [(listed, f"{listed}_list") for listed in LISTED]),
-            (inputnode, write_report, [("scan_from_template", "scan_from_template")]),
+            (
+                inputnode,
+                write_report,
+                [("scan_from_template", "scan_from_template"), ("quality_table", "quality")],
+            ),
+            (write_findings, write_report, [("lesions", "lesions"), ("regions", "regions")]),
         ]
     )
     return workflow

@@ -217,7 +217,11 @@ def add_control(group: ArgumentGroup) -> None:
             "not in this version: write the reports again from the outputs that are there",
         ),
         ("--dry-run", "say what would be done, and do nothing"),
-        ("--strict", "not in this version: stop where a run would otherwise warn and go on"),
+        (
+            "--strict",
+            "let scans of doubtful quality fail (exit code 65), where a run would otherwise warn "
+            "and go on",
+        ),
     ):
         group.add_argument(flag, action="store_true", help=help)
 

@@ -98,6 +98,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         bundles=bundles,
         stage=settings.stage,
         brain_extraction=settings.brain_extraction,
+        strict=settings.strict,
         output_spaces=settings.output_spaces,
         healthy_fpr=settings.healthy_fpr,
         min_lesion_volume=settings.min_lesion_volume,
@@ -198,7 +199,6 @@ def _check_available(settings: Settings) -> None:
     options = {
         "--derivatives": settings.derivatives,
         "--reports-only": settings.reports_only,
-        "--strict": settings.strict,
         "--controls": settings.controls,
     }
     given = [option for option, value in options.items() if value]

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bids_anomaly.cli.processes import KILLED
 from bids_anomaly.exceptions import ExitCode
-from bids_anomaly.interfaces.records import FAILURE_FILE
+from bids_anomaly.interfaces.records import FAILURE_FILE, read_warnings
 
 KILLED_MESSAGE = (
     "The process of the step ended unexpectedly, most often for lack of memory. Run again with "
@@ -113,6 +113,9 @@ class RunProgress:
             self._log(label, f"{step}: done before")
         else:
             self._log(label, f"{step}: {seconds:.1f} s")
+        for warning in read_warnings(Path(node.output_dir())) if status == "end" else ():
+            self._console.print(f"{label}: warning: {warning}", style="yellow", markup=False)
+            self._log(label, f"WARNING {warning}")
         self._bar.advance(self._task)
         self._waiting[session] -= 1
         if self._waiting[session] == 0:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 FAILURE_FILE = "failure.json"
 WRITTEN_FILE = "written.json"
+WARNINGS_FILE = "warnings.json"
 
 
 def record_failure(folder: Path, code: int, message: str) -> None:
@@ -21,3 +22,16 @@ def record_written(folder: Path, paths: Sequence[Path]) -> list[str]:
     names = [str(path) for path in paths]
     (folder / WRITTEN_FILE).write_text(json.dumps(names))
     return names
+
+
+def record_warnings(folder: Path, warnings: Sequence[str]) -> None:
+    """Note what a user should look at."""
+    (folder / WARNINGS_FILE).write_text(json.dumps(list(warnings)))
+
+
+def read_warnings(folder: Path) -> list[str]:
+    """Read what :func:`record_warnings` noted, if anything."""
+    try:
+        return json.loads((folder / WARNINGS_FILE).read_text())
+    except (OSError, json.JSONDecodeError):
+        return []

@@ -36,6 +36,9 @@ class _WriteReportInput(BaseInterfaceInputSpec):
         File(exists=True), desc="of the scans whose model makes one, in their order"
     )
     evaluations_list = InputMultiObject(traits.Int(), mandatory=True)
+    lesions = File(exists=True, mandatory=True, desc="table of the combined finding")
+    regions = File(exists=True, mandatory=True, desc="table")
+    quality = File(exists=True, mandatory=True, desc="table")
 
 
 class _WriteReportOutput(TraitedSpec):
@@ -49,6 +52,7 @@ class WriteReport(StepInterface):
     output_spec = _WriteReportOutput
 
     def _step(self, folder: Path) -> dict:
+        from bids_anomaly.bids.tables import read_table
         from bids_anomaly.reconstruction.bundle import load_bundle
         from bids_anomaly.reports.session import ScanResult, write_session_report
 
@@ -78,5 +82,8 @@ class WriteReport(StepInterface):
             scan_from_template=Path(inputs.scan_from_template),
             healthy_fpr=inputs.healthy_fpr,
             min_lesion_volume=inputs.min_lesion_volume,
+            lesions=read_table(Path(inputs.lesions)),
+            regions=read_table(Path(inputs.regions)),
+            quality=read_table(Path(inputs.quality)),
         )
         return {"written": record_written(folder, [path])}

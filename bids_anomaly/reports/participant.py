@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from bids_anomaly.reports.checks import quality_checks
 from bids_anomaly.reports.results import largest_anomaly, mosaic
 from bids_anomaly.reports.scan import ScanReport
+from bids_anomaly.reports.tables import Table
 
 __all__ = ["Failure", "ScanReport", "write_participant_report"]
 
@@ -48,6 +49,7 @@ def write_participant_report(
     failures: Sequence[Failure],
     provenance: Mapping[str, str],
     warnings: Sequence[str],
+    tables: Sequence[Table] = (),
 ) -> None:
     """Write the report of one participant.
 
@@ -74,6 +76,8 @@ def write_participant_report(
         How this was made: versions, settings, device.
     warnings : sequence of str
         What the user can act on.
+    tables : sequence of Table
+        Of the session as a whole, before the scans.
     """
     environment = Environment(
         loader=PackageLoader("bids_anomaly.reports"),
@@ -99,6 +103,7 @@ def write_participant_report(
         failures=failures,
         provenance=provenance,
         warnings=warnings,
+        tables=tables,
     )
     _replace(path, page)
 

@@ -13,6 +13,13 @@ from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import MODEL_GRID_2MM, Grid, template_brain
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reports.participant import Failure, ScanReport, write_participant_report
+from bids_anomaly.reports.tables import (
+    Row,
+    lesion_table,
+    quality_table,
+    quality_warnings,
+    region_table,
+)
 from bids_anomaly.reports.text import methods_text, model_warnings, references
 from bids_anomaly.scoring.calibration import healthy_exceedance
 from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
@@ -63,6 +70,9 @@ def write_session_report(
     scan_from_template: Path,
     healthy_fpr: float,
     min_lesion_volume: float,
+    lesions: Sequence[Row],
+    regions: Sequence[Row],
+    quality: Sequence[Row],
 ) -> Path:
     """Write the report of a session and return its path.
 
@@ -78,6 +88,8 @@ def write_session_report(
         Displacement field that pulls the model grid onto the template.
     healthy_fpr, min_lesion_volume : float
         Nominal false positive rate, and mm3.
+    lesions, regions, quality : sequences of mappings
+        Rows of the tables of the session, as text by column.
     """
     path = output_dir / f"{label}.html"
     scans = [
@@ -114,7 +126,8 @@ def write_session_report(
                 for bundle in bundles
             },
         },
-        warnings=model_warnings(bundles),
+        warnings=[*quality_warnings(quality), *model_warnings(bundles)],
+        tables=[lesion_table(lesions), region_table(regions), quality_table(quality)],
     )
     return path
 

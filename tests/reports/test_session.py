@@ -45,6 +45,9 @@ def write(tmp_path):
             scan_from_template=tmp_path / "identity.mat",
             healthy_fpr=0.002,
             min_lesion_volume=100.0,
+            lesions=[],
+            regions=[],
+            quality=[],
         )
         return path.read_text()
 

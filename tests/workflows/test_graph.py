@@ -39,7 +39,7 @@ def build(tmp_path):
 
     def build(
         *sessions, stage="all", device="cpu", output_spaces=("native", TEMPLATE), model="restore",
-        brain_extraction="deepbet", steps=None, batch_size=None,
+        brain_extraction="deepbet", strict=False, steps=None, batch_size=None,
     ):  # fmt: skip
         workflow = init_run_wf(
             sessions,
@@ -49,6 +49,7 @@ def build(tmp_path):
             bundles=choose_bundles(model, MODALITIES),
             stage=stage,
             brain_extraction=brain_extraction,
+            strict=strict,
             output_spaces=output_spaces,
             healthy_fpr=0.002,
             min_lesion_volume=24.0,
@@ -108,7 +109,19 @@ def test_sessions_runs_and_spaces_combine(session, runs, spaces, build):
     assert made.count("WriteScanMaps") == len(scans.scans) * len(spaces)
     assert made.count("WriteCombined") == len(spaces)
     assert made.count("WriteTransforms") == (TEMPLATE in spaces)
+    assert made.count("WriteLesions") == len(scans.scans)
+    assert made.count("WriteFindings") == made.count("WriteQuality") == 1
     assert made.count("WriteReport") == 1
+
+
+@pytest.mark.parametrize("stage", ["all", "preprocess"])
+def test_only_a_strict_run_asks_scans_for_quality(stage, build):
+    session = session_of(("T1w", "FLAIR"))
+    assert "RequireQuality" not in interfaces(build(session, stage=stage))
+    graph = build(session, stage=stage, strict=True)
+    assert_sound(graph)
+    assert interfaces(graph).count("RequireQuality") == 2
+    assert interfaces(graph).count("WriteQuality") == 1
 
 
 @pytest.mark.slow

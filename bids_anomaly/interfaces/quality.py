@@ -1,0 +1,130 @@
+"""Nipype interfaces that judge scans before models see them."""
+
+import json
+from pathlib import Path
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    InputMultiObject,
+    TraitedSpec,
+    traits,
+)
+
+from bids_anomaly.bids.naming import output_path, sidecar_path
+from bids_anomaly.bids.tables import write_table
+from bids_anomaly.bids.writing import write_json
+from bids_anomaly.exceptions import QualityError
+from bids_anomaly.interfaces.base import StepInterface, load_image
+from bids_anomaly.interfaces.derivatives import WriteInput, WriteOutput, describe
+from bids_anomaly.interfaces.records import record_warnings, record_written
+
+
+class _MeasureQualityInput(BaseInterfaceInputSpec):
+    scan = File(exists=True, mandatory=True, desc="conformed")
+    brain = File(exists=True, mandatory=True, desc="native")
+    scan_in_model_grid = File(exists=True, mandatory=True)
+    brain_in_model_grid = File(exists=True, mandatory=True)
+    white_matter_level = traits.Float(mandatory=True)
+    name = traits.Str(mandatory=True, desc="of the scan")
+    modality = traits.Str(mandatory=True)
+
+
+class _MeasureQualityOutput(TraitedSpec):
+    quality = File(exists=True, desc="measures by name, JSON")
+
+
+class MeasureQuality(StepInterface):
+    """Measure the quality of a scan, and warn where it is not that of good ones."""
+
+    input_spec = _MeasureQualityInput
+    output_spec = _MeasureQualityOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.scoring.quality import measure_quality
+        from bids_anomaly.scoring.quality_limits import check_quality, describe_flags
+
+        inputs = self.inputs
+        measures = measure_quality(
+            load_image(inputs.scan),
+            load_image(inputs.brain),
+            scan_in_model_grid=load_image(inputs.scan_in_model_grid),
+            brain_in_model_grid=load_image(inputs.brain_in_model_grid),
+            white_matter_level=inputs.white_matter_level,
+        )
+        checks = check_quality(measures, inputs.modality)
+        record_warnings(
+            folder, describe_flags(checks, name=inputs.name, modality=inputs.modality)
+        )
+        path = folder / "quality.json"
+        path.write_text(json.dumps(measures))
+        return {"quality": str(path)}
+
+
+class _RequireQualityInput(BaseInterfaceInputSpec):
+    scan = File(exists=True, mandatory=True, desc="in the model grid")
+    quality = File(exists=True, mandatory=True)
+    name = traits.Str(mandatory=True, desc="of the scan")
+    modality = traits.Str(mandatory=True)
+
+
+class _RequireQualityOutput(TraitedSpec):
+    scan = File(exists=True, desc="as it came")
+
+
+class RequireQuality(StepInterface):
+    """Let a scan through to the model only if its quality is that of good ones."""
+
+    input_spec = _RequireQualityInput
+    output_spec = _RequireQualityOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.scoring.quality_limits import check_quality, describe_flags
+
+        inputs = self.inputs
+        checks = check_quality(json.loads(Path(inputs.quality).read_text()), inputs.modality)
+        flags = describe_flags(checks, name=inputs.name, modality=inputs.modality)
+        if flags:
+            raise QualityError(
+                f"{' '.join(flags)} Leave the scan out with --bids-filter-file, or go on without "
+                "--strict."
+            )
+        return {"scan": inputs.scan}
+
+
+class _WriteQualityInput(WriteInput):
+    qualities = InputMultiObject(File(exists=True), mandatory=True)
+    scans = traits.List(traits.Str(), mandatory=True, desc="their names, in their order")
+
+
+class _WriteQualityOutput(WriteOutput):
+    table = File(exists=True)
+
+
+class WriteQuality(StepInterface):
+    """Write the quality of all scans of a session as one table."""
+
+    input_spec = _WriteQualityInput
+    output_spec = _WriteQualityOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.scoring.quality_limits import check_quality
+
+        inputs = self.inputs
+        rows = [
+            (scan, *check, check.flagged)
+            for scan, path in zip(inputs.scans, inputs.qualities, strict=True)
+            for check in check_quality(
+                json.loads(Path(path).read_text()), scan.rpartition("_")[2]
+            )
+        ]
+        table = output_path(
+            Path(inputs.output_dir),
+            "quality",
+            inputs.entities,
+            modality=inputs.modality,
+            extension=".tsv",
+        )
+        write_json(sidecar_path(table), describe(inputs, "quality"))
+        write_table(table, "quality", rows)
+        return {"table": str(table), "written": record_written(folder, [table])}
