@@ -27,13 +27,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from data_folder import add_data_folder
-from models import BASELINE, MODALITIES, Model, models, of_modality
+from models import BASELINE, Model, models, of_modality
 from people import Split
 from table import Row, markdown
 
 from bids_anomaly.evaluation.statistics import DRAWS
 from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY
-from bids_anomaly.settings import Settings
+from bids_anomaly.settings import MODALITIES, Settings
 
 PARTS = ("synthetic", "stroke", "patients", "healthy")
 

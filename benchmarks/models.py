@@ -10,8 +10,8 @@ from bids_anomaly.reconstruction.bundle import (
     choose_bundles,
     load_bundle,
 )
+from bids_anomaly.settings import MODALITIES
 
-MODALITIES = ("T1w", "FLAIR", "T2w")
 BASELINE = FALLBACK_FAMILY
 
 

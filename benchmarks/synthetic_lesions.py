@@ -23,8 +23,8 @@ from bids_anomaly.bids.naming import output_path
 from bids_anomaly.evaluation.metrics import SIZE_BINS, auprc, dice, lesionwise
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle, choose_bundles
+from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
-from bids_anomaly.synthesis.contrast import MODALITIES
 from bids_anomaly.training.data import HealthyVolumes, load_volumes, slices_first
 
 # T1w intensities relative to white matter, and what is painted there.

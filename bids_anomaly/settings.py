@@ -7,6 +7,8 @@ from typing import Any
 
 from bids_anomaly.exceptions import UsageError
 
+# What models exist for, in the order in which a scan is the reference.
+MODALITIES = ("T1w", "FLAIR", "T2w")
 PATHS = (
     "bids_dir",
     "output_dir",

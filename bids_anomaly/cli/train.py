@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from bids_anomaly.cli import values
 from bids_anomaly.cli.main import report_errors
 from bids_anomaly.exceptions import ExitCode, UsageError
+from bids_anomaly.settings import MODALITIES
 
-MODALITIES = ("T1w", "FLAIR", "T2w")
 METHODS = (
     *("ae", "vae", "fanogan", "dae", "anoddpm", "pddpm", "cddpm", "cadd", "guided", "features"),
     "restore",

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from bids_anomaly.bids.naming import output_path
+from bids_anomaly.evaluation.metrics import auroc, dice
 
 
 class Found(NamedTuple):
@@ -49,7 +49,7 @@ def how_well_found(output_dir: Path, participant: str, lesion: Path) -> Found:
     truth = (np.asanyarray(nib.load(lesion).dataobj) > 0)[brain]
     mask = (read("anomaly") > 0)[brain]
     return Found(
-        dice=float(2 * (mask & truth).sum() / max(mask.sum() + truth.sum(), 1)),
-        rank=float(roc_auc_score(truth, read("zscore")[brain])),
-        rank_of_darkness=float(roc_auc_score(truth, -read("preproc")[brain])),
+        dice=dice(mask, truth),
+        rank=auroc(read("zscore")[brain], truth),
+        rank_of_darkness=auroc(-read("preproc")[brain], truth),
     )

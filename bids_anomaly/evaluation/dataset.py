@@ -19,6 +19,7 @@ from bids_anomaly.evaluation.measures import MEASURES
 from bids_anomaly.evaluation.restoration import Moments
 from bids_anomaly.evaluation.scan import evaluate_scan
 from bids_anomaly.exceptions import BidsAnomalyError, NothingFoundError
+from bids_anomaly.settings import MODALITIES
 
 CONTROL, PATIENT = "control", "patient"
 
@@ -238,5 +239,4 @@ def _match_all(
 
 
 def _order(modality: str) -> int:
-    known = ("T1w", "FLAIR", "T2w")
-    return known.index(modality) if modality in known else len(known)
+    return MODALITIES.index(modality) if modality in MODALITIES else len(MODALITIES)

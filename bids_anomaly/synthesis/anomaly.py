@@ -97,7 +97,7 @@ def insert_anomalies(
     anatomy : Anatomy
         Of the same slabs.
     modality : (B,) tensor
-        Index into :data:`bids_anomaly.synthesis.contrast.MODALITIES`.
+        Index into :data:`bids_anomaly.settings.MODALITIES`.
     level : (B,) tensor
         Severity from 0 to 1: the opacity of the anomalies goes from .3 to 1.
     spacing : float

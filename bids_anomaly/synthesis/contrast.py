@@ -15,7 +15,6 @@ from torch import Generator, Tensor
 from bids_anomaly.synthesis.draws import Draws, per_sample
 
 # The index of a modality in tensors.
-MODALITIES = ("T1w", "FLAIR", "T2w")
 T1W, FLAIR, T2W = range(3)
 
 # T1w intensities relative to white matter between which tissues mix, as IXI has them.

@@ -16,7 +16,8 @@ from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.covariates import COVARIATES
 from bids_anomaly.reconstruction.registry import build_network, load_network
 from bids_anomaly.scoring.calibration import Calibration, calibrate
-from bids_anomaly.synthesis.contrast import MODALITIES, paint
+from bids_anomaly.settings import MODALITIES
+from bids_anomaly.synthesis.contrast import paint
 from bids_anomaly.training.checkpoint import claim_folder
 from bids_anomaly.training.controls import scores_by_person
 from bids_anomaly.training.data import (

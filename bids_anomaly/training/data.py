@@ -18,8 +18,9 @@ from torch import Generator, Tensor
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_depth, template_white_matter
 from bids_anomaly.reconstruction.covariates import as_numbers
+from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
-from bids_anomaly.synthesis.contrast import MODALITIES, T1W, T1W_CSF, T1W_GREY, paint
+from bids_anomaly.synthesis.contrast import T1W, T1W_CSF, T1W_GREY, paint
 from bids_anomaly.synthesis.draws import Draws, per_sample
 from bids_anomaly.synthesis.hypointensities import fill_hypointensities
 
@@ -87,7 +88,7 @@ class Healthy:
     anatomy : Anatomy
         Of the same slabs.
     modality : (B,) tensor
-        Index into :data:`bids_anomaly.synthesis.contrast.MODALITIES`.
+        Index into :data:`bids_anomaly.settings.MODALITIES`.
     covariates : (B, C) tensor
         Of the people, NaN where unknown.
     spacing : float
@@ -110,7 +111,7 @@ class Healthy:
 class Batch:
     """Slabs with anomalies: (B, S, H, W) `slab` and `brains`; else middle slices, (B, 1, H, W).
 
-    `modality` is (B,), an index into :data:`bids_anomaly.synthesis.contrast.MODALITIES`.
+    `modality` is (B,), an index into :data:`bids_anomaly.settings.MODALITIES`.
     """
 
     slab: Tensor

@@ -6,7 +6,8 @@ import nibabel as nib
 import numpy as np
 from scipy.ndimage import binary_dilation
 
-from bids_anomaly.bids.naming import anat_folder, transform_path
+from bids_anomaly.bids.naming import anat_folder, entities_of, suffix_of, transform_path
+from bids_anomaly.evaluation.matching import OF_THE_FILE
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
@@ -16,8 +17,6 @@ from bids_anomaly.training.people import Preprocessed
 MARGIN_VOXELS = 2
 # A voxel of the model grid is touched by a lesion if that much of it is.
 TOUCHED = 0.1
-# Entities that say what a file shows, not of which scan it is.
-OF_THE_FILE = ("space", "label", "desc", "res")
 
 
 def known_lesions(person: Preprocessed, derivatives: Path, masks: Path) -> np.ndarray:
@@ -59,8 +58,8 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
     BadScanError
         If a mask cannot be read.
     """
-    entities = _entities(person.path)
-    modality = person.path.name.split("_")[-1].removesuffix(".nii.gz")
+    entities = entities_of(person.path)
+    modality = suffix_of(person.path)
     scan = {key: value for key, value in entities.items() if key not in OF_THE_FILE}
     found = _masks_of(scan, modality, masks)
     if not found:
@@ -98,14 +97,9 @@ def _masks_of(scan: dict[str, str], modality: str, masks: Path) -> list[Path]:
     """List the lesion masks of a scan; entities that a mask leaves out fit every scan."""
     found = []
     for path in sorted(anat_folder(masks, scan).glob("*_mask.nii.gz")):
-        entities = _entities(path)
+        entities = entities_of(path)
         own = {key: value for key, value in entities.items() if key not in OF_THE_FILE}
         in_scan_space = entities.get("space", modality) == modality
         if "label" in entities and in_scan_space and own.items() <= scan.items():
             found.append(path)
     return found
-
-
-def _entities(path: Path) -> dict[str, str]:
-    pairs = (part.partition("-") for part in path.name.split("_")[:-1])
-    return {key: value for key, _, value in pairs}

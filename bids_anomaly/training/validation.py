@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from skimage.metrics import structural_similarity
-from sklearn.metrics import average_precision_score
 from torch import nn
 
+from bids_anomaly.evaluation.metrics import auprc, ssim
 from bids_anomaly.reconstruction.batching import CPU_BATCH
 from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.reconstruction.registry import reconstruct_slabs
-from bids_anomaly.synthesis.contrast import MODALITIES
+from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.recipes import RECIPES
 from bids_anomaly.training.data import Batch, HealthyVolumes, draw_batch
 from bids_anomaly.training.mosaic import WHITE_AT, write_mosaic
@@ -22,6 +21,8 @@ SEED = 20_250_101
 # Of each modality, fewer of thick ones.
 SLABS, THICK_SLABS, THICK = 96, 16, 16
 SHOWN = 6
+# Span of the intensities of a brain, white matter = 1.
+DATA_RANGE = 1.5
 # Methods that go through many levels are watched with few.
 STEPS = 1
 # A difference to the healthy slice that is shown white.
@@ -125,11 +126,11 @@ def validate(
         clean = ~lesion.any(axis=(1, 2))
         compared = list(zip(healthy, truth, brain, strict=True))
         error = [float(np.abs(a - b)[m].mean()) for a, b, m in compared]
-        similarity = [_ssim(a, b, m) for a, b, m in compared]
+        similarity = [ssim(a, b, m, data_range=DATA_RANGE) for a, b, m in compared]
         named = {
             "l1": np.mean(error),
             "ssim": np.mean(similarity),
-            "auprc": average_precision_score(lesion[brain], anomaly[brain]),
+            "auprc": auprc(anomaly[brain], lesion[brain]),
             "healthy_l1": np.mean(np.array(error)[clean]),
             "healthy_ssim": np.mean(np.array(similarity)[clean]),
         }
@@ -141,9 +142,3 @@ def validate(
         ]
     write_mosaic(picture, rows, ("corrupted", "restored", "truth", "anomaly"), by_row=False)
     return measures
-
-
-def _ssim(restored: np.ndarray, truth: np.ndarray, brain: np.ndarray) -> float:
-    """Return the mean structural similarity inside the brain."""
-    _, similarity = structural_similarity(restored, truth, data_range=1.5, full=True)
-    return float(similarity[brain].mean())

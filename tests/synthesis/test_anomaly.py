@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
-from bids_anomaly.synthesis.contrast import FLAIR, MODALITIES, T1W, T2W
+from bids_anomaly.synthesis.contrast import FLAIR, T1W, T2W
 from bids_anomaly.synthesis.recipes import RECIPES
 
 SPACING = 4.0

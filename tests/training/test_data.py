@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from bids_anomaly.synthesis.contrast import MODALITIES
+from bids_anomaly.settings import MODALITIES
 from bids_anomaly.training.data import draw_batch, load_volumes, slices_first
 
 SHAPE = (48, 40, 16)  # x, y, z
