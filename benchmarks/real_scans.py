@@ -22,15 +22,12 @@ from bids_anomaly.evaluation.metrics import (
     lesionwise,
     ssim,
 )
+from bids_anomaly.evaluation.scan import ALL_SIZES, LESION_FREE_MM
 from bids_anomaly.preprocessing.resample import resample_mask
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reconstruction.bundle import Bundle
 
 REFERENCE = "T1w"
-# Voxels of a patient count as free of lesions beyond this distance from all of them: two voxels
-# of 2 mm.
-LESION_FREE_MM = 4.0
-ALL_SIZES = ((8.0, np.inf),)
 # Brains span about this much on T1w, in units of white matter.
 T1W_RANGE = 1.0
 HEALTHY = "ixi-healthy"

@@ -155,7 +155,16 @@ def _plain_ticks(axis: Axis) -> None:
 
 def _chart(title: str, figure: Figure, axes: Axes, caption: str) -> Chart:
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, labelcolor=INK, fontsize="small")
+        # Above the axes, where no interval can hide it.
+        axes.legend(
+            frameon=False,
+            labelcolor=INK,
+            fontsize="small",
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=3,
+            borderaxespad=0.2,
+        )
     return Chart(title, _svg(figure, title, caption), caption)
 
 
