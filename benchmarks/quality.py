@@ -29,7 +29,7 @@ from bids_anomaly.preprocessing.registration import masked, register_linear
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import MODEL_GRID_2MM, Grid, template_brain
 from bids_anomaly.scoring.quality import measure_quality
-from bids_anomaly.scoring.quality_limits import LIMITS, check_quality
+from bids_anomaly.scoring.quality_limits import check_quality
 
 DATASETS = ("ixi-healthy", "elderly-wmh", "ms-longitudinal")
 SPLITS = ("train", "calibration", "dev")
@@ -103,13 +103,13 @@ def good_table(folders: list[Path]) -> str:
         "| --- | --- | --- | ---: | ---: | ---: | ---: | --- | ---: |",
     ]
     for (modality, measure, split), found in values.items():
-        lower, upper = {**LIMITS["any"], **LIMITS[modality]}[measure]
+        (check, *_) = check_quality({measure: found[0]}, modality)
         flagged = sum(
             check.flagged for v in found for check in check_quality({measure: v}, modality)
         )
         lines.append(
             f"| {modality} | {measure} | {split} | {len(found)} | {min(found):.3g} | "
-            f"{np.median(found):.3g} | {max(found):.3g} | {lower:g} to {upper:g} | {flagged} |"
+            f"{np.median(found):.3g} | {max(found):.3g} | {check.lower:g} to {check.upper:g} | {flagged} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -15,6 +15,13 @@ from bids_anomaly.bids.writing import write_bytes, write_json, write_text
 BIDS_VERSION = "1.10.0"
 CODE_URL = "https://github.com/bids-anomaly/bids-anomaly"
 OLDEST_AGE = 89
+ATLAS_DESCRIPTION = {
+    "Name": "DLMUSE regions in MNI152NLin2009aSym",
+    "Description": "Brain regions by majority vote over healthy adults of IXI; in files of people, "
+    "brought to their scans.",
+    "Authors": ["The bids-anomaly developers"],
+    "License": "CC BY-SA 4.0",
+}
 # Names that the validator does not know, or not yet.
 BIDSIGNORE = ("*.html", "figures", "logs", "group", "*_xfm.*", "*_stats.*")
 
@@ -30,6 +37,7 @@ def write_dataset_files(bids_dir: Path, output_dir: Path) -> None:
         The derivative dataset.
     """
     write_json(output_dir / "dataset_description.json", derivative_description(bids_dir))
+    write_json(output_dir / "atlas-DLMUSE_description.json", ATLAS_DESCRIPTION)
     write_text(output_dir / ".bidsignore", "\n".join(BIDSIGNORE) + "\n")
     if (bids_dir / "participants.json").is_file():
         write_bytes(output_dir / "participants.json", (bids_dir / "participants.json").read_bytes())

@@ -10,7 +10,7 @@ from bids_anomaly.bids.writing import write_text
 MISSING = "n/a"
 _TEMPLATE_MM = "in the template MNI152NLin2009aSym, in RAS+."
 _REGION = {
-    "index": {"Description": "Label of the region in the image."},
+    "index": {"Description": "Label of the region in the image.", "Format": "integer"},
     "name": {"Description": "Name of the region in DLMUSE; _L and _R are its sides."},
     "hemisphere": {
         "Description": "Hemisphere of the region; n/a at the midline.",
@@ -19,7 +19,10 @@ _REGION = {
     "tissue": {"Description": "Cortex, deep grey matter, white matter, ventricle and others."},
 }
 _LESION = {
-    "index": {"Description": "Label of the lesion in the image; 1 is the largest."},
+    "index": {
+        "Description": "Label of the lesion in the image; 1 is the largest.",
+        "Format": "integer",
+    },
     "name": {"Description": "Name of the lesion within this image."},
     "volume": {"Description": "Volume in the space of the person.", "Units": "mm^3"},
     "centroid_x": {"Description": f"Mean position, left to right, {_TEMPLATE_MM}", "Units": "mm"},
@@ -51,7 +54,10 @@ COLUMNS: dict[str, dict[str, dict[str, Any]]] = {
     "atlas": _REGION,
     "regions": {
         **_REGION,
-        "index": {"Description": "Label of the region in the image of the atlas, 0 for the rest."},
+        "index": {
+            "Description": "Label of the region in the image of the atlas, 0 for the rest.",
+            "Format": "integer",
+        },
         "scan": {
             "Description": "File name, without extension, of the scan whose anomalies are counted; "
             "combined is the finding of all scans together."
