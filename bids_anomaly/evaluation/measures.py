@@ -146,6 +146,11 @@ MEASURES: dict[str, Measure] = {
         more_is_better=True,
     ),
 }
+# What says something of people without lesions: nothing of theirs can be found.
+OF_CONTROLS = (
+    "false_positive_rate", "false_positive_ml", "false_components", "burden_ml", "brain_ml",
+    *(rate_name("realised", rate) for rate in NOMINAL_RATES), "l1", "ssim", "rqi",
+)  # fmt: skip
 # What is measured of all scans of a modality together.
 FROC_LEVELS = (1, 5, 10, 20)
 GROUP_MEASURES: dict[str, Measure] = {

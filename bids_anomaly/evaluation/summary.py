@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 
 from bids_anomaly.evaluation.dataset import CONTROL, PATIENT, Evaluation, Row
-from bids_anomaly.evaluation.measures import FROC_LEVELS, GROUP_MEASURES, MEASURES, SUMMARY
+from bids_anomaly.evaluation.measures import (
+    FROC_LEVELS,
+    GROUP_MEASURES,
+    MEASURES,
+    OF_CONTROLS,
+    SUMMARY,
+)
 from bids_anomaly.evaluation.restoration import FEWEST_HEALTHY, Moments, group_ahi
 from bids_anomaly.evaluation.statistics import (
     Statistic,
@@ -22,8 +28,9 @@ from bids_anomaly.evaluation.statistics import (
 def summarise(evaluation: Evaluation) -> pd.DataFrame:
     """Return a row for each modality, group, measure and model, and for differences of models.
 
-    Measures that nobody has are left out; models are compared by measures of which more is better
-    or worse. People are what is averaged and drawn: several scans of a person are averaged first.
+    Measures that nobody has are left out, and of controls those of lesions; models are compared by
+    measures of which more is better or worse. People are what is averaged and drawn: several scans
+    of a person are averaged first.
 
     Returns
     -------
@@ -37,7 +44,7 @@ def summarise(evaluation: Evaluation) -> pd.DataFrame:
             for model in evaluation.models
         }
         by_model = {model: rows for model, rows in by_model.items() if rows}
-        for group, measure in product((PATIENT, CONTROL), MEASURES):
+        for group, measure in [*product([PATIENT], MEASURES), *product([CONTROL], OF_CONTROLS)]:
             values = {
                 model: by_person([row for row in rows if row.group == group], measure)
                 for model, rows in by_model.items()

@@ -104,6 +104,9 @@ def test_people_without_lesions_have_no_dice_unless_something_is_marked(compared
     assert (controls[controls["burden_ml"] > 0]["dice"] == 0).all()
     assert controls["auprc"].isna().all()
     np.testing.assert_allclose(controls["realised_at_5"], 0.05, atol=0.02)
+    summary = read(compared, "summary.tsv")
+    of_controls = summary[summary["group"] == "control"]["measure"]
+    assert not of_controls.str.contains("dice|lesion|sensitivity").any()
 
 
 def test_the_summary_has_intervals_and_corrected_tests(compared):
