@@ -27,7 +27,8 @@ os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
 
 from data_folder import add_data_folder
 from people import people
-from scipy.ndimage import find_objects
+from scipy.ndimage import distance_transform_edt, find_objects
+from skimage.measure import label as label_pieces
 
 from bids_anomaly.bids.naming import OUTPUTS, output_path, transform_path
 from bids_anomaly.bids.writing import write_json
@@ -48,6 +49,8 @@ from bids_anomaly.preprocessing.template import TEMPLATE, Grid, template_brain
 
 DATASET = "ixi-healthy"
 VOTERS = ("train", "calibration")
+# Pieces of one to three voxels (mm3) are chance; the temporal horns are hardly larger.
+SMALLEST_PIECE = 4
 # Which names of DLMUSE belong to which tissue; the first that fits decides, the rest is cortex.
 TISSUES = {
     "ventricle": ("Ventricle",),
@@ -127,6 +130,14 @@ def vote(maps: Sequence[np.ndarray], labels: Sequence[int]) -> tuple[np.ndarray,
     return known[winner].reshape(maps[0].shape), share.reshape(maps[0].shape)
 
 
+def without_islands(labels: np.ndarray, *, smallest: int) -> np.ndarray:
+    """Give pieces of fewer than `smallest` voxels the label of the nearest voxel around them."""
+    pieces = label_pieces(labels, background=-1, connectivity=labels.ndim)
+    island = np.bincount(pieces.ravel())[pieces] < smallest
+    nearest = distance_transform_edt(island, return_distances=False, return_indices=True)
+    return labels[tuple(nearest)]
+
+
 def interval(values: np.ndarray) -> str:
     """Return the mean over people with its 95 % bootstrap interval."""
     estimate, low, high = bootstrap(mean_of(values), len(values))
@@ -158,6 +169,7 @@ def _make(arguments: argparse.Namespace, voters: Sequence[str]) -> None:
     winner, share = vote(maps, [region.index for region in regions])
     labels, agreement = np.zeros(template.shape, np.int16), np.zeros(template.shape)
     labels[brain], agreement[brain] = winner, share
+    labels = np.where(brain, without_islands(labels, smallest=SMALLEST_PIECE), 0)
     Grid.of(template).image(labels).to_filename(ATLAS_FOLDER / f"{ATLAS_NAME}.nii.gz")
     _write_table(regions, labels, agreement)
     _write_description(voters, float(agreement[labels > 0].mean()))

@@ -26,6 +26,16 @@ def test_the_most_frequent_label_wins_and_unnamed_ones_count_as_none(atlas, maps
     np.testing.assert_array_equal(share, most / 5)
 
 
+def test_islands_take_the_label_around_them_and_larger_pieces_stay(atlas):
+    labels = np.zeros((9, 9, 9), np.int16)
+    labels[1:8, 1:8, 1:8] = 4
+    expected = labels.copy()
+    labels[4, 4, 4] = 23
+    labels[2, 2, 2] = 0
+    labels[6, 6, 4:7] = expected[6, 6, 4:7] = 23
+    np.testing.assert_array_equal(atlas.without_islands(labels, smallest=3), expected)
+
+
 def test_dice_is_that_of_every_region_and_unknown_where_there_is_none(atlas):
     one = np.array([0, 4, 4, 23, 23, 0])
     other = np.array([0, 4, 23, 23, 23, 23])
