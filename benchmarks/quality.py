@@ -109,7 +109,8 @@ def good_table(folders: list[Path]) -> str:
         )
         lines.append(
             f"| {modality} | {measure} | {split} | {len(found)} | {min(found):.3g} | "
-            f"{np.median(found):.3g} | {max(found):.3g} | {check.lower:g} to {check.upper:g} | {flagged} |"
+            f"{np.median(found):.3g} | {max(found):.3g} | {check.lower:g} to {check.upper:g} | "
+            f"{flagged} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -1,0 +1,54 @@
+import json
+
+import numpy as np
+import pytest
+
+from bids_anomaly.bids.naming import OUTPUTS
+from bids_anomaly.bids.sidecars import sidecar
+from bids_anomaly.bids.tables import COLUMNS, read_table, write_table
+
+
+def test_a_table_reads_back_as_it_was_written(tmp_path):
+    path = tmp_path / "sub-01_atlas-DLMUSE_dseg.tsv"
+    write_table(path, "atlas", [(4, "3rdVentricle", "n/a", "ventricle")])
+    assert read_table(path) == [
+        {"index": "4", "name": "3rdVentricle", "hemisphere": "n/a", "tissue": "ventricle"}
+    ]
+
+
+def test_a_table_of_nothing_has_its_header(tmp_path):
+    path = tmp_path / "sub-01_desc-lesions_dseg.tsv"
+    write_table(path, "lesions", [])
+    assert path.read_text() == "\t".join(COLUMNS["lesions"]) + "\n"
+    assert read_table(path) == []
+
+
+def test_numbers_that_are_none_are_not_available_and_truth_is_in_words(tmp_path):
+    path = tmp_path / "sub-01_desc-quality_stats.tsv"
+    write_table(
+        path, "quality", [("sub-01_T1w", "noise", np.float64(0.0312345678), -np.inf, 0.06, True)]
+    )
+    assert path.read_text().splitlines()[1] == "sub-01_T1w\tnoise\t0.031235\tn/a\t0.06\ttrue"
+
+
+def test_a_row_of_the_wrong_length_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="2 values for the 4 columns"):
+        write_table(tmp_path / "a.tsv", "atlas", [(1, "x")])
+
+
+@pytest.mark.parametrize("output", COLUMNS)
+def test_every_column_is_described_beside_the_table(output):
+    assert output in OUTPUTS
+    described = sidecar(
+        output,
+        sources=["bids:raw:x"],
+        already_stripped=True,
+        bundle=None,
+        healthy_fpr=0.002,
+        min_lesion_volume=24.0,
+        resolution=None,
+    )
+    for column in COLUMNS[output]:
+        assert described[column]["Description"]
+    assert described["Description"]
+    json.dumps(described)
