@@ -1,0 +1,187 @@
+"""Tables of lesions, regions and quality, by the real command."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bids_anomaly.bids.tables import read_table
+from bids_anomaly.preprocessing.atlas import atlas_regions
+
+LESIONS = {
+    "sub-01_desc-lesions_dseg": "sub-01_label-lesion_desc-anomaly_mask",
+    "sub-01_desc-lesionsT1w_dseg": "sub-01_label-lesion_desc-anomalyT1w_mask",
+    "sub-01_desc-lesionsFLAIR_dseg": "sub-01_label-lesion_desc-anomalyFLAIR_mask",
+}
+TABLES = [*LESIONS, "sub-01_atlas-DLMUSE_dseg", "sub-01_atlas-DLMUSE_desc-regions_stats"]
+
+
+@pytest.fixture(scope="module")
+def anat(finished_run):
+    return finished_run.out / "sub-01" / "anat"
+
+
+def read(path: Path) -> np.ndarray:
+    return np.asanyarray(nib.load(path).dataobj)
+
+
+@pytest.mark.parametrize("name", LESIONS)
+def test_every_anomaly_is_one_of_the_lesions_of_the_table(name, anat):
+    image = nib.load(anat / f"{name}.nii.gz")
+    labels, mask = np.asanyarray(image.dataobj), read(anat / f"{LESIONS[name]}.nii.gz") > 0
+    np.testing.assert_array_equal(labels > 0, mask)
+    rows = read_table(anat / f"{name}.tsv")
+    assert [int(row["index"]) for row in rows] == list(range(1, labels.max() + 1))
+    for row in rows:
+        volume = (labels == int(row["index"])).sum() * np.prod(image.header.get_zooms())
+        assert float(row["volume"]) == pytest.approx(volume, rel=1e-3)
+        assert 0.5 < float(row["confidence"]) <= 1
+        assert row["side"] in ("left", "right", "both")
+        assert row["region"] in {region.name for region in atlas_regions()}
+        assert float(row["z_peak"]) >= float(row["z_mean"]) > 0
+
+
+def test_the_atlas_lies_in_the_brain_of_the_person(anat):
+    labels = read(anat / "sub-01_atlas-DLMUSE_dseg.nii.gz")
+    brain = read(anat / "sub-01_desc-brainT1w_mask.nii.gz") > 0
+    assert not labels[~brain].any()
+    assert (labels[brain] > 0).mean() > 0.7
+    names = {row["index"]: row["name"] for row in read_table(anat / "sub-01_atlas-DLMUSE_dseg.tsv")}
+    assert set(map(str, np.unique(labels)[1:])) <= set(names)
+    # Left is left, whatever the order of voxels in the file.
+    affine = nib.load(anat / "sub-01_atlas-DLMUSE_dseg.nii.gz").affine
+    for name, sign in (("Putamen_L", -1), ("Putamen_R", 1)):
+        index = next(int(index) for index, known in names.items() if known == name)
+        x = nib.affines.apply_affine(affine, np.argwhere(labels == index))[:, 0]
+        assert sign * np.median(x) > 0
+
+
+def test_regions_add_up_to_the_masks(anat):
+    rows = read_table(anat / "sub-01_atlas-DLMUSE_desc-regions_stats.tsv")
+    labels = nib.load(anat / "sub-01_atlas-DLMUSE_dseg.nii.gz")
+    voxel = np.prod(labels.header.get_zooms())
+    for modality, mask in (
+        ("combined", "sub-01_label-lesion_desc-anomaly_mask"),
+        ("T1w", "sub-01_label-lesion_desc-anomalyT1w_mask"),
+    ):
+        of_scan = [row for row in rows if row["modality"] == modality]
+        assert len(of_scan) == len(atlas_regions()) + 1
+        anomalous = sum(float(row["anomalous_volume"]) for row in of_scan)
+        expected = (read(anat / f"{mask}.nii.gz") > 0).sum() * voxel
+        assert anomalous == pytest.approx(expected, rel=1e-3, abs=voxel)
+        brain = (read(anat / "sub-01_desc-brainT1w_mask.nii.gz") > 0).sum() * voxel
+        assert sum(float(row["volume"]) for row in of_scan) == pytest.approx(brain, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", [*TABLES, "sub-01_desc-quality_stats"])
+def test_every_column_of_a_table_is_described(name, anat):
+    described = json.loads((anat / f"{name}.json").read_text())
+    assert described["Sources"]
+    for column in (anat / f"{name}.tsv").read_text().splitlines()[0].split("\t"):
+        assert described[column]["Description"], column
+
+
+def test_the_validator_knows_every_column_and_the_atlas(finished_run):
+    pytest.importorskip("bids_validator_deno")
+    validator = Path(sys.executable).with_name("bids-validator-deno")
+    finished = subprocess.run(
+        [validator, "--format", "json", finished_run.out],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    issues = json.loads(finished.stdout)["issues"]["issues"]
+    about_tables = {
+        (issue["code"], issue["location"])
+        for issue in issues
+        if ("TSV" in issue["code"] or "ATLAS" in issue["code"]) and "sub-01" in issue["location"]
+    }
+    assert about_tables == set()
+
+
+def test_the_report_shows_lesions_regions_and_quality(finished_run, anat):
+    page = (finished_run.out / "sub-01.html").read_text()
+    for title in ("Lesions", "Regions", "Quality"):
+        assert f"<h2>{title}</h2>" in page
+    for row in read_table(anat / "sub-01_desc-lesions_dseg.tsv")[:3]:
+        assert f"<td>{row['region']}</td>" in page
+
+
+def inverted(scan):
+    values = scan.get_fdata()
+    return np.where(values > 0, 1.1 * values.max() - values, 0)
+
+
+def without_slices(scan):
+    values = scan.get_fdata().copy()
+    values[:, :, 40:43] = 0
+    return values
+
+
+def noisy(scan):
+    values = scan.get_fdata()
+    noise = np.random.default_rng(0).normal(0, 0.2 * np.percentile(values, 95), values.shape)
+    return np.where(values > 0, np.maximum(values + noise, 1), 0)
+
+
+BROKEN = {
+    inverted: "the contrast is not that of a T1w scan",
+    without_slices: "slices are missing",
+    noisy: "more noise or motion",
+}
+
+
+@pytest.fixture(scope="module")
+def doubtful_scans(tmp_path_factory, stripped_brain, write_dataset, sagittal_grid):
+    """A dataset of one good person and one for each way to break a scan."""
+    scan = stripped_brain("T1w", 1, sagittal_grid)
+    scans = {"sub-good_T1w": scan, "sub-t2w_T1w": stripped_brain("T2w", 1, sagittal_grid)}
+    for breaking in BROKEN:
+        values = breaking(scan).astype(np.int16)
+        label = breaking.__name__.replace("_", "")
+        scans[f"sub-{label}_T1w"] = nib.Nifti1Image(values, scan.affine, scan.header)
+    return write_dataset(tmp_path_factory.mktemp("doubtful") / "bids", scans)
+
+
+def test_doubtful_scans_are_warned_about_and_go_on(
+    doubtful_scans, command, tmp_path, assert_valid_bids
+):
+    out = tmp_path / "out"
+    finished = command(
+        doubtful_scans, out, "participant", "--stage", "preprocess", "-w", tmp_path / "work"
+    )
+    assert finished.code == 0, finished.stderr
+    assert_valid_bids(out)
+    expected = {breaking.__name__.replace("_", ""): text for breaking, text in BROKEN.items()}
+    expected["t2w"] = expected["inverted"]
+    for label, text in expected.items():
+        warnings = [
+            line for line in finished.stderr.splitlines() if f"sub-{label}: warning" in line
+        ]
+        assert any(text in line for line in warnings), finished.stderr
+        (log,) = out.glob(f"logs/*/sub-{label}.log")
+        assert "WARNING" in log.read_text()
+        rows = read_table(out / f"sub-{label}" / "anat" / f"sub-{label}_desc-quality_stats.tsv")
+        assert any(row["flagged"] == "true" for row in rows)
+        assert list((out / f"sub-{label}" / "anat").glob("*_desc-affine_T1w.nii.gz"))
+    assert "sub-good: warning" not in finished.stderr
+
+
+def test_a_strict_run_fails_at_a_doubtful_scan_and_still_writes_why(
+    doubtful_scans, command, tmp_path
+):
+    out = tmp_path / "out"
+    finished = command(
+        doubtful_scans, out, "participant", "--strict", "-w", tmp_path / "work",
+        "--participant-label", "t2w",
+    )  # fmt: skip
+    assert finished.code == 65, finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert "the contrast is not that of a T1w scan" in (out / "sub-t2w.html").read_text()
+    anat = out / "sub-t2w" / "anat"
+    assert (anat / "sub-t2w_desc-quality_stats.tsv").is_file()
+    assert not list(anat.glob("*.nii.gz"))
