@@ -32,7 +32,8 @@ def volumes():
     t1w[(radius < 18) & (np.random.default_rng(0).random(shape) < 0.05)] = 0.25
     stacked = torch.from_numpy(t1w)[None].half()
     inside = torch.from_numpy(radius < 14).float()
-    return HealthyVolumes(stacked, stacked, stacked > 0, inside, inside, spacing=2.0)
+    unknown = torch.full((1, 2), torch.nan)
+    return HealthyVolumes(stacked, stacked, stacked > 0, inside, inside, 2.0, covariates=unknown)
 
 
 @pytest.mark.parametrize("modality", ["T1w", "FLAIR", "T2w"])
