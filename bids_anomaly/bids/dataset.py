@@ -37,13 +37,17 @@ def write_dataset_files(bids_dir: Path, output_dir: Path) -> None:
         The derivative dataset.
     """
     write_json(output_dir / "dataset_description.json", derivative_description(bids_dir))
-    write_json(output_dir / "atlas-DLMUSE_description.json", ATLAS_DESCRIPTION)
     write_text(output_dir / ".bidsignore", "\n".join(BIDSIGNORE) + "\n")
     if (bids_dir / "participants.json").is_file():
         write_bytes(output_dir / "participants.json", (bids_dir / "participants.json").read_bytes())
     if (bids_dir / "participants.tsv").is_file():
         table = (bids_dir / "participants.tsv").read_text(encoding="utf-8-sig")
         write_text(output_dir / "participants.tsv", without_identifying_ages(table))
+
+
+def write_atlas_description(output_dir: Path) -> None:
+    """Write what describes the atlas; valid only in a dataset that has files of it."""
+    write_json(output_dir / "atlas-DLMUSE_description.json", ATLAS_DESCRIPTION)
 
 
 def without_identifying_ages(table: str) -> str:

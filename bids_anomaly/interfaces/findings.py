@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 from nipype.interfaces.base import File, InputMultiObject, traits
 
+from bids_anomaly.bids.dataset import write_atlas_description
 from bids_anomaly.bids.naming import output_path, sidecar_path
 from bids_anomaly.bids.tables import write_table
 from bids_anomaly.bids.writing import write_json
@@ -105,6 +106,7 @@ class WriteFindings(StepInterface):
         ]
         lesions = _write_lesions(inputs, "combined_lesions", combined, brain)
         atlas = _write_labels(inputs, "atlas", np.maximum(labels, 0), grid, atlas_regions())
+        write_atlas_description(Path(inputs.output_dir))
         regions = _table_path(inputs, "regions")
         write_json(sidecar_path(regions), describe(inputs, "regions"))
         write_table(regions, "regions", rows)
