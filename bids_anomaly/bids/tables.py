@@ -81,6 +81,7 @@ COLUMNS: dict[str, dict[str, dict[str, Any]]] = {
             "Levels": {
                 "grey_to_white": "Median intensity of grey matter, white matter = 1",
                 "fluid_to_white": "Median intensity of the ventricles, white matter = 1",
+                "grey_position": "Where grey matter lies between white matter (0) and fluid (1)",
                 "brain_volume": "Volume of the brain mask in ml",
                 "brain_overlap": "Dice overlap of the brain with that of the template after the "
                 "affine registration",

@@ -65,7 +65,8 @@ def measure_quality(
     -------
     dict
         ``grey_to_white``, ``fluid_to_white``: median intensity of grey matter, and of fluid in the
-        ventricles, white matter = 1. ``brain_volume``: in ml. ``brain_overlap``: Dice overlap of
+        ventricles, white matter = 1. ``grey_position``: where grey matter lies between white matter
+        (0) and fluid (1), which tells T1w from FLAIR. ``brain_volume``: in ml. ``brain_overlap``: Dice overlap of
         the registered brain mask with that of the template. ``tissue_agreement``: share of the
         variance within the brain that the tissue maps of the template explain, whatever the
         contrast. ``noise``: standard deviation of white matter from voxel to voxel, along its
@@ -80,9 +81,11 @@ def measure_quality(
     inside = np.asanyarray(brain_in_model_grid.dataobj) > 0
     mask = np.asanyarray(brain.dataobj) > 0
     spacing = Grid.of(brain).spacing
+    grey, fluid = _median(values[tissue.grey & inside]), _median(values[tissue.fluid & inside])
     return {
-        "grey_to_white": _median(values[tissue.grey & inside]),
-        "fluid_to_white": _median(values[tissue.fluid & inside]),
+        "grey_to_white": grey,
+        "fluid_to_white": fluid,
+        "grey_position": (1 - grey) / (1 - fluid) if fluid != 1 else np.nan,
         "brain_volume": float(mask.sum() * spacing.prod() / 1000),
         "brain_overlap": float(
             2 * (inside & tissue.brain).sum() / (inside.sum() + tissue.brain.sum())

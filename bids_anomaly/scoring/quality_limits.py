@@ -12,7 +12,8 @@ import numpy as np
 # Lowest and highest values of good scans: what train and calibration people of IXI and dev people
 # of the other datasets have, widened by a quarter of the range. Brain volumes are those of adults.
 # Slices of two-dimensional scans differ more than those scans show, and the outermost slice of a
-# whole brain may hold a small cap of it. A side on which no value is bad is open.
+# whole brain may hold a small cap of it. The position of grey matter is from 0.16 on in T1w and up
+# to 0.10 in FLAIR; the limit lies between. A side on which no value is bad is open.
 ANY = "any"
 LIMITS: dict[str, dict[str, tuple[float, float]]] = {
     ANY: {
@@ -26,11 +27,13 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
     "T1w": {
         "grey_to_white": (0.68, 0.97),
         "fluid_to_white": (0.09, 0.79),
+        "grey_position": (0.13, 0.57),
         "tissue_agreement": (0.25, np.inf),
     },
     "FLAIR": {
         "grey_to_white": (0.86, 1.15),
         "fluid_to_white": (-np.inf, 0.46),
+        "grey_position": (-0.22, 0.13),
         "tissue_agreement": (0.19, np.inf),
     },
     # Of two scans, so these tell other contrasts apart and no more.
@@ -47,6 +50,7 @@ MOTION = "there is more noise or motion than models have seen: expect false find
 SUSPICIONS = {
     "grey_to_white": CONTRAST,
     "fluid_to_white": CONTRAST,
+    "grey_position": CONTRAST,
     "brain_volume": BRAIN,
     "brain_overlap": "brain extraction or registration may have failed: look at both in the report",
     "tissue_agreement": REGISTRATION,

@@ -63,7 +63,7 @@ def test_the_atlas_lies_in_the_brain_of_the_person(anat):
 def test_regions_add_up_to_the_masks(anat):
     rows = read_table(anat / "sub-01_atlas-DLMUSE_desc-regions_stats.tsv")
     labels = nib.load(anat / "sub-01_atlas-DLMUSE_dseg.nii.gz")
-    voxel = np.prod(labels.header.get_zooms())
+    voxel = float(np.prod(labels.header.get_zooms()))
     for modality, mask in (
         ("combined", "sub-01_label-lesion_desc-anomaly_mask"),
         ("T1w", "sub-01_label-lesion_desc-anomalyT1w_mask"),

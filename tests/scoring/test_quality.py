@@ -83,11 +83,12 @@ def test_a_good_scan_is_not_flagged(modality, tissues, brains):
 
 
 @pytest.mark.parametrize(
-    ("modality", "named"), [("T2w", "T1w"), ("T2w", "FLAIR"), ("T1w", "T2w"), ("FLAIR", "T2w")]
+    ("modality", "named"),
+    [(modality, named) for modality in CONTRASTS for named in CONTRASTS if named != modality],
 )
 def test_a_wrong_suffix_is_noticed(modality, named, tissues, brains):
     found = flagged(measure(brains[modality], tissues[0]), named)
-    assert found & {"grey_to_white", "fluid_to_white"}
+    assert found & {"grey_to_white", "fluid_to_white", "grey_position"}
 
 
 @pytest.mark.parametrize("modality", ["T1w", "FLAIR"])
