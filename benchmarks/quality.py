@@ -108,8 +108,8 @@ def good_table(folders: list[Path]) -> str:
             check.flagged for v in found for check in check_quality({measure: v}, modality)
         )
         lines.append(
-            f"| {modality} | {measure} | {split} | {len(found)} | {min(found):.3g} | "
-            f"{np.median(found):.3g} | {max(found):.3g} | {check.lower:g} to {check.upper:g} | "
+            f"| {modality} | {measure} | {split} | {len(found)} | {min(found):.4g} | "
+            f"{np.median(found):.4g} | {max(found):.4g} | {check.bounds} | "
             f"{flagged} |"
         )
     return "\n".join(lines) + "\n"

@@ -64,15 +64,28 @@ def measure_quality(
     Returns
     -------
     dict
-        ``grey_to_white``, ``fluid_to_white``: median intensity of grey matter, and of fluid in the
-        ventricles, white matter = 1. ``grey_position``: where grey matter lies between white matter
-        (0) and fluid (1), which tells T1w from FLAIR. ``brain_volume``: in ml. ``brain_overlap``: Dice overlap of
-        the registered brain mask with that of the template. ``tissue_agreement``: share of the
-        variance within the brain that the tissue maps of the template explain, whatever the
-        contrast. ``noise``: standard deviation of white matter from voxel to voxel, along its
-        noisiest axis, in the model grid. ``ghosting``: how bright the brightest hundredth of the
-        air is, white matter = 1. ``weakest_slice``: lowest brightness of a slice relative to its
-        neighbours. ``brain_at_edge``: largest area of brain on a face of the field of view, cm2.
+        ``grey_to_white``, ``fluid_to_white``
+            Median intensity of grey matter, and of fluid in the ventricles, white matter = 1.
+        ``grey_position``
+            Where grey matter lies between white matter (0) and fluid (1): tells T1w from FLAIR.
+        ``brain_volume``
+            In ml.
+        ``brain_overlap``
+            Dice overlap of the registered brain mask with that of the template.
+        ``tissue_agreement``
+            Share of the variance within the brain that the tissue maps of the template explain,
+            whatever the contrast.
+        ``noise``
+            Standard deviation of white matter from voxel to voxel, along its noisiest axis, in the
+            model grid.
+        ``ghosting``
+            How bright the brightest hundredth of the air is, white matter = 1. Ghosts as bright
+            as dark tissue count as head, and are missed.
+        ``weakest_slice``
+            Lowest brightness of a slice relative to its neighbours.
+        ``brain_at_edge``
+            Largest area of brain on a face of the field of view, in cm2.
+
         NaN where a scan does not show what is measured.
     """
     grid = Grid.of(scan_in_model_grid)

@@ -82,6 +82,13 @@ class Check(NamedTuple):
         """Whether it is not what good scans have; what cannot be measured is not flagged."""
         return self.value < self.lower or self.value > self.upper
 
+    @property
+    def bounds(self) -> str:
+        """The limits in words, such as ``at least 0.9``; empty without limits."""
+        low, high = f"at least {self.lower:g}", f"at most {self.upper:g}"
+        sides = ((self.lower, low), (self.upper, high))
+        return " and ".join(words for limit, words in sides if np.isfinite(limit))
+
 
 def check_quality(measures: Mapping[str, float], modality: str) -> list[Check]:
     """Compare the measures of a scan with those of good ones.
@@ -110,17 +117,9 @@ def describe_flags(checks: Sequence[Check], *, name: str, modality: str) -> list
     modality : str
         Its BIDS suffix.
     """
-    sentences = []
-    for check in checks:
-        if check.flagged:
-            bounds = []
-            if np.isfinite(check.lower):
-                bounds.append(f"at least {check.lower:g}")
-            if np.isfinite(check.upper):
-                bounds.append(f"at most {check.upper:g}")
-            suspicion = SUSPICIONS[check.measure].format(modality=modality)
-            sentences.append(
-                f"{name}: {check.measure.replace('_', ' ')} is {check.value:.3g} (good scans have "
-                f"{' and '.join(bounds)}); {suspicion}."
-            )
-    return sentences
+    return [
+        f"{name}: {check.measure.replace('_', ' ')} is {check.value:.3g} (good scans have "
+        f"{check.bounds}); {SUSPICIONS[check.measure].format(modality=modality)}."
+        for check in checks
+        if check.flagged
+    ]
