@@ -45,7 +45,7 @@ def lesion_table(rows: Sequence[Row]) -> Table:
                     f"{float(row[f'centroid_{axis}']):+.0f}".replace("-", "−") for axis in "xyz"
                 ),
                 f"{float(row['z_peak']):.1f}",
-                f"{float(row['confidence']):.2f}",
+                f"{float(row['confidence']):.3f}",
             ]
             for row in shown
         ],

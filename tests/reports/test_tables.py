@@ -23,7 +23,7 @@ def region(name, modality, anomalous, laterality):
 def test_the_largest_lesions_are_shown(tmp_path):
     rows = rows_of(tmp_path, "lesions", [lesion(index) for index in range(1, 31)])
     table = lesion_table(rows)
-    assert table.rows[0] == ["1", "80", "Putamen_L", "left", "−26, +2, +0", "4.0", "0.98"]
+    assert table.rows[0] == ["1", "80", "Putamen_L", "left", "−26, +2, +0", "4.0", "0.980"]
     assert len(table.rows) == 20
     assert "20 largest of 30 lesions" in table.note
 
