@@ -21,6 +21,8 @@ CONTRASTS = {
 }
 WHITE_MATTER_LEVEL = 800
 NOISE = 0.02
+# How far scans that are written as preprocessed lie to the left of the model grid.
+SHIFT_MM = 10.0
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +112,70 @@ def write_dataset() -> Callable[[Path, Mapping[str, nib.Nifti1Image]], Path]:
     return write
 
 
+@pytest.fixture(scope="session")
+def write_person() -> Callable[..., None]:
+    """Give a function that writes a scan of a brain-like ellipsoid, its mask and its transform."""
+
+    import ants
+
+    from bids_anomaly.preprocessing.composite import write_composite
+    from bids_anomaly.preprocessing.template import TEMPLATE, Grid
+
+    # 5 mm, so that the brain of the template just fits.
+    model_grid = Grid.isotropic((32, 48, 32), (-77.5, -132.5, -75.0), 5.0)
+
+    def write(
+        folder: Path, label: str, modality: str = "T1w", *, grid: Grid = model_grid, seed: int = 0
+    ) -> None:
+        x, y, z = np.moveaxis(
+            np.moveaxis(np.indices(grid.shape), 0, -1) @ grid.affine[:3, :3].T + grid.affine[:3, 3],
+            -1,
+            0,
+        )
+        random = np.random.default_rng((seed, len(modality)))
+        distance = (x / 68) ** 2 + ((y + 18) / 85) ** 2 + ((z - 5) / 65) ** 2
+        grey = 1.2 if modality == "FLAIR" else 0.7
+        values = np.where(distance < random.uniform(0.5, 0.7), 1.0, grey)
+        values = (values + random.normal(0, 0.03, grid.shape)) * (distance < 1)
+        stem = folder / f"sub-{label}" / "anat" / f"sub-{label}"
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        grid.image(values.astype(np.float32)).to_filename(
+            f"{stem}_space-{TEMPLATE}_desc-affine_{modality}.nii.gz"
+        )
+        grid.image((distance < 1).astype(np.uint8)).to_filename(
+            f"{stem}_space-{TEMPLATE}_desc-affinebrain{modality}_mask.nii.gz"
+        )
+        # ITK counts x and y the other way round: the scan lies SHIFT_MM to the left of the model.
+        shift = ants.create_ants_transform(dimension=3, translation=(SHIFT_MM, 0.0, 0.0))
+        matrix = stem.with_name("shift.mat")
+        ants.write_transform(shift, str(matrix))
+        write_composite(
+            Path(f"{stem}_from-{modality}_to-{TEMPLATE}_mode-image_desc-affine_xfm.h5"),
+            [matrix],
+            [False],
+        )
+        matrix.unlink()
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def preprocessed(tmp_path_factory, write_person) -> Path:
+    """T1w scans of eight people, half of them controls, and FLAIR scans of four of them."""
+    folder = tmp_path_factory.mktemp("preprocessed")
+    description = {"Name": "bids-anomaly: ellipsoids", "License": "CC0"}
+    (folder / "dataset_description.json").write_text(json.dumps(description))
+    rows = ["participant_id\tgroup"]
+    for number in range(8):
+        label = f"P{number}"
+        rows.append(f"sub-{label}\t{'control' if number % 2 else 'patient'}")
+        write_person(folder, label, seed=number)
+        if number < 4:
+            write_person(folder, label, "FLAIR", seed=number)
+    (folder / "participants.tsv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
 def _place(folder: Path, name: str) -> Path:
     levels = [part for part in name.split("_") if part.startswith(("sub-", "ses-"))]
     path = folder.joinpath(*levels, "anat", f"{name}.nii.gz")
@@ -122,3 +188,31 @@ def _wave(where: np.ndarray, random: np.random.Generator, wavelength: float) -> 
     direction = random.normal(size=3)
     direction *= 2 * np.pi / wavelength / np.linalg.norm(direction)
     return np.sin(where @ direction + random.uniform(0, 2 * np.pi))
+
+
+@pytest.fixture(scope="session")
+def labelled_head():
+    """A head of ellipsoids at 2 mm: skin, fluid with a spinal canal, and a brain of two halves."""
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [-95.0, -125.0, -115.0]
+    where = nib.affines.apply_affine(affine, np.moveaxis(np.indices((96, 112, 108)), 0, -1))
+    labels = np.zeros(where.shape[:3], np.int16)
+    right = where[..., 0] > 0
+    centre = (0, -18, 12)
+
+    def fill(place, left_label, right_label):
+        labels[place] = np.where(right, right_label, left_label)[place]
+
+    fill(_ellipsoid(where, centre, (86, 103, 95)), 507, 507)
+    fill(_ellipsoid(where, centre, (70, 88, 72)), 24, 24)
+    fill((np.hypot(where[..., 0], where[..., 1] + 30) < 8) & (where[..., 2] < 0), 24, 24)
+    fill(_ellipsoid(where, centre, (66, 84, 68)), 3, 42)
+    fill(_ellipsoid(where, centre, (56, 74, 58)), 2, 41)
+    fill(_ellipsoid(where, (-12, -18, 16), (7, 30, 10)), 4, 4)
+    fill(_ellipsoid(where, (12, -18, 16), (7, 30, 10)), 43, 43)
+    fill(_ellipsoid(where, (0, -55, -50), (45, 25, 18)), 8, 47)
+    return nib.Nifti1Image(labels, affine)
+
+
+def _ellipsoid(where, centre, radii):
+    return (((where - np.array(centre)) / radii) ** 2).sum(-1) < 1

@@ -61,6 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "whom the training is validated (default: drawn at random, written to OUTPUT/splits.tsv)",
     )
     parser.add_argument(
+        "--label-maps",
+        metavar="FOLDER",
+        type=values.read_path,
+        help="also train on T1w scans that are drawn from label maps of healthy heads, made by "
+        "FreeSurfer or SynthSeg",
+    )
+    parser.add_argument(
         "--from",
         dest="start",
         metavar="BUNDLE",
@@ -110,6 +117,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     place, local_rank = launched_with()
     device = _device(arguments.device, local_rank, several=place.count > 1)
 
+    from bids_anomaly.preprocessing.template import Grid
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.training.bundles import controls_of, train_bundles
     from bids_anomaly.training.controls import rates_table
@@ -117,6 +125,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         describe_dataset,
         find_people,
         load_people,
+        people_from_labels,
         split_people,
         write_splits,
     )
@@ -138,6 +147,13 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         name: [scan for scan in everybody if scan.participant in people]
         for name, people in splits.items()
     }
+    dataset = describe_dataset(derivatives)
+    trained_on = f"{len(splits['train'])} people of {dataset['name']}"
+    if arguments.label_maps:
+        grid = Grid.of(everybody[0].scan)
+        drawn = people_from_labels(arguments.label_maps, grid=grid, seed=arguments.seed)
+        t1w["train"] += drawn
+        trained_on += f" and {len({scan.path for scan in drawn})} label maps"
     if arguments.preview:
         usable = set().union(*splits.values())
         real = {m: find_people(derivatives, modality=m, participants=usable) for m in modalities}
@@ -146,7 +162,6 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     check_writable(output)
     if place.writes and arguments.splits is None:
         write_splits(output / "splits.tsv", splits)
-    dataset = describe_dataset(derivatives)
     controls, whom = {}, {}
     for modality in modalities:
         controls[modality], painted = controls_of(
@@ -158,7 +173,6 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         count = len({scan.participant for scan in controls[modality]})
         whom[modality] = f"{count} people of {dataset['name']} (split calibration)"
         whom[modality] += f", {modality} painted from T1w" * painted
-    trained_on = f"{len(splits['train'])} people of {dataset['name']}"
     _say(place, f"Training on {trained_on}, on {device}; calibrating on {whom[modalities[0]]}.")
     if not t1w["dev"]:
         _say(place, "Nobody is in the split dev, so the training is not validated.")

@@ -14,11 +14,14 @@ from bids_anomaly.bids.participants import read_participants
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.exceptions import BadScanError, MissingInputError, NothingFoundError
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.synthesis.labels import volumes_from_labels
 
 SPLITS = ("train", "calibration", "dev")
 # Shares of people who are held out, and how many at least: a rate of a few in a thousand that is
 # averaged over one or two people says nothing about the next one.
 HELD_OUT_SHARES = {"calibration": 0.2, "dev": 0.1}
+# Scans of different contrast that are drawn of a head that is known as a label map.
+DRAWS = 4
 FEWEST = {"train": 2, "calibration": 3, "dev": 1}
 
 
@@ -155,6 +158,43 @@ def same_grid(one: Grid, other: Grid) -> bool:
 
 def _described(grid: Grid) -> str:
     return f"{' x '.join(map(str, grid.shape))} voxels of {grid.spacing[0]:g} mm"
+
+
+def people_from_labels(folder: Path, *, grid: Grid, seed: int) -> list[Preprocessed]:
+    """Draw T1w scans of the heads whose label maps lie in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        With label maps ``*.nii`` or ``*.nii.gz``, also in folders inside, see
+        :func:`bids_anomaly.synthesis.label_maps.tissues_in_grid`.
+    grid : Grid
+        The model grid.
+    seed : int
+        Of contrasts and textures.
+
+    Returns
+    -------
+    list of Preprocessed
+        Four scans, of different contrast, of each head.
+
+    Raises
+    ------
+    NothingFoundError
+        If there is no label map.
+    BadScanError
+        If a map cannot be read, or is of another labelling.
+    """
+    paths = sorted([*folder.rglob("*.nii"), *folder.rglob("*.nii.gz")])
+    if not paths:
+        raise NothingFoundError(
+            f"The folder {folder} has no label map (*.nii.gz). Check --label-maps."
+        )
+    volumes = volumes_from_labels(paths, contrast="T1w", draws=DRAWS, grid=grid, seed=seed)
+    return [
+        Preprocessed(scan, brain, paths[index // DRAWS], {})
+        for index, (scan, brain) in enumerate(volumes)
+    ]
 
 
 def split_people(

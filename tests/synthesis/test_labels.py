@@ -28,34 +28,6 @@ def generator(seed=0, device="cpu"):
     return torch.Generator(device).manual_seed(seed)
 
 
-def ellipsoid(where, centre, radii):
-    return (((where - np.array(centre)) / radii) ** 2).sum(-1) < 1
-
-
-@pytest.fixture(scope="module")
-def head():
-    """A head of ellipsoids at 2 mm: skin, fluid with a spinal canal, and a brain of two halves."""
-    affine = np.diag([2.0, 2.0, 2.0, 1.0])
-    affine[:3, 3] = [-95.0, -125.0, -115.0]
-    where = nib.affines.apply_affine(affine, np.moveaxis(np.indices((96, 112, 108)), 0, -1))
-    labels = np.zeros(where.shape[:3], np.int16)
-    right = where[..., 0] > 0
-    centre = (0, -18, 12)
-
-    def fill(place, left_label, right_label):
-        labels[place] = np.where(right, right_label, left_label)[place]
-
-    fill(ellipsoid(where, centre, (86, 103, 95)), 507, 507)
-    fill(ellipsoid(where, centre, (70, 88, 72)), 24, 24)
-    fill((np.hypot(where[..., 0], where[..., 1] + 30) < 8) & (where[..., 2] < 0), 24, 24)
-    fill(ellipsoid(where, centre, (66, 84, 68)), 3, 42)
-    fill(ellipsoid(where, centre, (56, 74, 58)), 2, 41)
-    fill(ellipsoid(where, (-12, -18, 16), (7, 30, 10)), 4, 4)
-    fill(ellipsoid(where, (12, -18, 16), (7, 30, 10)), 43, 43)
-    fill(ellipsoid(where, (0, -55, -50), (45, 25, 18)), 8, 47)
-    return nib.Nifti1Image(labels, affine)
-
-
 def with_labels(head, folder, change):
     labels = np.asanyarray(head.dataobj).copy()
     change(labels)
@@ -65,8 +37,8 @@ def with_labels(head, folder, change):
 
 
 @pytest.fixture(scope="module")
-def head_path(head, tmp_path_factory):
-    return with_labels(head, tmp_path_factory.mktemp("head"), lambda labels: None)
+def head_path(labelled_head, tmp_path_factory):
+    return with_labels(labelled_head, tmp_path_factory.mktemp("head"), lambda labels: None)
 
 
 @pytest.fixture(scope="module")
@@ -186,40 +158,40 @@ def test_the_spinal_canal_is_not_brain(tissues):
     assert fluid.any((0, 1)).argmax() > lowest_parenchyma - 4
 
 
-def test_lesions_are_painted_as_white_matter(head, tissues, tmp_path):
+def test_lesions_are_painted_as_white_matter(labelled_head, tissues, tmp_path):
     def add_lesions(labels):
         white = np.flatnonzero(labels == 2)
         labels.flat[white[::7]] = 25
         labels.flat[np.flatnonzero(labels == 41)[::5]] = 57
 
-    path = with_labels(head, tmp_path, add_lesions)
+    path = with_labels(labelled_head, tmp_path, add_lesions)
     np.testing.assert_array_equal(tissues_in_grid(path, MODEL_GRID_2MM, seed=0), tissues)
 
 
-def test_sulci_without_label_hold_fluid(head, tmp_path):
+def test_sulci_without_label_hold_fluid(labelled_head, tmp_path):
     def keep_the_brain_alone(labels):
         labels[np.isin(labels, [24, 507])] = 0
         labels[:47, 50:52, 70:][np.isin(labels[:47, 50:52, 70:], [2, 3])] = 0
 
-    path = with_labels(head, tmp_path, keep_the_brain_alone)
+    path = with_labels(labelled_head, tmp_path, keep_the_brain_alone)
     tissues = tissues_in_grid(path, MODEL_GRID_2MM, seed=0)
     assert (tissues == VALUES["sulcal fluid"]).sum() > 3000
 
 
-def test_labels_of_other_tools_are_refused(head, tmp_path):
+def test_labels_of_other_tools_are_refused(labelled_head, tmp_path):
     def renumber(labels):
         labels[labels == 3] = 4321
 
-    path = with_labels(head, tmp_path, renumber)
+    path = with_labels(labelled_head, tmp_path, renumber)
     with pytest.raises(BadScanError, match="4321"):
         tissues_in_grid(path, MODEL_GRID_2MM, seed=0)
 
 
-def test_a_map_without_white_matter_is_refused(head, tmp_path):
+def test_a_map_without_white_matter_is_refused(labelled_head, tmp_path):
     def remove(labels):
         labels[np.isin(labels, [2, 41])] = 0
 
-    path = with_labels(head, tmp_path, remove)
+    path = with_labels(labelled_head, tmp_path, remove)
     with pytest.raises(BadScanError, match="white matter"):
         tissues_in_grid(path, MODEL_GRID_2MM, seed=0)
 

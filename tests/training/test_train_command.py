@@ -175,6 +175,23 @@ def test_the_preview_is_a_picture_and_nothing_is_trained(preprocessed, tmp_path)
     assert not (tmp_path / "output").exists()
 
 
+def test_heads_that_are_label_maps_take_part(preprocessed, labelled_head, tmp_path, capsys):
+    (tmp_path / "maps").mkdir()
+    labelled_head.to_filename(tmp_path / "maps" / "head.nii.gz")
+    trained = run(
+        preprocessed, tmp_path / "output", "--steps", 1, "--label-maps", tmp_path / "maps"
+    )
+    assert trained == 0
+    assert "and 1 label maps" in capsys.readouterr().out
+    configuration = json.loads((tmp_path / "output/training/configuration.json").read_text())
+    assert configuration["scans"].count("head.nii.gz") == 4
+
+
+def test_a_folder_without_label_maps_is_an_error(preprocessed, tmp_path, capsys):
+    assert run(preprocessed, tmp_path / "output", "--label-maps", tmp_path) == 18
+    assert "has no label map" in capsys.readouterr().err
+
+
 def test_a_batch_that_does_not_fit_is_an_error_that_says_so(preprocessed, tmp_path, capsys):
     arguments = [str(preprocessed), str(tmp_path / "output"), "--device", "cpu"]
     assert main([*arguments, "--batch-size", str(10**13)]) == 69
