@@ -7,10 +7,11 @@ of quality are read. Scans of ``dev`` people are broken in several ways and prep
 """
 
 import argparse
-import csv
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import numpy as np
 from data_folder import add_data_folder
 from people import people
 
+from bids_anomaly.bids.tables import read_table
 from bids_anomaly.exceptions import BidsAnomalyError
 from bids_anomaly.preprocessing.bias import correct_bias
 from bids_anomaly.preprocessing.brain import brain_mask
@@ -48,16 +50,12 @@ class Case(NamedTuple):
         What is done to the conformed scan, and to its brain mask.
     shift_mm : float
         How far the registration misses.
-    modality, named : str or None
-        Take scans of one modality only, and give them the name of another.
     """
 
     title: str
     scan: Callable[[nib.Nifti1Image], nib.Nifti1Image] | None = None
     brain: Callable[[np.ndarray], np.ndarray] | None = None
     shift_mm: float = 0.0
-    modality: str | None = None
-    named: str | None = None
 
 
 class Done(NamedTuple):
@@ -77,70 +75,98 @@ def main() -> None:
         "--at-most", type=int, metavar="N", help="break scans of the first N people of a dataset"
     )
     asked = parser.parse_args()
-    print(good_table(asked.preprocessed), flush=True)
+    good = read_good(asked.preprocessed)
+    print(good_table(good), flush=True)
     print("| broken scan | scans | noticed | by |\n| --- | ---: | ---: | --- |")
+    print("\n".join(renamed_rows(good)), flush=True)
+    scans = list(scans_to_break(asked.data, asked.at_most))
     for case in CASES:
-        print(broken_row(case, list(scans_to_break(asked.data, case, asked.at_most))), flush=True)
+        print(broken_row(case, scans), flush=True)
 
 
-def good_table(folders: list[Path]) -> str:
-    """Return what good scans have, and how many each measure flags."""
-    used = {(name, split): set(people(name, split)) for name in DATASETS for split in SPLITS}
-    values: dict[tuple[str, str, str], list[float]] = {}
+class Good(NamedTuple):
+    """What the app measured on one scan that was not broken."""
+
+    modality: str
+    people: str
+    measures: dict[str, float]
+
+
+def read_good(folders: list[Path]) -> list[Good]:
+    """Read the tables of quality of all people who may be looked at."""
+    split_of = {
+        person: split for split in SPLITS for name in DATASETS for person in people(name, split)
+    }
+    found = []
     for path in sorted(p for f in folders for p in f.rglob("sub-*_desc-quality_stats.tsv")):
-        person = path.name.split("_")[0].removeprefix("sub-")
-        split = next((split for (_, split), who in used.items() if person in who), None)
+        split = split_of.get(path.name.split("_")[0].removeprefix("sub-"))
         if split is None:
             continue
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file, delimiter="\t"):
-                if row["value"] != "n/a":
-                    modality = row["scan"].rpartition("_")[2]
-                    key = (modality, row["measure"], "dev" if split == "dev" else FITTED)
-                    values.setdefault(key, []).append(float(row["value"]))
+        scans: dict[str, dict[str, float]] = {}
+        for row in read_table(path):
+            if row["value"] != "n/a":
+                scans.setdefault(row["scan"], {})[row["measure"]] = float(row["value"])
+        label = "dev" if split == "dev" else FITTED
+        found += [Good(scan.rpartition("_")[2], label, values) for scan, values in scans.items()]
+    return found
+
+
+def good_table(scans: list[Good]) -> str:
+    """Return what good scans have, and how many each measure flags."""
     lines = [
         "| modality | measure | people | scans | lowest | median | highest | limits | flagged |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: | --- | ---: |",
     ]
-    for (modality, measure, split), found in values.items():
-        (check, *_) = check_quality({measure: found[0]}, modality)
-        flagged = sum(
-            check.flagged for v in found for check in check_quality({measure: v}, modality)
-        )
-        lines.append(
-            f"| {modality} | {measure} | {split} | {len(found)} | {min(found):.4g} | "
-            f"{np.median(found):.4g} | {max(found):.4g} | {check.bounds} | "
-            f"{flagged} |"
-        )
+    for modality, label in sorted({(scan.modality, scan.people) for scan in scans}):
+        measured = [s.measures for s in scans if (s.modality, s.people) == (modality, label)]
+        for measure in measured[0]:
+            values = [measures[measure] for measures in measured if measure in measures]
+            checks = [check_quality({measure: value}, modality)[0] for value in values]
+            lines.append(
+                f"| {modality} | {measure} | {label} | {len(values)} | {min(values):.4g} | "
+                f"{np.median(values):.4g} | {max(values):.4g} | {checks[0].bounds} | "
+                f"{sum(check.flagged for check in checks)} |"
+            )
     return "\n".join(lines) + "\n"
 
 
-def scans_to_break(data: Path, case: Case, at_most: int | None) -> Iterator[tuple[Path, str]]:
-    """Yield scans of ``dev`` people with the modality that is written on them."""
-    # T2w scans are rare here and thick FLAIR slow; those are for the case that needs them.
-    datasets = DATASETS if case.modality == "T2w" else DATASETS[:2]
-    for dataset in datasets:
+def renamed_rows(scans: list[Good]) -> Iterator[str]:
+    """Yield how many `dev` scans are noticed under the name of another modality."""
+    modalities = sorted({scan.modality for scan in scans})
+    for modality, named in permutations(modalities, 2):
+        measured = [s.measures for s in scans if (s.modality, s.people) == (modality, "dev")]
+        yield row_of(f"{modality} named {named}", [reasons_in(m, named) for m in measured])
+
+
+def scans_to_break(data: Path, at_most: int | None) -> Iterator[Path]:
+    """Yield scans of `dev` people; those of MS are large and slow."""
+    for dataset in DATASETS[:2]:
         for person in people(dataset, "dev")[:at_most]:
-            for path in sorted((data / dataset / f"sub-{person}").rglob("anat/*.nii.gz")):
-                modality = path.name.split("_")[-1].removesuffix(".nii.gz")
-                if case.modality in (None, modality):
-                    yield path, case.named or modality
+            yield from sorted((data / dataset / f"sub-{person}").rglob("anat/*.nii.gz"))
 
 
-def broken_row(case: Case, scans: list[tuple[Path, str]]) -> str:
+def broken_row(case: Case, scans: list[Path]) -> str:
     """Break scans in one way, and return how many are noticed."""
-    noticed, by = 0, {}
-    for path, modality in scans:
+    found = []
+    for path in scans:
+        modality = path.name.split("_")[-1].removesuffix(".nii.gz")
         try:
-            checks = check_quality(quality_of(path, case), modality)
-            reasons = [check.measure for check in checks if check.flagged]
+            found.append(reasons_in(quality_of(path, case), modality))
         except BidsAnomalyError as error:
-            reasons = [f"refused ({type(error).__name__})"]
-        noticed += bool(reasons)
-        for reason in reasons:
-            by[reason] = by.get(reason, 0) + 1
-    reasons = ", ".join(f"{reason} {count}" for reason, count in by.items())
-    return f"| {case.title} | {len(scans)} | {noticed} | {reasons} |"
+            found.append([f"refused ({type(error).__name__})"])
+    return row_of(case.title, found)
+
+
+def reasons_in(measures: dict[str, float], modality: str) -> list[str]:
+    """Return the measures that are flagged."""
+    return [check.measure for check in check_quality(measures, modality) if check.flagged]
+
+
+def row_of(title: str, found: list[list[str]]) -> str:
+    """Return a line of the table: how many scans are noticed, and by what."""
+    by = Counter(reason for reasons in found for reason in reasons)
+    listed = ", ".join(f"{reason} {count}" for reason, count in by.items())
+    return f"| {title} | {len(found)} | {sum(map(bool, found))} | {listed} |"
 
 
 def quality_of(path: Path, case: Case) -> dict[str, float]:
@@ -243,9 +269,6 @@ def cut_off(brain: np.ndarray) -> np.ndarray:
 CASES = (
     Case("as it is"),
     Case("contrast inverted", scan=inverted),
-    Case("T2w named T1w", modality="T2w", named="T1w"),
-    Case("FLAIR named T1w", modality="FLAIR", named="T1w"),
-    Case("T1w named FLAIR", modality="T1w", named="FLAIR"),
     Case("upper third of the brain mask cut off", brain=cut_off),
     Case(f"registration shifted by {SHIFT_MM:g} mm", shift_mm=SHIFT_MM),
     Case(f"noise of {100 * NOISE:g} % of bright tissue", scan=noisy),

@@ -178,6 +178,9 @@ def _weakest_slice(scan: np.ndarray, brain: np.ndarray) -> float:
     weakest = np.inf
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
+        filled = np.flatnonzero(scan.max(axis=others) > scan.min(axis=others))
+        if np.ptp(filled) >= filled.size:
+            return 0.0  # Empty ones may have split the brain, and lie outside what was found of it.
         area = brain.sum(axis=others)
         large = np.flatnonzero(area >= SECTION_SHARE * area.max())
         bright = np.percentile(scan, 95, axis=others)[large[0] : large[-1] + 1]

@@ -146,6 +146,16 @@ def test_missing_slices_are_noticed(good, axis, missing):
     assert "weakest_slice" in flagged(measure(scan, brain, native=native), "T1w")
 
 
+def test_missing_slices_that_split_the_brain_are_noticed(good):
+    scan, brain = good
+    native = head_of(scan, brain)
+    native[:, :, 50:53] = 0
+    half = native_mask(brain)
+    half[:, :, 50:] = False
+    measures = measure(scan, brain, native=native, native_brain=half)
+    assert "weakest_slice" in flagged(measures, "T1w")
+
+
 def test_a_field_of_view_that_cuts_the_brain_is_noticed(good):
     scan, brain = good
     inside = native_mask(brain)
