@@ -180,8 +180,9 @@ def choose_bundles(model: str, modalities: tuple[str, ...]) -> dict[str, Bundle]
         chosen = [load_bundle(f.resolve()) for f in folders if (f / "bundle.json").is_file()]
     if model not in families and not chosen:
         raise ModelUnavailableError(
-            f"The --model parameter must be a family or the folder of a bundle. Got {model!r} "
-            f"instead. Known families: {', '.join(families)}."
+            "The --model parameter must be a family that comes with the package, or the folder of "
+            f"a bundle. Got {model!r} instead. Known families: {', '.join(families)}. Others can "
+            "be trained with bids-anomaly-train --method."
         )
     fallback = [bundle for bundle in known if bundle.method == FALLBACK_FAMILY]
     methods = {model, *(bundle.method for bundle in chosen)}

@@ -15,6 +15,8 @@ from bids_anomaly.synthesis.recipes import column, of_kind
 from bids_anomaly.synthesis.shapes import random_shape
 
 CLEAN_SHARE = 0.15
+# A volume has room for several, and a network learns more from it then.
+ANOMALIES = 4
 RADII_MM = (4.0, 25.0)
 EDDY_MM = 24.0
 FLOW_STEPS = 4
@@ -23,7 +25,7 @@ FLOW_STEPS = 4
 def insert_fluid_anomalies(
     healthy: Tensor, brain: Tensor, modality: Tensor, *, spacing: float, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """Paint one anomaly into each of some volumes.
+    """Paint anomalies of one kind into each of some volumes.
 
     Parameters
     ----------
@@ -39,19 +41,22 @@ def insert_fluid_anomalies(
     Returns
     -------
     scan, share : (B, Z, H, W) tensors
-        The scan with its anomaly, and how much of it is in each voxel. 15 % have none.
+        The scan with its anomalies, and how much of them is in each voxel. 15 % have none.
     """
     draw = Draws(len(healthy), healthy.device, generator)
     low, high = (torch.full_like(modality, mm, dtype=torch.float32) for mm in RADII_MM)
-    radius = draw.log_uniform(low, high)
-    shape = random_shape(
-        _offsets_mm(brain, spacing, generator),
-        radius,
-        draw.uniform(0.15, 0.6),
-        draw.uniform(0.05, 0.35),
-        generator,
-    )
-    shape = carried(shape, draw.uniform(0.0, 1.0) * radius / spacing, EDDY_MM / spacing, generator)
+    shapes = [
+        random_shape(
+            _offsets_mm(brain, spacing, generator),
+            draw.log_uniform(low, high),
+            draw.uniform(0.15, 0.6),
+            draw.uniform(0.05, 0.35),
+            generator,
+        )
+        for _ in range(ANOMALIES)
+    ]
+    drift = draw.uniform(0.0, 0.5) * EDDY_MM / spacing
+    shape = carried(torch.stack(shapes).amax(0), drift, EDDY_MM / spacing, generator)
     kind = torch.multinomial(column("shares", modality), 1, generator=generator)[:, 0]
     target = per_sample(draw.between(*of_kind(column("levels", modality), kind).unbind(1)))
     content = torch.where(

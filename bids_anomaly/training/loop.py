@@ -96,7 +96,10 @@ def train(
     three_dimensional = getattr(network, "dimensions", 2) == 3
     channels_last = torch.channels_last_3d if three_dimensional else torch.channels_last
     network = network.to(device, memory_format=channels_last)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
+    average = AveragedModel(
+        network,
+        multi_avg_fn=_average_early if recipe.averages_early else get_ema_multi_avg_fn(EMA_DECAY),
+    )
     optimizer = torch.optim.AdamW(network.parameters(), **{**OPTIMISER, **recipe.optimiser})
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
     generator = torch.Generator(device).manual_seed(place.seed(seed))
@@ -163,6 +166,12 @@ def _out_of_memory_explained(batch_size: int) -> Iterator[None]:
                 "--batch-size."
             ) from error
         raise
+
+
+def _average_early(averages: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
+    """Average over ever more steps, so that short trainings soon forget their random start."""
+    decay = min(EMA_DECAY, (1 + int(count)) / (10 + int(count)))
+    torch._foreach_lerp_(averages, weights, 1 - decay)
 
 
 def _rate(step: int, steps: int) -> float:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bids_anomaly.reconstruction.networks import RestorationNet
-from bids_anomaly.training.data import HealthyVolumes, draw_batch
+from bids_anomaly.training.data import draw_batch
 from bids_anomaly.training.loop import train
 from bids_anomaly.training.losses import restoration_loss
 from bids_anomaly.training.recipes import RECIPES
@@ -12,34 +12,14 @@ from bids_anomaly.training.recipes import RECIPES
 STEPS = 30
 
 
-@pytest.fixture(scope="module")
-def volumes():
-    """Two smooth ellipsoids of white matter with a grey rim, at 5 mm."""
-    z, y, x = torch.meshgrid(
-        torch.arange(12.0), torch.arange(32.0), torch.arange(32.0), indexing="ij"
-    )
-    distance = ((z - 5.5) / 7) ** 2 + ((y - 15.5) / 14) ** 2 + ((x - 15.5) / 13) ** 2
-    brain = distance < 1
-    scans = [torch.where(distance < core, 1.0, 0.7) * brain for core in (0.6, 0.75)]
-    return HealthyVolumes(
-        scans=torch.stack(scans).half(),
-        filled=torch.stack(scans).half(),
-        brains=torch.stack([brain, brain]),
-        white_matter=(distance < 0.6).float(),
-        deep=(distance < 0.1).float(),
-        spacing=5.0,
-        covariates=torch.full((2, 2), torch.nan),
-    )
-
-
 def fresh_network():
     torch.manual_seed(0)
     return RestorationNet(slices=3, channels=(16, 32))
 
 
-def learn(volumes, folder, *, network=None, steps=STEPS, seed=0, interval=10, **options):
+def learn(ellipsoids, folder, *, network=None, steps=STEPS, seed=0, interval=10, **options):
     return train(
-        volumes,
+        ellipsoids,
         network or fresh_network(),
         recipe=RECIPES["restore"],
         modalities=("T1w", "FLAIR"),
@@ -54,9 +34,9 @@ def learn(volumes, folder, *, network=None, steps=STEPS, seed=0, interval=10, **
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(volumes, tmp_path_factory):
+def uninterrupted(ellipsoids, tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
-    return learn(volumes, folder).state_dict(), folder
+    return learn(ellipsoids, folder).state_dict(), folder
 
 
 def read_losses(folder):
@@ -68,8 +48,8 @@ def without_times(rows):
     return [{**row, "seconds_per_step": None} for row in rows]
 
 
-def test_losses_fall(volumes, tmp_path):
-    learn(volumes, tmp_path, steps=100, interval=20)
+def test_losses_fall(ellipsoids, tmp_path):
+    learn(ellipsoids, tmp_path, steps=100, interval=20)
     totals = [
         row["l1"] + row["ssim"] + row["cross_entropy"] + row["dice"]
         for row in read_losses(tmp_path)
@@ -91,15 +71,15 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("stop_at", [10, 13, 20])
 def test_an_interrupted_training_goes_on_to_exactly_the_same_weights(
-    volumes, uninterrupted, tmp_path, stop_at
+    ellipsoids, uninterrupted, tmp_path, stop_at
 ):
     def kill(step, losses):
         if step == stop_at:
             raise Killed
 
     with pytest.raises(Killed):
-        learn(volumes, tmp_path, on_step=kill)
-    resumed = learn(volumes, tmp_path).state_dict()
+        learn(ellipsoids, tmp_path, on_step=kill)
+    resumed = learn(ellipsoids, tmp_path).state_dict()
     expected, folder = uninterrupted
     assert resumed.keys() == expected.keys()
     for name, value in expected.items():
@@ -107,7 +87,7 @@ def test_an_interrupted_training_goes_on_to_exactly_the_same_weights(
     assert without_times(read_losses(tmp_path)) == without_times(read_losses(folder))
 
 
-def test_work_after_the_last_checkpoint_is_done_again(volumes, uninterrupted, tmp_path):
+def test_work_after_the_last_checkpoint_is_done_again(ellipsoids, uninterrupted, tmp_path):
     class Network(RestorationNet):
         """Fails in the middle of a stretch between two checkpoints."""
 
@@ -122,32 +102,32 @@ def test_work_after_the_last_checkpoint_is_done_again(volumes, uninterrupted, tm
     torch.manual_seed(0)
     network = Network(slices=3, channels=(16, 32))
     with pytest.raises(Killed):
-        learn(volumes, tmp_path, network=network)
-    resumed = learn(volumes, tmp_path).state_dict()
+        learn(ellipsoids, tmp_path, network=network)
+    resumed = learn(ellipsoids, tmp_path).state_dict()
     assert all(torch.equal(resumed[name], value) for name, value in uninterrupted[0].items())
 
 
-def test_a_finished_training_is_not_done_again(volumes, uninterrupted):
+def test_a_finished_training_is_not_done_again(ellipsoids, uninterrupted):
     def forbidden(step, losses):
         raise AssertionError("trained again")
 
     expected, folder = uninterrupted
-    again = learn(volumes, folder, on_step=forbidden).state_dict()
+    again = learn(ellipsoids, folder, on_step=forbidden).state_dict()
     assert all(torch.equal(again[name], value) for name, value in expected.items())
 
 
-def test_the_seed_decides(volumes, uninterrupted, tmp_path):
-    same = learn(volumes, tmp_path / "same", steps=STEPS).state_dict()
-    other = learn(volumes, tmp_path / "other", steps=STEPS, seed=1).state_dict()
+def test_the_seed_decides(ellipsoids, uninterrupted, tmp_path):
+    same = learn(ellipsoids, tmp_path / "same", steps=STEPS).state_dict()
+    other = learn(ellipsoids, tmp_path / "other", steps=STEPS, seed=1).state_dict()
     expected = uninterrupted[0]
     assert all(torch.equal(same[name], value) for name, value in expected.items())
     assert any(not torch.equal(other[name], value) for name, value in expected.items())
 
 
 @pytest.fixture
-def batch(volumes):
+def batch(ellipsoids):
     generator = torch.Generator().manual_seed(0)
-    return draw_batch(volumes, 8, slices=3, modalities=["T1w"], generator=generator)
+    return draw_batch(ellipsoids, 8, slices=3, modalities=["T1w"], generator=generator)
 
 
 def test_a_network_can_learn_one_batch_by_heart(batch):
