@@ -24,7 +24,7 @@ DEEP_MM = 15.0
 # Air begins at this distance from the head, and is looked at in voxels of about this size.
 AIR_DISTANCE_MM = 10.0
 AIR_SPACING_MM = 2.0
-# Slices count that hold this share of the largest section of the brain.
+# Slices count that hold this share of the largest section of the brain, or of the brightness.
 SECTION_SHARE = 0.2
 # From a median absolute difference to the standard deviation of a normal distribution.
 MAD_TO_SIGMA = 1.4826
@@ -178,12 +178,13 @@ def _weakest_slice(scan: np.ndarray, brain: np.ndarray) -> float:
     weakest = np.inf
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
-        filled = np.flatnonzero(scan.max(axis=others) > scan.min(axis=others))
-        if np.ptp(filled) >= filled.size:
-            return 0.0  # Empty ones may have split the brain, and lie outside what was found of it.
         area = brain.sum(axis=others)
         large = np.flatnonzero(area >= SECTION_SHARE * area.max())
-        bright = np.percentile(scan, 95, axis=others)[large[0] : large[-1] + 1]
+        bright = np.percentile(scan, 95, axis=others)
+        head = np.flatnonzero(bright >= SECTION_SHARE * bright.max())
+        if np.ptp(scan, axis=others)[head[0] : head[-1]].min() == 0:
+            return 0.0  # Empty slices may have split the brain, and then lie outside its mask.
+        bright = bright[large[0] : large[-1] + 1]
         neighbours = (bright[:-2] + bright[2:]) / 2
         # Where a whole block of slices is empty, the neighbours are empty too.
         ratio = np.where(neighbours > 0, bright[1:-1] / np.where(neighbours > 0, neighbours, 1), 0)
