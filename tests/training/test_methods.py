@@ -70,7 +70,7 @@ def test_a_network_can_learn_one_batch_by_heart(method, ellipsoids):
         ellipsoids,
         4,
         slices=network.slices,
-        modalities=["T1w"],
+        modalities=["FLAIR"],
         generator=Generator().manual_seed(0),
     )
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
