@@ -25,7 +25,7 @@ from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle, choose_bundles
 from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
-from bids_anomaly.training.data import HealthyVolumes, load_volumes, slices_first
+from bids_anomaly.training.volumes import HealthyVolumes, load_volumes, slices_first
 
 # T1w intensities relative to white matter, and what is painted there.
 TONE_KNOTS = (0.0, 0.1, 0.3, 0.72, 1.0, 1.4)

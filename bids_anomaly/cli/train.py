@@ -119,7 +119,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
 
     from bids_anomaly.preprocessing.template import Grid
     from bids_anomaly.reconstruction.bundle import named_bundle
-    from bids_anomaly.training.bundles import controls_of, train_bundles
+    from bids_anomaly.training.bundles import train_bundles
     from bids_anomaly.training.controls import rates_table
     from bids_anomaly.training.people import (
         describe_dataset,
@@ -130,6 +130,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         write_splits,
     )
     from bids_anomaly.training.recipes import RECIPES
+    from bids_anomaly.training.volumes import controls_of
 
     batch_size = arguments.batch_size or RECIPES[arguments.method].batch_size
     place.share(batch_size)
@@ -233,13 +234,12 @@ def _preview(
     arguments: argparse.Namespace, modalities: Sequence[str], people: Sequence, real: Mapping
 ) -> ExitCode:
     from bids_anomaly.reconstruction.networks import RestorationNet
-    from bids_anomaly.training.data import load_volumes
     from bids_anomaly.training.preview import write_preview
+    from bids_anomaly.training.volumes import volumes_of
 
-    volumes = load_volumes([scan.scan for scan in people], [scan.brain for scan in people])
     write_preview(
         arguments.preview,
-        volumes,
+        volumes_of(people),
         real,
         slices=RestorationNet().slices,
         modalities=modalities,

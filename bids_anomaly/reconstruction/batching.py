@@ -17,12 +17,16 @@ LARGEST_BATCH = 128
 BYTES_PER_SLAB = 64 * 2**20
 
 
-def batch_size_for(device: str) -> int:
-    """Return how many slabs to evaluate at a time: what fits into half of the free GPU memory."""
-    if not device.startswith("cuda"):
-        return CPU_BATCH
-    free, _ = torch.cuda.mem_get_info(device)
-    return int(min(LARGEST_BATCH, max(1, free // 2 // BYTES_PER_SLAB)))
+def batch_size_for(device: str | torch.device, *, thickness: int = 1) -> int:
+    """Return how many slabs to evaluate at a time: what fits into half of the free GPU memory.
+
+    `thickness` is the number of slices of a slab that a network restores at once.
+    """
+    slices = CPU_BATCH
+    if torch.device(device).type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        slices = int(min(LARGEST_BATCH, max(1, free // 2 // BYTES_PER_SLAB)))
+    return max(1, slices // thickness)
 
 
 def in_batches(

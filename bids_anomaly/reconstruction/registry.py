@@ -92,9 +92,8 @@ def reconstruct(
         torch.from_numpy(np.ascontiguousarray(array.transpose(2, 1, 0), dtype=np.float32))
         for array in (scan, brain)
     )
-    batch_size = batch_size or batch_size_for(device)
-    if getattr(network, "dimensions", 2) == 3:
-        batch_size = max(1, batch_size // slices)
+    solid = getattr(network, "dimensions", 2) == 3
+    if solid:
         # Each overlaps half of the next.
         windows = places(len(volume), slices, max(1, -(-2 * len(volume) // slices) - 1))
         slabs, brains = (
@@ -113,7 +112,7 @@ def reconstruct(
         steps=steps,
         seed=seed,
         device=device,
-        batch_size=batch_size,
+        batch_size=batch_size or batch_size_for(device, thickness=slices if solid else 1),
     )
 
     def to_volume(parts: Tensor | None) -> np.ndarray | None:

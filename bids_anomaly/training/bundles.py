@@ -16,22 +16,18 @@ from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.covariates import COVARIATES
 from bids_anomaly.reconstruction.registry import build_network, load_network
 from bids_anomaly.scoring.calibration import Calibration, calibrate
-from bids_anomaly.settings import MODALITIES
-from bids_anomaly.synthesis.contrast import paint
 from bids_anomaly.training.checkpoint import claim_folder
 from bids_anomaly.training.controls import scores_by_person
 from bids_anomaly.training.data import (
-    HealthyVolumes,
     draw_healthy,
-    load_volumes,
-    slices_first,
 )
 from bids_anomaly.training.distributed import ALONE, Place, connected
 from bids_anomaly.training.export import write_bundle
 from bids_anomaly.training.loop import train
-from bids_anomaly.training.people import FEWEST, Preprocessed, same_grid
+from bids_anomaly.training.people import Preprocessed, same_grid
 from bids_anomaly.training.recipes import RECIPES
 from bids_anomaly.training.validation import held_out_slabs, validate
+from bids_anomaly.training.volumes import HealthyVolumes, volumes_of
 
 FINISH_SEED = 20_250_102
 
@@ -162,55 +158,6 @@ def train_bundles(
         )
         for modality in modalities
     ]
-
-
-def controls_of(
-    scans: Sequence[Preprocessed], t1w: Sequence[Preprocessed], *, modality: str, seed: int
-) -> tuple[list[Preprocessed], bool]:
-    """Return the scans that calibrate a modality, and whether they had to be painted.
-
-    Parameters
-    ----------
-    scans : sequence of Preprocessed
-        Real scans of the modality of the people who calibrate; taken if they are of enough people.
-    t1w : sequence of Preprocessed
-        Their T1w scans, from which the modality is painted otherwise.
-    modality : str
-        BIDS suffix.
-    seed : int
-        Of the tone curves.
-    """
-    if len({scan.participant for scan in scans}) >= FEWEST["calibration"]:
-        return list(scans), False
-    volumes = volumes_of(t1w)
-    kind = torch.tensor([MODALITIES.index(modality)])
-    painted = []
-    for index, person in enumerate(t1w):
-        generator = torch.Generator()
-        slices = []
-        for t1w_slice, brain, deep in zip(
-            volumes.filled[index], volumes.brains[index], volumes.deep, strict=True
-        ):
-            # The same seed in each slice gives the whole volume one tone curve.
-            generator.manual_seed(seed + index)
-            slices.append(
-                paint(
-                    t1w_slice[None, None].float(),
-                    brain[None, None].float(),
-                    deep[None],
-                    kind,
-                    generator=generator,
-                )[0, 0]
-            )
-        values = slices_first(torch.stack(slices).numpy()).astype(np.float32)
-        painted.append(person._replace(scan=Grid.of(person.scan).image(values)))
-    return painted, True
-
-
-def volumes_of(people: Sequence[Preprocessed]) -> HealthyVolumes:
-    """Load T1w scans of some people with what is known of them."""
-    scans, brains, _, known = zip(*people, strict=True)
-    return load_volumes(scans, brains, known)
 
 
 def _network(

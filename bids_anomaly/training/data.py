@@ -1,80 +1,21 @@
-"""Endless random batches of healthy slabs of any modality, and of the same slabs with anomalies.
-
-Volumes lie in memory as half-precision tensors with axes (slice, row, column) = (z, y, x), so that
-the last axis runs from left to right and flipping it mirrors the brain.
-"""
+"""Endless random batches of healthy slabs of any modality, and of the same slabs with anomalies."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-import nibabel as nib
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from bids_anomaly.preprocessing.resample import resample
-from bids_anomaly.preprocessing.template import Grid, template_depth, template_white_matter
-from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
 from bids_anomaly.synthesis.contrast import T1W, T1W_CSF, T1W_GREY, paint
 from bids_anomaly.synthesis.draws import Draws, per_sample
-from bids_anomaly.synthesis.hypointensities import fill_hypointensities
+from bids_anomaly.training.volumes import HealthyVolumes
 
-# Small lesions are centred where the template is mostly white matter.
-LIKELY_WHITE_MATTER = 0.5
-# CSF this far from the surface of the template brain is that of the ventricles.
-DEEP_MM = 26.0
 # Share of scans that are blurred along the slices, as thick slices are after resampling.
 THICK_SHARE, THICK_SHARE_PAINTED = 0.15, 0.6
-
-
-@dataclass(frozen=True)
-class HealthyVolumes:
-    """Healthy T1w scans in the model grid.
-
-    Attributes
-    ----------
-    scans : (N, Z, Y, X) tensor, float16
-        White matter = 1, 0 outside the brain.
-    filled : (N, Z, Y, X) tensor, float16
-        The same without dark islands in white matter, to paint other contrasts from.
-    brains : (N, Z, Y, X) tensor, bool
-    white_matter : (Z, Y, X) tensor, float32
-        Probability of white matter in the template, 0 where it is not likely.
-    deep : (Z, Y, X) tensor, float32
-        1 far from the surface of the template brain, else 0.
-    spacing : float
-        Voxel size in mm.
-    covariates : (N, C) tensor, float32
-        Age and sex, see :mod:`bids_anomaly.reconstruction.covariates`; NaN where unknown.
-    """
-
-    scans: Tensor
-    filled: Tensor
-    brains: Tensor
-    white_matter: Tensor
-    deep: Tensor
-    spacing: float
-    covariates: Tensor
-
-    @cached_property
-    def brain_area(self) -> Tensor:
-        """Mean number of voxels of brain in each slice, (Z,)."""
-        return self.brains.sum((2, 3)).float().mean(0)
-
-    def to(self, device: torch.device) -> "HealthyVolumes":
-        """Return the same volumes on another device."""
-        return HealthyVolumes(
-            *(getattr(self, name).to(device) for name in ("scans", "filled", "brains")),
-            self.white_matter.to(device),
-            self.deep.to(device),
-            self.spacing,
-            self.covariates.to(device),
-        )
 
 
 @dataclass(frozen=True)
@@ -122,43 +63,6 @@ class Batch:
     brain: Tensor
     brains: Tensor
     modality: Tensor
-
-
-def slices_first(values: np.ndarray) -> np.ndarray:
-    """Turn a volume with axes (x, y, z) to (z, y, x), or back."""
-    return values.transpose(2, 1, 0)
-
-
-def load_volumes(
-    scans: Sequence[nib.Nifti1Image],
-    brains: Sequence[nib.Nifti1Image],
-    known: Sequence[Mapping[str, str]] | None = None,
-) -> HealthyVolumes:
-    """Stack preprocessed T1w scans and their brain masks, all in the same model grid.
-
-    `known` has the row of each person in ``participants.tsv``, where there is one.
-    """
-    grid = Grid.of(scans[0])
-    white_matter, depth = (
-        resample(image, grid).get_fdata(dtype=np.float32)
-        for image in (template_white_matter(1), template_depth(2))
-    )
-    likely = white_matter * (white_matter > LIKELY_WHITE_MATTER)
-    values = [scan.get_fdata(dtype=np.float32) for scan in scans]
-    filled = [fill_hypointensities(scan, white_matter) for scan in values]
-
-    def stack(volumes: Sequence[np.ndarray]) -> Tensor:
-        return torch.stack([torch.from_numpy(slices_first(v).copy()) for v in volumes])
-
-    return HealthyVolumes(
-        scans=stack(values).half(),
-        filled=stack(filled).half(),
-        brains=stack([np.asanyarray(brain.dataobj) > 0 for brain in brains]),
-        white_matter=stack([likely])[0],
-        deep=stack([(depth > DEEP_MM).astype(np.float32)])[0],
-        spacing=float(grid.spacing[0]),
-        covariates=torch.tensor([as_numbers(row) for row in known or [{}] * len(values)]),
-    )
 
 
 def draw_healthy(

@@ -16,9 +16,9 @@ from bids_anomaly.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from bids_anomaly.training.data import HealthyVolumes
 from bids_anomaly.training.distributed import ALONE, Place, average_gradients
 from bids_anomaly.training.recipes import Recipe
+from bids_anomaly.training.volumes import HealthyVolumes
 
 EMA_DECAY = 0.999
 OPTIMISER = {"lr": 5e-4, "weight_decay": 1e-4}

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bids_anomaly.training.data import HealthyVolumes, draw_batch, slices_first
+from bids_anomaly.training.data import draw_batch
 from bids_anomaly.training.mosaic import WHITE_AT, write_mosaic
 from bids_anomaly.training.people import Preprocessed
+from bids_anomaly.training.volumes import HealthyVolumes, slices_first
 
 COLUMNS = 10
 # Real slices are shown that hold at least this share of the brain of the largest slice.

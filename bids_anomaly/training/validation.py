@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from bids_anomaly.evaluation.metrics import auprc, ssim
-from bids_anomaly.reconstruction.batching import CPU_BATCH
+from bids_anomaly.reconstruction.batching import batch_size_for
 from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.reconstruction.registry import reconstruct_slabs
 from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.recipes import RECIPES
-from bids_anomaly.training.data import Batch, HealthyVolumes, draw_batch
+from bids_anomaly.training.data import Batch, draw_batch
 from bids_anomaly.training.mosaic import WHITE_AT, write_mosaic
+from bids_anomaly.training.volumes import HealthyVolumes
 
 # The same slabs at every validation of every training on the same people.
 SEED = 20_250_101
@@ -97,6 +98,7 @@ def validate(
     rows = []
     for modality, batch in slabs.items():
         middle = batch.slab.shape[1] // 2
+        thick = batch.slab.shape[1] >= THICK
         corrupted = batch.slab[:, middle].numpy()
         found = reconstruct_slabs(
             method,
@@ -108,9 +110,7 @@ def validate(
             steps=STEPS,
             seed=SEED,
             device=device,
-            batch_size=max(
-                1, CPU_BATCH // batch.slab.shape[1] if middle > THICK // 2 else CPU_BATCH
-            ),
+            batch_size=batch_size_for("cpu", thickness=len(batch.slab[0]) if thick else 1),
         )
         brain = batch.brain[:, 0].numpy() > 0
         truth, lesion = batch.healthy[:, 0].numpy(), batch.lesion[:, 0].numpy() > 0

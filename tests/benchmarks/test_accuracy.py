@@ -12,7 +12,7 @@ import torch
 from bids_anomaly.bids.naming import output_path, transform_path
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reconstruction.bundle import PACKAGED, load_bundle
-from bids_anomaly.training.data import HealthyVolumes
+from bids_anomaly.training.volumes import HealthyVolumes
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

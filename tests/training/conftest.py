@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bids_anomaly.training.data import HealthyVolumes
+from bids_anomaly.training.volumes import HealthyVolumes
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from bids_anomaly.settings import MODALITIES
-from bids_anomaly.training.data import draw_batch, load_volumes, slices_first
+from bids_anomaly.training.data import draw_batch
+from bids_anomaly.training.volumes import load_volumes, slices_first
 
 SHAPE = (48, 40, 16)  # x, y, z
 
