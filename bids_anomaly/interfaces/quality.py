@@ -53,9 +53,7 @@ class MeasureQuality(StepInterface):
             white_matter_level=inputs.white_matter_level,
         )
         checks = check_quality(measures, inputs.modality)
-        record_warnings(
-            folder, describe_flags(checks, name=inputs.name, modality=inputs.modality)
-        )
+        record_warnings(folder, describe_flags(checks, name=inputs.name, modality=inputs.modality))
         path = folder / "quality.json"
         path.write_text(json.dumps(measures))
         return {"quality": str(path)}
@@ -114,9 +112,7 @@ class WriteQuality(StepInterface):
         rows = [
             (scan, *check, check.flagged)
             for scan, path in zip(inputs.scans, inputs.qualities, strict=True)
-            for check in check_quality(
-                json.loads(Path(path).read_text()), scan.rpartition("_")[2]
-            )
+            for check in check_quality(json.loads(Path(path).read_text()), scan.rpartition("_")[2])
         ]
         table = output_path(
             Path(inputs.output_dir),
