@@ -10,8 +10,8 @@ from bids_anomaly.reconstruction.features import FeatureNet
 from bids_anomaly.synthesis.corrupt import KINDS
 from bids_anomaly.training.data import Healthy
 
-# Batches that are looked at.
-LOOKS = 24
+# Batches that are looked at: of painted contrasts no two are alike, and the memory needs many.
+LOOKS, SOLID_LOOKS = 64, 6
 # Share of the voxels of a healthy brain that may be doubtful.
 DOUBTFUL_SHARE = 0.02
 # Quantiles of more values are slow and no better.
@@ -54,14 +54,14 @@ def doubt(
 ) -> None:
     """Find out how much a first pass from a level changes healthy scans."""
     changes = []
-    for _ in range(LOOKS // 4):
+    for _ in range(SOLID_LOOKS):
         batch = draw()
         noise = KINDS[network.noise](batch.scan.shape, generator)
         healthy = cadd.first_pass(
             network, batch.scan, batch.brain, noise, batch.covariates, start=start
         )
         change = cadd.difference(batch.scan, healthy, batch.brain)[batch.brain > 0]
-        changes.append(change[:: 1 + len(change) * LOOKS // (4 * MOST_VALUES)])
+        changes.append(change[:: 1 + len(change) * SOLID_LOOKS // MOST_VALUES])
     network.doubtful.copy_(torch.cat(changes).quantile(1 - DOUBTFUL_SHARE))
 
 
