@@ -29,10 +29,10 @@ from data_folder import add_data_folder
 from people import people
 from scipy.ndimage import distance_transform_edt, find_objects
 from skimage.measure import label as label_pieces
+from table import interval
 
 from bids_anomaly.bids.naming import OUTPUTS, output_path, transform_path
 from bids_anomaly.bids.writing import write_json
-from bids_anomaly.evaluation.statistics import bootstrap, mean_of
 from bids_anomaly.preprocessing.atlas import (
     ATLAS_FOLDER,
     ATLAS_NAME,
@@ -136,12 +136,6 @@ def without_islands(labels: np.ndarray, *, smallest: int) -> np.ndarray:
     island = np.bincount(pieces.ravel())[pieces] < smallest
     nearest = distance_transform_edt(island, return_distances=False, return_indices=True)
     return labels[tuple(nearest)]
-
-
-def interval(values: np.ndarray) -> str:
-    """Return the mean over people with its 95 % bootstrap interval."""
-    estimate, low, high = bootstrap(mean_of(values), len(values))
-    return f"{estimate:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _arguments() -> argparse.Namespace:

@@ -13,25 +13,22 @@ import argparse
 from pathlib import Path
 from typing import NamedTuple
 
-import nibabel as nib
 import numpy as np
 from data_folder import add_data_folder
 from people import people
 from scored import reconstructed, zscore
 from sklearn.metrics import roc_auc_score
 
-from bids_anomaly.bids.naming import OUTPUTS, output_path, transform_path
-from bids_anomaly.preprocessing.conform import conform
-from bids_anomaly.preprocessing.resample import resample_mask
-from bids_anomaly.preprocessing.template import TEMPLATE, Grid
+from bids_anomaly.bids.naming import suffix_of
 from bids_anomaly.reconstruction.bundle import choose_bundles
 from bids_anomaly.scoring.calibration import healthy_exceedance
 from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
 from bids_anomaly.scoring.lesions import label_lesions
 from bids_anomaly.settings import Settings
+from bids_anomaly.training.lesions import lesion_share
+from bids_anomaly.training.people import Preprocessed, load_people
 
 DATASET = "elderly-wmh"
-TRUTH = "derivatives/dlwmls/sub-{0}/anat/sub-{0}_space-FLAIR_label-WMH_mask.nii.gz"
 RATES = (Settings.healthy_fpr, 0.005, 0.01)
 # Spread that halves a probability, in units of white matter.
 SPREADS = (0.02, 0.1)
@@ -67,8 +64,17 @@ def main() -> None:
     asked = parser.parse_args()
     print("| modality | rate | components | true | number | AUROC | within people |")
     print("| --- | --- | ---: | ---: | --- | ---: | ---: |")
+    masks = asked.data / DATASET / "derivatives" / "dlwmls"
+    chosen = {f"sub-{person}" for person in people(DATASET, "dev")}
+    flair = load_people(asked.preprocessed, modality="FLAIR", participants=chosen)
+    # Masks are drawn on FLAIR; both scans of a person lie in the model grid.
+    truth = [lesion_share(scan, asked.preprocessed, masks) > 0.5 for scan in flair]
     for modality in ("FLAIR", "T1w"):
-        scans = [scored(asked, person, modality) for person in people(DATASET, "dev")]
+        found = load_people(asked.preprocessed, modality=modality, participants=chosen)
+        scans = [
+            scored(scan, lesions, asked.results / "reconstructed")
+            for scan, lesions in zip(found, truth, strict=True)
+        ]
         for rate in RATES:
             for line in rows(modality, rate, [components(scan, rate) for scan in scans]):
                 print(line, flush=True)
@@ -110,35 +116,19 @@ def components(scan: Scored, rate: float) -> dict[str, list[float]]:
     return found
 
 
-def scored(asked: argparse.Namespace, person: str, modality: str) -> Scored:
-    """Reconstruct and score a scan, and bring the reference mask to it."""
-
-    def load(output: str) -> nib.Nifti1Image:
-        entities = {"sub": person}
-        return nib.load(
-            output_path(asked.preprocessed, output, entities, modality=modality, space=TEMPLATE)
-        )
-
-    scan = load("model_scan")
-    values = scan.get_fdata(dtype=np.float32)
-    brain = np.asanyarray(load("model_brain").dataobj) > 0
+def scored(scan: Preprocessed, truth: np.ndarray, kept: Path) -> Scored:
+    """Reconstruct and score a scan, whose reconstruction may have been `kept`."""
+    values = scan.scan.get_fdata(dtype=np.float32)
+    brain = np.asanyarray(scan.brain.dataobj) > 0
+    modality = suffix_of(scan.path)
     bundle = choose_bundles("restore", (modality,))[modality]
-    result = reconstructed(bundle, values, brain, asked.results / "reconstructed").result
-    transform = transform_path(
-        asked.preprocessed,
-        {"sub": person, "desc": OUTPUTS["model_scan"]["desc"]},
-        origin="FLAIR",
-        target=TEMPLATE,
-        extension=".h5",
-    )
-    truth = conform(asked.data / DATASET / TRUTH.format(person))
-    in_grid = resample_mask(truth, Grid.of(scan), [transform])
+    result = reconstructed(bundle, values, brain, kept).result
     return Scored(
         z=zscore(bundle, values, brain, result),
         brain=brain,
         spread=result.spread,
-        truth=np.asanyarray(in_grid.dataobj) > 0,
-        voxel_volume=float(Grid.of(scan).spacing.prod()),
+        truth=truth,
+        voxel_volume=float(bundle.grid.spacing.prod()),
     )
 
 

@@ -26,7 +26,6 @@ import numpy as np
 from atlas import (
     DATASET,
     dice_of_labels,
-    interval,
     own_labels,
     preprocessed,
     register,
@@ -36,6 +35,7 @@ from data_folder import add_data_folder
 from large_lesions import CENTRES_MM, Lesioned, insert
 from people import Split
 from scipy.ndimage import distance_transform_edt, map_coordinates
+from table import interval
 
 from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
 from bids_anomaly.preprocessing.registration import Warp

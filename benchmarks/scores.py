@@ -18,9 +18,9 @@ import numpy as np
 from data_folder import add_data_folder
 from people import people
 from scipy.ndimage import binary_dilation
+from table import interval
 
 from bids_anomaly.evaluation.metrics import auprc, dice
-from bids_anomaly.evaluation.statistics import bootstrap, mean_of
 from bids_anomaly.reconstruction.bundle import Bundle, named_bundle
 from bids_anomaly.reconstruction.registry import reconstruct
 from bids_anomaly.scoring.calibration import calibrate, healthy_exceedance
@@ -75,7 +75,7 @@ def main() -> None:
     print("| levels | score | AUPRC | Dice |\n| --- | --- | --- | --- |")
     for levels, name, scores in _scores(bundle, scans, brains):
         figures = _figures(scores, lesions, brains)
-        cells = [_cell([person[column] for person in figures]) for column in range(2)]
+        cells = [interval([person[column] for person in figures], ".3f") for column in range(2)]
         print(f"| {levels} | {name} | " + " | ".join(cells) + " |", flush=True)
 
 
@@ -136,11 +136,6 @@ def _figures(
         found = healthy_exceedance(others.zscore(score[brain])) < Settings.healthy_fpr
         figures.append((auprc(score[brain], lesion[brain]), dice(found, lesion[brain])))
     return figures
-
-
-def _cell(values: Sequence[float]) -> str:
-    mean = bootstrap(mean_of(values), len(values))
-    return f"{mean.estimate:.3f} ({mean.low:.3f} to {mean.high:.3f})"
 
 
 if __name__ == "__main__":

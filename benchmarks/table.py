@@ -126,6 +126,12 @@ def markdown(rows: Iterable[Row], models: Sequence[str], baseline: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def interval(values: Sequence[float], form: str = ".2f") -> str:
+    """Return the mean over people with its 95 % bootstrap interval."""
+    mean = bootstrap(mean_of(values), len(values))
+    return f"{mean.estimate:{form}} ({mean.low:{form}} to {mean.high:{form}})"
+
+
 def _known(row: Row) -> int:
     """Return how many people have the figure in at least one model."""
     if not row.values:

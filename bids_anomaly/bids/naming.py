@@ -32,6 +32,9 @@ OUTPUTS: dict[str, dict[str, str]] = {
     "model_brain": {"desc": "affinebrain{modality}", "suffix": "mask"},
 }
 
+# What stands for all scans of a session together where a modality or scan is expected.
+COMBINED = "combined"
+
 
 def file_name(entities: Mapping[str, str], suffix: str, extension: str = ".nii.gz") -> str:
     """Return a BIDS file name with the entities in their order.

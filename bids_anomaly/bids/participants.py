@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+from bids_anomaly.exceptions import MissingInputError, NothingFoundError
+
 
 def read_participants(folder: Path) -> dict[str, dict[str, str]]:
     """Return the rows of ``participants.tsv`` by ``participant_id``.
@@ -26,3 +28,59 @@ def read_participants(folder: Path) -> dict[str, dict[str, str]]:
         for row in csv.DictReader(text.splitlines(), delimiter="\t")
         if row.get("participant_id")
     }
+
+
+def participants_with(table: Path, column: str, value: str) -> set[str]:
+    """Return the participants who have a value in a column of a table.
+
+    Parameters
+    ----------
+    table : Path
+        Tab-separated, with a column ``participant_id`` (``sub-01``).
+    column, value : str
+        Such as ``split`` and ``train``, or ``group`` and ``control``.
+
+    Raises
+    ------
+    MissingInputError
+        If the table cannot be read or lacks a column.
+    """
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MissingInputError(
+            f"The table {table} cannot be read ({error}). Check the path."
+        ) from error
+    for needed in ("participant_id", column):
+        if not rows or needed not in rows[0]:
+            known = ", ".join(filter(None, rows[0])) if rows else "none"
+            raise MissingInputError(
+                f"The table {table} has no column {needed} (columns: {known}). It needs the "
+                f"columns participant_id and {column}, separated by tabs."
+            )
+    return {row["participant_id"] for row in rows if (row[column] or "").strip() == value}
+
+
+def declared_controls(table: Path, declaration: str) -> set[str]:
+    """Return the participants without disease.
+
+    Parameters
+    ----------
+    table : Path
+        See :func:`participants_with`.
+    declaration : str
+        ``COLUMN=VALUE``.
+
+    Raises
+    ------
+    MissingInputError
+        If the table cannot be read or lacks the column.
+    NothingFoundError
+        If there is nobody.
+    """
+    column, _, value = (part.strip() for part in declaration.partition("="))
+    people = participants_with(table, column, value)
+    if not people:
+        raise NothingFoundError(f"Nobody in {table} has the {column} {value}. Check --controls.")
+    return people

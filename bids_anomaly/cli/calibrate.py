@@ -64,6 +64,7 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
 
     device = resolve_device(arguments.device)
 
+    from bids_anomaly.bids.participants import declared_controls
     from bids_anomaly.preprocessing.template import Grid
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.scoring.calibration import calibrate
@@ -74,7 +75,6 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
         FEWEST,
         describe_dataset,
         load_people,
-        participants_with,
         same_grid,
     )
 
@@ -84,13 +84,8 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
         raise UsageError("OUTPUT_BUNDLE is the folder of BUNDLE. Name another folder for the copy.")
     participants = None
     if arguments.controls:
-        column, _, value = arguments.controls.partition("=")
         table = arguments.participants_file or derivatives / "participants.tsv"
-        participants = participants_with(table, column.strip(), value.strip())
-        if not participants:
-            raise NothingFoundError(
-                f"Nobody in {table} has the {column} {value}. Check --controls."
-            )
+        participants = declared_controls(table, arguments.controls)
     scans = load_people(derivatives, modality=bundle.modality, participants=participants)
     if not same_grid(Grid.of(scans[0].scan), bundle.grid):
         raise UsageError(

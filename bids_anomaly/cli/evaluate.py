@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bids_anomaly.cli import values
 from bids_anomaly.cli.main import report_errors
-from bids_anomaly.exceptions import ExitCode, NothingFoundError, UsageError
+from bids_anomaly.exceptions import ExitCode, UsageError
 
 PAGE = "evaluation.html"
 
@@ -157,14 +157,10 @@ def _controls(arguments: argparse.Namespace) -> set[str]:
     """Return the labels of those who have no disease by declaration, without ``sub-``."""
     if arguments.controls is None:
         return set()
-    from bids_anomaly.training.people import participants_with
+    from bids_anomaly.bids.participants import declared_controls
 
-    column, _, value = arguments.controls.partition("=")
     table = arguments.participants_file or arguments.derivatives[0][1] / "participants.tsv"
-    people = participants_with(table, column.strip(), value.strip())
-    if not people:
-        raise NothingFoundError(f"Nobody in {table} has the {column} {value}. Check --controls.")
-    return {person.removeprefix("sub-") for person in people}
+    return {person.removeprefix("sub-") for person in declared_controls(table, arguments.controls)}
 
 
 def _tell(line: str) -> None:

@@ -21,10 +21,9 @@ from bids_anomaly.citation import cite
 from bids_anomaly.cli.execution import prepare_environment, run_workflow
 from bids_anomaly.cli.workfolder import check_writable, prepare_work_folder
 from bids_anomaly.exceptions import ExitCode, UsageError
-from bids_anomaly.settings import Settings
+from bids_anomaly.settings import MODALITIES, Settings
 
 LOGGER = logging.getLogger("bids_anomaly")
-MODALITIES = ("T1w", "FLAIR", "T2w")
 # Packages whose version can change a result.
 RECORDED_PACKAGES = (
     "antspyx", "deepbet", "nibabel", "nilearn", "nipype", "numpy", "pybids", "scipy", "torch",

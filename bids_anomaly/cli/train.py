@@ -125,12 +125,11 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         describe_dataset,
         find_people,
         load_people,
-        people_from_labels,
         split_people,
         write_splits,
     )
     from bids_anomaly.training.recipes import RECIPES
-    from bids_anomaly.training.volumes import controls_of
+    from bids_anomaly.training.volumes import controls_of, people_from_labels
 
     batch_size = arguments.batch_size or RECIPES[arguments.method].batch_size
     place.share(batch_size)

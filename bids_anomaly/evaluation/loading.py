@@ -10,8 +10,8 @@ import numpy as np
 from scipy.ndimage import find_objects
 from scipy.stats import norm
 
+from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.evaluation.matching import (
-    COMBINED,
     Pair,
     Prediction,
     mask_settings,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bids_anomaly.bids.naming import (
+    COMBINED,
     OUTPUTS,
     anat_folder,
     entities_of,
@@ -17,8 +18,6 @@ from bids_anomaly.bids.naming import (
 )
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
 
-# The finding of all scans of a session together stands beside those of the modalities.
-COMBINED = "combined"
 # Entities that say what a file shows, not of which scan it is.
 OF_THE_FILE = ("space", "label", "desc", "res", "den")
 # Masks of the brain lie beside those of lesions.
@@ -38,7 +37,7 @@ class Prediction:
     entities : mapping
         Those of the scan (of the reference scan for the combined finding).
     modality : str
-        BIDS suffix of the scan, or :data:`COMBINED`.
+        BIDS suffix of the scan, or :data:`bids_anomaly.bids.naming.COMBINED`.
     grid_of : str
         The modality in whose grid it is, if it is in native space.
     space : str or None

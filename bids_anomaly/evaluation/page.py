@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.evaluation.curves import NOMINAL_RATES, precision_and_recall
 from bids_anomaly.evaluation.dataset import CONTROL, PATIENT, Evaluation, Row
 from bids_anomaly.evaluation.loading import load_maps
@@ -100,7 +101,7 @@ def _section(evaluation: Evaluation, summary: pd.DataFrame, modality: str) -> Se
     rows = {model: found for model, found in rows.items() if found}
     tables = [figures_table(of_modality, list(rows)), *comparison_tables(of_modality)]
     charts, calibrated = _charts(of_modality, rows)
-    name = "All scans of a session together" if modality == "combined" else modality
+    name = "All scans of a session together" if modality == COMBINED else modality
     return Section(name, [*tables, calibrated], charts, _cases(rows))
 
 

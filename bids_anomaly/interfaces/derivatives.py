@@ -1,5 +1,6 @@
 """Nipype interfaces that write BIDS derivatives."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -14,9 +15,10 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from bids_anomaly.bids.naming import OUTPUTS, output_path, transform_path
+from bids_anomaly.bids.naming import OUTPUTS, output_path, sidecar_path, transform_path
 from bids_anomaly.bids.sidecars import sidecar
-from bids_anomaly.bids.writing import replacing, write_image
+from bids_anomaly.bids.tables import write_table
+from bids_anomaly.bids.writing import replacing, write_image, write_json
 from bids_anomaly.interfaces.base import StepInterface, load_image
 from bids_anomaly.interfaces.records import record_written
 
@@ -275,6 +277,21 @@ def describe(inputs, output: str, *, already_stripped: bool = True, bundle=None)
         min_lesion_volume=getattr(inputs, "min_lesion_volume", 0.0),
         resolution=RESOLUTION if isdefined(inputs.space) else None,
     )
+
+
+def table_path(inputs, output: str) -> Path:
+    """Return where a table of a session or scan is written, in native space."""
+    return output_path(
+        Path(inputs.output_dir), output, inputs.entities, modality=inputs.modality, extension=".tsv"
+    )
+
+
+def write_described_table(inputs, output: str, rows: Iterable[Sequence]) -> Path:
+    """Write a table that no image goes with, and the JSON file that describes its columns."""
+    path = table_path(inputs, output)
+    write_json(sidecar_path(path), describe(inputs, output))
+    write_table(path, output, rows)
+    return path
 
 
 def _image(path) -> nib.Nifti1Image | None:

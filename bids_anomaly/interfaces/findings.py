@@ -7,21 +7,18 @@ import numpy as np
 from nipype.interfaces.base import File, InputMultiObject, traits
 
 from bids_anomaly.bids.dataset import write_atlas_description
-from bids_anomaly.bids.naming import output_path, sidecar_path
+from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.bids.tables import write_table
-from bids_anomaly.bids.writing import write_json
 from bids_anomaly.interfaces.base import StepInterface, load_image
 from bids_anomaly.interfaces.derivatives import (
     FindingsInput,
     WriteOutput,
-    describe,
     paths,
+    table_path,
+    write_described_table,
     write_maps,
 )
 from bids_anomaly.interfaces.records import record_written
-
-# What stands for all scans together where the name of a scan is expected.
-COMBINED = "combined"
 
 
 class _NativeFindingsInput(FindingsInput):
@@ -107,9 +104,7 @@ class WriteFindings(StepInterface):
         lesions = _write_lesions(inputs, "combined_lesions", combined, brain)
         atlas = _write_labels(inputs, "atlas", np.maximum(labels, 0), grid, atlas_regions())
         write_atlas_description(Path(inputs.output_dir))
-        regions = _table_path(inputs, "regions")
-        write_json(sidecar_path(regions), describe(inputs, "regions"))
-        write_table(regions, "regions", rows)
+        regions = write_described_table(inputs, "regions", rows)
         return {
             "lesions": str(lesions[-1]),
             "regions": str(regions),
@@ -142,15 +137,9 @@ def _write_lesions(inputs, output: str, found, brain: nib.Nifti1Image) -> list[P
 def _write_labels(inputs, output: str, labels: np.ndarray, grid, rows) -> list[Path]:
     """Write an image of labels and, last, the table that says what they are."""
     written = write_maps(inputs, {output: grid.image(labels)}, bundle=None, already_stripped=True)
-    table = _table_path(inputs, output)
+    table = table_path(inputs, output)
     write_table(table, output, rows)
     return [*written, table]
-
-
-def _table_path(inputs, output: str) -> Path:
-    return output_path(
-        Path(inputs.output_dir), output, inputs.entities, modality=inputs.modality, extension=".tsv"
-    )
 
 
 def _chain(inputs) -> dict:

@@ -11,12 +11,9 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from bids_anomaly.bids.naming import output_path, sidecar_path
-from bids_anomaly.bids.tables import write_table
-from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import QualityError
 from bids_anomaly.interfaces.base import StepInterface, load_image
-from bids_anomaly.interfaces.derivatives import WriteInput, WriteOutput, describe
+from bids_anomaly.interfaces.derivatives import WriteInput, WriteOutput, write_described_table
 from bids_anomaly.interfaces.records import record_warnings, record_written
 
 
@@ -77,10 +74,10 @@ class RequireQuality(StepInterface):
     output_spec = _RequireQualityOutput
 
     def _step(self, folder: Path) -> dict:
-        from bids_anomaly.scoring.quality_limits import check_quality, describe_flags
+        from bids_anomaly.scoring.quality_limits import describe_flags
 
         inputs = self.inputs
-        checks = check_quality(json.loads(Path(inputs.quality).read_text()), inputs.modality)
+        checks = _checked(inputs.quality, inputs.modality)
         flags = describe_flags(checks, name=inputs.name, modality=inputs.modality)
         if flags:
             raise QualityError(
@@ -106,21 +103,18 @@ class WriteQuality(StepInterface):
     output_spec = _WriteQualityOutput
 
     def _step(self, folder: Path) -> dict:
-        from bids_anomaly.scoring.quality_limits import check_quality
-
         inputs = self.inputs
         rows = [
             (scan, *check, check.flagged)
             for scan, path in zip(inputs.scans, inputs.qualities, strict=True)
-            for check in check_quality(json.loads(Path(path).read_text()), scan.rpartition("_")[2])
+            for check in _checked(path, scan.rpartition("_")[2])
         ]
-        table = output_path(
-            Path(inputs.output_dir),
-            "quality",
-            inputs.entities,
-            modality=inputs.modality,
-            extension=".tsv",
-        )
-        write_json(sidecar_path(table), describe(inputs, "quality"))
-        write_table(table, "quality", rows)
+        table = write_described_table(inputs, "quality", rows)
         return {"table": str(table), "written": record_written(folder, [table])}
+
+
+def _checked(quality: str, modality: str) -> list:
+    """Compare the measures in a file of `MeasureQuality` with those of good scans."""
+    from bids_anomaly.scoring.quality_limits import check_quality
+
+    return check_quality(json.loads(Path(quality).read_text()), modality)

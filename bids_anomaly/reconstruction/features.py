@@ -76,13 +76,18 @@ class FeatureNet(RepaintingNet):
     def distance(self, slab: Tensor, brain: Tensor) -> Tensor:
         """Return (B, 1, H/2, W/2) distances of the cells of the brain to their nearest memories."""
         described = self.described(slab)
-        inside = F.max_pool2d(brain, 2)[:, 0] > 0
+        inside = cells_of(brain)
         distance = described.new_zeros(inside.shape)
         cells = described.movedim(1, -1)[inside]
         if len(cells):
             nearest = torch.cdist(cells, self.memory).topk(NEIGHBOURS, largest=False).values
             distance[inside] = nearest.mean(-1)
         return distance[:, None]
+
+
+def cells_of(brain: Tensor) -> Tensor:
+    """Return (B, H/2, W/2) booleans: which cells hold some of the (B, 1, H, W) brain."""
+    return F.max_pool2d(brain, 2)[:, 0] > 0
 
 
 build = FeatureNet

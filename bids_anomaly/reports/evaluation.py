@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.reports import views
@@ -22,6 +21,7 @@ from bids_anomaly.reports.figures import (
     draw,
     strip,
 )
+from bids_anomaly.reports.page import render
 
 TILE_WIDTH = 520
 
@@ -79,14 +79,8 @@ def write_evaluation_report(
     provenance : mapping of str to str
         How this was made.
     """
-    environment = Environment(
-        loader=PackageLoader("bids_anomaly.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("evaluation.html.jinja").render(
+    page = render(
+        "evaluation.html.jinja",
         title=title,
         summary=summary,
         notes=notes,

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from bids_anomaly.reports.checks import quality_checks
+from bids_anomaly.reports.page import render
 from bids_anomaly.reports.results import largest_anomaly, mosaic
 from bids_anomaly.reports.scan import ScanReport
 from bids_anomaly.reports.tables import Table
@@ -79,14 +78,8 @@ def write_participant_report(
     tables : sequence of Table
         Of the session as a whole, before the scans.
     """
-    environment = Environment(
-        loader=PackageLoader("bids_anomaly.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("participant.html.jinja").render(
+    page = render(
+        "participant.html.jinja",
         title=title,
         summary=summary,
         sections=[

@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from bids_anomaly.bids.naming import COMBINED
+from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.scoring.quality_limits import Check, describe_flags
 
 # The largest come first; the rest stands in the files.
 MOST_LESIONS, MOST_REGIONS = 20, 15
-COMBINED = "combined"
 Row = Mapping[str, str]
 
 
@@ -74,10 +75,10 @@ def region_table(rows: Sequence[Row]) -> Table:
                 f"{float(row['volume']) / 1000:.1f}",
                 f"{float(row['anomalous_volume']):.0f}",
                 ""
-                if row["anomalous_fraction"] == "n/a"
+                if row["anomalous_fraction"] == MISSING
                 else f"{100 * float(row['anomalous_fraction']):.1f}",
                 ""
-                if row["laterality"] == "n/a"
+                if row["laterality"] == MISSING
                 else f"{float(row['laterality']):+.2f}".replace("-", "−"),
             ]
             for row in shown
@@ -97,7 +98,7 @@ def quality_table(rows: Sequence[Row]) -> Table:
                 row["measure"].replace("_", " "),
                 row["value"],
                 *(
-                    "" if row[limit] == "n/a" else row[limit]
+                    "" if row[limit] == MISSING else row[limit]
                     for limit in ("lower_limit", "upper_limit")
                 ),
                 "outside" if row["flagged"] == "true" else "",
@@ -123,7 +124,7 @@ def quality_warnings(rows: Sequence[Row]) -> list[str]:
 
 
 def _number(text: str, missing: float) -> float:
-    return missing if text == "n/a" else float(text)
+    return missing if text == MISSING else float(text)
 
 
 def _how_many(shown: int, there: int, what: str) -> str:

@@ -1,6 +1,7 @@
 """Take a mask of anomalies apart into lesions, and say of each how large, how sure and where."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,11 +164,18 @@ def most_frequent_region(regions: np.ndarray, places: np.ndarray) -> int:
     named = regions[regions > 0]
     if named.size:
         return int(np.bincount(named).argmax())
+    tree, labels = _places_of_regions()
+    distances, nearest = tree.query(places)
+    return int(labels[nearest[distances.argmin()]])
+
+
+@cache
+def _places_of_regions() -> tuple[KDTree, np.ndarray]:
+    """Return all places of the atlas, in mm of the template, and the region at each."""
     labels = np.asanyarray(atlas_image().dataobj)
     voxels = np.argwhere(labels)
-    tree = KDTree(nib.affines.apply_affine(atlas_image().affine, voxels))
-    distances, nearest = tree.query(places)
-    return int(labels[tuple(voxels[nearest[distances.argmin()]])])
+    places = nib.affines.apply_affine(atlas_image().affine, voxels)
+    return KDTree(places), labels[tuple(voxels.T)]
 
 
 def side_of(x: np.ndarray) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from bids_anomaly.reconstruction import cadd
-from bids_anomaly.reconstruction.features import FeatureNet
+from bids_anomaly.reconstruction.features import FeatureNet, cells_of
 from bids_anomaly.synthesis.corrupt import KINDS
 from bids_anomaly.training.data import Healthy
 
@@ -67,5 +67,4 @@ def doubt(
 
 def _cells(described: Tensor, brain: Tensor) -> Tensor:
     """Return (N, C) features of the cells in the brain."""
-    inside = torch.nn.functional.max_pool2d(brain, 2)[:, 0] > 0
-    return described.movedim(1, -1)[inside]
+    return described.movedim(1, -1)[cells_of(brain)]

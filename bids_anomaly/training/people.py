@@ -1,6 +1,5 @@
 """The preprocessed scans of a dataset, and who may be used for what."""
 
-import csv
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -10,18 +9,15 @@ import nibabel as nib
 import numpy as np
 
 from bids_anomaly.bids.naming import OUTPUTS
-from bids_anomaly.bids.participants import read_participants
+from bids_anomaly.bids.participants import participants_with, read_participants
 from bids_anomaly.bids.writing import write_text
-from bids_anomaly.exceptions import BadScanError, MissingInputError, NothingFoundError
+from bids_anomaly.exceptions import BadScanError, NothingFoundError
 from bids_anomaly.preprocessing.template import Grid
-from bids_anomaly.synthesis.labels import volumes_from_labels
 
 SPLITS = ("train", "calibration", "dev")
 # Shares of people who are held out, and how many at least: a rate of a few in a thousand that is
 # averaged over one or two people says nothing about the next one.
 HELD_OUT_SHARES = {"calibration": 0.2, "dev": 0.1}
-# Scans of different contrast that are drawn of a head that is known as a label map.
-DRAWS = 4
 FEWEST = {"train": 2, "calibration": 3, "dev": 1}
 
 
@@ -42,40 +38,8 @@ class Preprocessed(NamedTuple):
         return self.path.name.split("_")[0]
 
 
-def participants_with(table: Path, column: str, value: str) -> set[str]:
-    """Return the participants who have a value in a column of a table.
-
-    Parameters
-    ----------
-    table : Path
-        Tab-separated, with a column ``participant_id`` (``sub-01``).
-    column, value : str
-        Such as ``split`` and ``train``, or ``group`` and ``control``.
-
-    Raises
-    ------
-    MissingInputError
-        If the table cannot be read or lacks a column.
-    """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MissingInputError(
-            f"The table {table} cannot be read ({error}). Check the path."
-        ) from error
-    for needed in ("participant_id", column):
-        if not rows or needed not in rows[0]:
-            known = ", ".join(filter(None, rows[0])) if rows else "none"
-            raise MissingInputError(
-                f"The table {table} has no column {needed} (columns: {known}). It needs the "
-                f"columns participant_id and {column}, separated by tabs."
-            )
-    return {row["participant_id"] for row in rows if (row[column] or "").strip() == value}
-
-
 def read_split(path: Path, split: str) -> set[str]:
-    """Return the participants of one split, see :func:`participants_with`."""
+    """Return the participants of one split; errors are those of `participants_with`."""
     return participants_with(path, "split", split)
 
 
@@ -158,43 +122,6 @@ def same_grid(one: Grid, other: Grid) -> bool:
 
 def _described(grid: Grid) -> str:
     return f"{' x '.join(map(str, grid.shape))} voxels of {grid.spacing[0]:g} mm"
-
-
-def people_from_labels(folder: Path, *, grid: Grid, seed: int) -> list[Preprocessed]:
-    """Draw T1w scans of the heads whose label maps lie in a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        With label maps ``*.nii`` or ``*.nii.gz``, also in folders inside, see
-        :func:`bids_anomaly.synthesis.label_maps.tissues_in_grid`.
-    grid : Grid
-        The model grid.
-    seed : int
-        Of contrasts and textures.
-
-    Returns
-    -------
-    list of Preprocessed
-        Four scans, of different contrast, of each head.
-
-    Raises
-    ------
-    NothingFoundError
-        If there is no label map.
-    BadScanError
-        If a map cannot be read, or is of another labelling.
-    """
-    paths = sorted([*folder.rglob("*.nii"), *folder.rglob("*.nii.gz")])
-    if not paths:
-        raise NothingFoundError(
-            f"The folder {folder} has no label map (*.nii.gz). Check --label-maps."
-        )
-    volumes = volumes_from_labels(paths, contrast="T1w", draws=DRAWS, grid=grid, seed=seed)
-    return [
-        Preprocessed(scan, brain, paths[index // DRAWS], {})
-        for index, (scan, brain) in enumerate(volumes)
-    ]
 
 
 def split_people(

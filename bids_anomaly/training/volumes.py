@@ -7,24 +7,29 @@ last axis runs from left to right and flipping it mirrors the brain.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import torch
 from torch import Tensor
 
+from bids_anomaly.exceptions import NothingFoundError
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_depth, template_white_matter
 from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.contrast import paint
 from bids_anomaly.synthesis.hypointensities import fill_hypointensities
+from bids_anomaly.synthesis.labels import volumes_from_labels
 from bids_anomaly.training.people import FEWEST, Preprocessed
 
 # Small lesions are centred where the template is mostly white matter.
 LIKELY_WHITE_MATTER = 0.5
 # CSF this far from the surface of the template brain is that of the ventricles.
 DEEP_MM = 26.0
+# Scans of different contrast that are drawn of a head that is known as a label map.
+DRAWS = 4
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,43 @@ def volumes_of(people: Sequence[Preprocessed]) -> HealthyVolumes:
     """Load T1w scans of some people with what is known of them."""
     scans, brains, _, known = zip(*people, strict=True)
     return load_volumes(scans, brains, known)
+
+
+def people_from_labels(folder: Path, *, grid: Grid, seed: int) -> list[Preprocessed]:
+    """Draw T1w scans of the heads whose label maps lie in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        With label maps ``*.nii`` or ``*.nii.gz``, also in folders inside, see
+        :func:`bids_anomaly.synthesis.label_maps.tissues_in_grid`.
+    grid : Grid
+        The model grid.
+    seed : int
+        Of contrasts and textures.
+
+    Returns
+    -------
+    list of Preprocessed
+        Four scans, of different contrast, of each head.
+
+    Raises
+    ------
+    NothingFoundError
+        If there is no label map.
+    BadScanError
+        If a map cannot be read, or is of another labelling.
+    """
+    paths = sorted([*folder.rglob("*.nii"), *folder.rglob("*.nii.gz")])
+    if not paths:
+        raise NothingFoundError(
+            f"The folder {folder} has no label map (*.nii.gz). Check --label-maps."
+        )
+    volumes = volumes_from_labels(paths, contrast="T1w", draws=DRAWS, grid=grid, seed=seed)
+    return [
+        Preprocessed(scan, brain, paths[index // DRAWS], {})
+        for index, (scan, brain) in enumerate(volumes)
+    ]
 
 
 def controls_of(

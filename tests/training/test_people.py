@@ -1,5 +1,6 @@
 import pytest
 
+from bids_anomaly.bids.participants import participants_with
 from bids_anomaly.exceptions import BadScanError, MissingInputError, NothingFoundError
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.training.people import (
@@ -7,7 +8,6 @@ from bids_anomaly.training.people import (
     describe_dataset,
     find_people,
     load_people,
-    participants_with,
     read_split,
     split_people,
     write_splits,
