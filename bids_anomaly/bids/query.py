@@ -9,72 +9,21 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 from bids_anomaly.bids.filters import matches, read_bids_filter
 from bids_anomaly.bids.folders import find_unreadable_folders, list_participants, list_sessions
 from bids_anomaly.bids.index import list_images
+from bids_anomaly.bids.scans import Scan, Session
 from bids_anomaly.exceptions import MissingInputError, NothingFoundError
 
-__all__ = ["Scan", "Session", "find_sessions", "read_bids_filter"]
+__all__ = ["Scan", "Session", "find_sessions", "known_labels", "read_bids_filter"]
 
 logger = logging.getLogger("bids_anomaly")
 
 _NAME = re.compile(r"((?:[a-zA-Z]+-[a-zA-Z0-9+]+_)+)([a-zA-Z0-9]+)(\.nii(?:\.gz)?)")
 _DERIVED = {"space", "desc", "res", "den", "label"}
-
-
-@dataclass(frozen=True)
-class Scan:
-    """One image, and what its name says.
-
-    Attributes
-    ----------
-    path : Path
-        Absolute.
-    entities : mapping
-        Labels by short key, in the order and the spelling of the file name:
-        ``{"sub": "01", "ses": "1", "acq": "x", "run": "01"}``.
-    suffix : str
-        The modality: ``T1w``, ``T2w``, ``FLAIR``.
-    """
-
-    path: Path
-    entities: Mapping[str, str] = field(hash=False)
-    suffix: str
-
-    @property
-    def name(self) -> str:
-        """File name without its extension."""
-        return self.path.name.removesuffix(".gz").removesuffix(".nii")
-
-
-@dataclass(frozen=True)
-class Session:
-    """The scans of one participant on one occasion.
-
-    Attributes
-    ----------
-    participant : str
-        Label without ``sub-``.
-    session : str or None
-        Label without ``ses-``. None if the participant's scans are not in sessions.
-    scans : tuple of Scan
-        At least one. T1w first, then in the order of the requested modalities, then by file name;
-        the first is the reference.
-    """
-
-    participant: str
-    session: str | None
-    scans: tuple[Scan, ...]
-
-    @property
-    def label(self) -> str:
-        """How the session's files begin: ``sub-01`` or ``sub-01_ses-1``."""
-        participant = f"sub-{self.participant}"
-        return participant if self.session is None else f"{participant}_ses-{self.session}"
 
 
 def find_sessions(
@@ -124,11 +73,11 @@ def find_sessions(
     bids_filter = bids_filter or {}
     wanted = list_participants(bids_dir)
     if participants:
-        wanted = _known_labels("sub", participants, wanted, bids_dir)
+        wanted = known_labels("sub", participants, wanted, bids_dir)
     wanted_sessions = []
     if sessions:
         existing = {label for key in wanted for label in list_sessions(bids_dir, key)}
-        wanted_sessions = _known_labels("ses", sessions, sorted(existing), bids_dir)
+        wanted_sessions = known_labels("ses", sessions, sorted(existing), bids_dir)
 
     images = list_images(
         bids_dir,
@@ -164,10 +113,25 @@ def find_sessions(
     return _group(scans, modalities)
 
 
-def _known_labels(
+def known_labels(
     prefix: str, asked_for: Iterable[str], known: Sequence[str], bids_dir: Path
 ) -> list[str]:
-    """Strip the prefix of labels, sort them, and refuse those that do not exist."""
+    """Strip the prefix of labels, sort them, and refuse those that do not exist.
+
+    Parameters
+    ----------
+    prefix : str
+        ``sub`` or ``ses``.
+    asked_for, known : iterable of str
+        Labels with or without prefix, and without.
+    bids_dir : Path
+        The dataset, for the message.
+
+    Raises
+    ------
+    NothingFoundError
+        If a label is unknown.
+    """
     labels = {label.removeprefix(f"{prefix}-") for label in asked_for}
     unknown = sorted(labels.difference(known))
     if unknown:

@@ -1,0 +1,86 @@
+"""What a run works on: sessions, their scans, and what another pipeline made of a scan."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What another pipeline made of a scan.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the derivative dataset, as in BIDS URIs.
+    folder : Path
+        Where it is.
+    pipeline : str
+        What made it, such as ``fMRIPrep 23.2.0``.
+    brain : Path
+        Brain mask in the grid of the scan.
+    to_template, from_template : Path or None
+        ITK transforms between the scan and the template of the models, if there are both.
+    """
+
+    dataset: str
+    folder: Path
+    pipeline: str
+    brain: Path
+    to_template: Path | None = None
+    from_template: Path | None = None
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One image, and what its name says.
+
+    Attributes
+    ----------
+    path : Path
+        Absolute.
+    entities : mapping
+        Labels by short key, in the order and the spelling of the file name:
+        ``{"sub": "01", "ses": "1", "acq": "x", "run": "01"}``.
+    suffix : str
+        The modality: ``T1w``, ``T2w``, ``FLAIR``.
+    prepared : Prepared or None
+        Who prepared the image, if it is not a raw one; its entities are those of the raw scans
+        that it stands for.
+    """
+
+    path: Path
+    entities: Mapping[str, str] = field(hash=False)
+    suffix: str
+    prepared: Prepared | None = None
+
+    @property
+    def name(self) -> str:
+        """File name without its extension."""
+        return self.path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+@dataclass(frozen=True)
+class Session:
+    """The scans of one participant on one occasion.
+
+    Attributes
+    ----------
+    participant : str
+        Label without ``sub-``.
+    session : str or None
+        Label without ``ses-``. None if the participant's scans are not in sessions.
+    scans : tuple of Scan
+        At least one. T1w first, then in the order of the requested modalities, then by file name;
+        the first is the reference.
+    """
+
+    participant: str
+    session: str | None
+    scans: tuple[Scan, ...]
+
+    @property
+    def label(self) -> str:
+        """How the session's files begin: ``sub-01`` or ``sub-01_ses-1``."""
+        participant = f"sub-{self.participant}"
+        return participant if self.session is None else f"{participant}_ses-{self.session}"
