@@ -38,6 +38,11 @@ def write_dataset_files(bids_dir: Path, output_dir: Path) -> None:
     """
     write_json(output_dir / "dataset_description.json", derivative_description(bids_dir))
     write_text(output_dir / ".bidsignore", "\n".join(BIDSIGNORE) + "\n")
+    copy_participants(bids_dir, output_dir)
+
+
+def copy_participants(bids_dir: Path, output_dir: Path) -> None:
+    """Write what the input says of its participants, if it says anything."""
     if (bids_dir / "participants.json").is_file():
         write_bytes(output_dir / "participants.json", (bids_dir / "participants.json").read_bytes())
     if (bids_dir / "participants.tsv").is_file():

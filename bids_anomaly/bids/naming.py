@@ -5,9 +5,9 @@ from pathlib import Path
 
 # Order of entities in a file name (BIDS 1.10), as far as anatomical scans have them.
 ENTITY_ORDER = (
-    "sub", "ses", "sample", "acq", "ce", "trc", "stain", "rec", "dir", "run", "mod", "echo",
-    "flip", "inv", "mt", "part", "proc", "space", "split", "recording", "chunk", "from", "to",
-    "mode", "atlas", "res", "den", "label", "desc",
+    "sub", "ses", "cohort", "sample", "acq", "ce", "trc", "stain", "rec", "dir", "run", "mod",
+    "echo", "flip", "inv", "mt", "part", "proc", "space", "split", "recording", "chunk", "from",
+    "to", "mode", "atlas", "res", "den", "label", "desc",
 )  # fmt: skip
 
 # What is written for each scan and space: how the name differs from that of the scan.
@@ -105,6 +105,13 @@ def anat_folder(output_dir: Path, entities: Mapping[str, str]) -> Path:
     """Return the folder of a participant's (and session's) anatomical derivatives."""
     folder = output_dir / f"sub-{entities['sub']}"
     return (folder / f"ses-{entities['ses']}" if "ses" in entities else folder) / "anat"
+
+
+def group_path(
+    output_dir: Path, entities: Mapping[str, str], suffix: str, extension: str = ".nii.gz"
+) -> Path:
+    """Return where a result of many people is written; arguments as for :func:`file_name`."""
+    return output_dir / "group" / file_name(entities, suffix, extension)
 
 
 def entities_of(path: Path) -> dict[str, str]:

@@ -1,11 +1,11 @@
 """Tables of findings as tab-separated values, and what their columns mean."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bids_anomaly.bids.writing import write_text
+from bids_anomaly.bids.writing import replacing
 
 MISSING = "n/a"
 _TEMPLATE_MM = "in the template MNI152NLin2009aSym, in RAS+."
@@ -119,14 +119,19 @@ def write_table(path: Path, output: str, rows: Iterable[Sequence[Any]]) -> None:
     rows : iterable of sequences
         A value for each column; NaN and infinite numbers are written as ``n/a``.
     """
-    lines = ["\t".join(COLUMNS[output])]
-    for row in rows:
-        if len(row) != len(COLUMNS[output]):
-            raise ValueError(
-                f"{len(row)} values for the {len(COLUMNS[output])} columns of {output}."
-            )
-        lines.append("\t".join(map(_in_text, row)))
-    write_text(path, "\n".join(lines) + "\n")
+    write_rows(path, COLUMNS[output], rows)
+
+
+def write_rows(path: Path, columns: Collection[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write as :func:`write_table` does, with any columns, and one row at a time."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write("\t".join(columns) + "\n")
+        for row in rows:
+            if len(row) != len(columns):
+                raise ValueError(
+                    f"{len(row)} values for the {len(columns)} columns of {path.name}."
+                )
+            file.write("\t".join(map(_in_text, row)) + "\n")
 
 
 def read_table(path: Path) -> list[Mapping[str, str]]:

@@ -65,7 +65,7 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
     device = resolve_device(arguments.device)
 
     from bids_anomaly.bids.participants import declared_controls
-    from bids_anomaly.preprocessing.template import Grid
+    from bids_anomaly.preprocessing.template import Grid, same_grid
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.scoring.calibration import calibrate
     from bids_anomaly.training.controls import rates_table, scores_by_person
@@ -75,7 +75,6 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
         FEWEST,
         describe_dataset,
         load_people,
-        same_grid,
     )
 
     derivatives = arguments.derivatives

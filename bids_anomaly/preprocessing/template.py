@@ -62,6 +62,11 @@ class Grid(NamedTuple):
         return image
 
 
+def same_grid(one: Grid, other: Grid) -> bool:
+    """Tell whether the voxels of two grids are the same, up to a thousandth of a mm."""
+    return one.shape == other.shape and np.allclose(one.affine, other.affine, atol=1e-3)
+
+
 # Holds the whole template brain with 6 mm to spare at the sides. The origin is such that flipping
 # the first axis mirrors the brain at the midline, and every axis halves four times.
 MODEL_GRID_2MM = Grid.isotropic((80, 96, 80), (-79.0, -112.0, -75.0), 2.0)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bids_anomaly.exceptions import BadScanError, ModelUnavailableError, UsageError
-from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.template import Grid, same_grid
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.covariates import COVARIATES
 from bids_anomaly.reconstruction.registry import build_network, load_network
@@ -24,7 +24,7 @@ from bids_anomaly.training.data import (
 from bids_anomaly.training.distributed import ALONE, Place, connected
 from bids_anomaly.training.export import write_bundle
 from bids_anomaly.training.loop import train
-from bids_anomaly.training.people import Preprocessed, same_grid
+from bids_anomaly.training.people import Preprocessed
 from bids_anomaly.training.recipes import RECIPES
 from bids_anomaly.training.validation import held_out_slabs, validate
 from bids_anomaly.training.volumes import HealthyVolumes, volumes_of

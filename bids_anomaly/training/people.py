@@ -12,7 +12,7 @@ from bids_anomaly.bids.naming import OUTPUTS
 from bids_anomaly.bids.participants import participants_with, read_participants
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.exceptions import BadScanError, NothingFoundError
-from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.template import Grid, same_grid
 
 SPLITS = ("train", "calibration", "dev")
 # Shares of people who are held out, and how many at least: a rate of a few in a thousand that is
@@ -113,11 +113,6 @@ def _check_same_grid(people: Sequence[Preprocessed]) -> None:
                     f"{people[0].path.name} ({_described(Grid.of(people[0].scan))}). Preprocess "
                     "all scans with the same model."
                 )
-
-
-def same_grid(one: Grid, other: Grid) -> bool:
-    """Tell whether the voxels of two grids are the same, up to a thousandth of a mm."""
-    return one.shape == other.shape and np.allclose(one.affine, other.affine, atol=1e-3)
 
 
 def _described(grid: Grid) -> str:
