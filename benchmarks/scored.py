@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,13 @@ class Timed:
     cpu_seconds: float
 
 
-def reconstructed(bundle: Bundle, scan: np.ndarray, brain: np.ndarray, kept: Path) -> Timed:
+def reconstructed(
+    bundle: Bundle,
+    scan: np.ndarray,
+    brain: np.ndarray,
+    kept: Path,
+    known: Mapping[str, str] | None = None,
+) -> Timed:
     """Reconstruct a scan, or read what was kept of the same scan, weights and levels.
 
     Parameters
@@ -38,21 +45,24 @@ def reconstructed(bundle: Bundle, scan: np.ndarray, brain: np.ndarray, kept: Pat
     brain : (X, Y, Z) bool array
     kept : Path
         Folder of what was done before. Calibration and score can change without doing it again.
+    known : mapping, optional
+        What ``participants.tsv`` says of the person.
     """
     if bundle.weights is None:
-        return _reconstruct(bundle, scan, brain)
+        return _reconstruct(bundle, scan, brain, known)
     key = hashlib.sha256(bundle.weights.read_bytes())
     # All that a reconstruction can depend on; scores and thresholds come later.
     later = ("score", "calibration", "metrics")
     key.update(repr([p for p in bundle.description.items() if p[0] not in later]).encode())
-    key.update(scan.tobytes() + brain.tobytes())
+    told = sorted((known or {}).items()) if bundle.description.get("covariates") else []
+    key.update(scan.tobytes() + brain.tobytes() + repr(told).encode() * bool(told))
     path = kept / f"{bundle.name}-{key.hexdigest()[:24]}.npz"
     if path.is_file():
         with np.load(path) as archive:
             arrays = {n: archive[n].astype(np.float32) if n in archive else None for n in ARRAYS}
             result = Reconstruction(**arrays, evaluations=int(archive["evaluations"]))
             return Timed(result, float(archive["seconds"]), float(archive["cpu_seconds"]))
-    timed = _reconstruct(bundle, scan, brain)
+    timed = _reconstruct(bundle, scan, brain, known)
     kept.mkdir(parents=True, exist_ok=True)
     arrays = {name: getattr(timed.result, name) for name in ARRAYS}
     part = path.with_suffix(".part.npz")
@@ -84,7 +94,10 @@ def preset_mask(
     return anomaly_mask(probability, brain, min_volume=preset, voxel_volume=voxel_volume)
 
 
-def _reconstruct(bundle: Bundle, scan: np.ndarray, brain: np.ndarray) -> Timed:
+def _reconstruct(
+    bundle: Bundle, scan: np.ndarray, brain: np.ndarray, known: Mapping[str, str] | None
+) -> Timed:
+    options = {"device": "cpu", "batch_size": None, "steps": None, "seed": 0}
     wall, cpu = time.perf_counter(), time.process_time()
-    result = reconstruct(bundle, scan, brain, device="cpu", batch_size=None, steps=None, seed=0)
+    result = reconstruct(bundle, scan, brain, covariates=known, **options)
     return Timed(result, time.perf_counter() - wall, time.process_time() - cpu)

@@ -6,7 +6,7 @@ trained with: blobs of prescribed volumes that scale what is there. FLAIR and T2
 T1w by fixed tone curves, which are not those of training either. Evaluated in the model grid.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,15 +62,24 @@ class Healthy(NamedTuple):
 
 
 def synthetic_rows(
-    data: Path, results: Path, split: Split, modality: str, bundles: Mapping[str, Bundle]
+    data: Path,
+    results: Path,
+    split: Split,
+    modality: str,
+    bundles: Mapping[str, Bundle],
+    kinds: Collection[str] | None = None,
 ) -> Iterable[Row]:
-    """Yield the rows of a modality, by kind of lesion and size, and what a reconstruction costs."""
+    """Yield the rows of a modality, by kind of lesion and size, and what a reconstruction costs.
+
+    `kinds` are keys of :data:`INSERTIONS`; all by default.
+    """
     who = split.people(HEALTHY)
     volumes = read_people(data, results, who)
     kept = results / "reconstructed"
     painted = modality if modality == "T1w" else f"{modality} painted from T1w"
     cost = {name: [] for name in bundles}
-    for kind, insert in INSERTIONS.items():
+    for kind in kinds or INSERTIONS:
+        insert = INSERTIONS[kind]
         measured: dict[str, list[list[dict]]] = {name: [] for name in bundles}
         for person in range(len(who)):
             lesioned = insert(volumes, person, modality)

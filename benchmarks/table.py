@@ -101,9 +101,9 @@ def markdown(rows: Iterable[Row], models: Sequence[str], baseline: str) -> str:
     """
     learned = [name for name in models if name != baseline]
     head = ["data", "measure", "people", *models, *(f"{name} − {baseline}" for name in learned)]
-    lines = [_line(head), _line(["---"] * len(head))]
+    lines = [line(head), line(["---"] * len(head))]
     for row in rows:
-        figures = [_figure(row, row.statistics.get(name)) for name in models]
+        figures = [figure_of(row, name) for name in models]
         compared = [name for name in learned if {name, baseline} <= row.statistics.keys()]
         tested = [name for name in compared if {name, baseline} <= row.values.keys()]
         p_values = dict(
@@ -118,11 +118,10 @@ def markdown(rows: Iterable[Row], models: Sequence[str], baseline: str) -> str:
             if name not in compared:
                 changes.append(ABSENT)
                 continue
-            change = difference_of(row.statistics[name], row.statistics[baseline])
             p = p_values.get(name, np.nan)
             note = f", p = {p:.2g}" if row.people > 1 and np.isfinite(p) else ""
-            changes.append(_figure(row, change, sign="+") + note)
-        lines.append(_line([row.data, row.measure, str(_known(row)), *figures, *changes]))
+            changes.append(change_of(row, name, baseline) + note)
+        lines.append(line([row.data, row.measure, str(_known(row)), *figures, *changes]))
     return "\n".join(lines) + "\n"
 
 
@@ -130,6 +129,22 @@ def interval(values: Sequence[float], form: str = ".2f") -> str:
     """Return the mean over people with its 95 % bootstrap interval."""
     mean = bootstrap(mean_of(values), len(values))
     return f"{mean.estimate:{form}} ({mean.low:{form}} to {mean.high:{form}})"
+
+
+def figure_of(row: Row, name: str) -> str:
+    """Return the figure of a model, with its interval."""
+    return _figure(row, row.statistics.get(name))
+
+
+def change_of(row: Row, name: str, baseline: str) -> str:
+    """Return the difference of a model to the baseline, with the interval of pairs."""
+    change = difference_of(row.statistics[name], row.statistics[baseline])
+    return _figure(row, change, sign="+")
+
+
+def line(cells: Sequence[str]) -> str:
+    """Return a row of a table in markdown."""
+    return "| " + " | ".join(cells) + " |"
 
 
 def _known(row: Row) -> int:
@@ -149,7 +164,3 @@ def _figure(row: Row, statistic: Callable | None, sign: str = "") -> str:
     if np.isfinite(value.low):
         text += f" ({value.low:{row.form}} to {value.high:{row.form}})"
     return text
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

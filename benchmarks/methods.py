@@ -1,0 +1,213 @@
+r"""Every method side by side: accuracy with intervals, network evaluations, time and memory.
+
+Each method is judged by its own score and by its own score plus intensity, with the same smoothing,
+on people that none of them was trained on, in the model grid at 2 mm:
+
+- FLAIR and T1w of elderly people (SBIA 2017), with AUTOMATIC masks of white matter
+  hyperintensities,
+- every scan of a person with multiple sclerosis, with a manual mask (split ``report`` only),
+- acute stroke on single FLAIR slices (OpenNeuro ds004889), with manual masks,
+- blobs inserted into T1w scans of healthy people of IXI, by volume.
+
+AUPRC needs no threshold; Dice is that of the rule of the bundle at the threshold that it presets.
+Packaged methods are named by ``--model``; ``--bundle`` takes what ``bids-anomaly-train --method``
+wrote, a folder a method. Reconstructions are kept in the results folder::
+
+    bids-anomaly DATA/elderly-wmh PREPROCESSED/elderly-wmh participant --stage preprocess
+    bids-anomaly DATA/ms PREPROCESSED/ms participant --stage preprocess
+    python benchmarks/methods.py DATA --preprocessed PREPROCESSED --results FOLDER \
+        --model restore --bundle trained/ae --bundle trained/vae
+"""
+
+import argparse
+import multiprocessing
+import resource
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from data_folder import add_data_folder
+from models import BASELINE, models, of_modality
+from people import Split
+from real_scans import PATIENTS, Patients
+from scored import preset_mask, reconstructed, zscore
+from stroke_slices import stroke_rows
+from synthetic_lesions import synthetic_rows
+from table import ABSENT, Row, change_of, figure_of, line, rows_by_measure
+
+from bids_anomaly.evaluation.metrics import auprc, dice
+from bids_anomaly.evaluation.statistics import DRAWS
+from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, Bundle
+from bids_anomaly.training.lesions import lesion_share
+from bids_anomaly.training.people import load_people
+
+MODALITIES = ("T1w", "FLAIR", "T2w")
+DIRECTIONS = {"T1w": -1, "FLAIR": 1, "T2w": 1}
+OWN, WITH_INTENSITY, PRESET = "own score", "own score + intensity", "rule of the bundle"
+MEASURES = {OWN: "AUPRC", WITH_INTENSITY: "AUPRC", PRESET: "Dice"}
+COST = "cost of a reconstruction"
+
+
+def main() -> None:
+    """Reconstruct what was not reconstructed yet, and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_data_folder(parser)
+    parser.add_argument(
+        "--preprocessed",
+        type=Path,
+        required=True,
+        help="folder with an output of the app for each dataset of patients",
+    )
+    parser.add_argument("--results", type=Path, required=True, help="folder for what is kept")
+    parser.add_argument("--split", default="dev", choices=("dev", "report"))
+    parser.add_argument("--model", nargs="*", default=[DEFAULT_FAMILY], help="packaged families")
+    parser.add_argument(
+        "--bundle", type=Path, action="append", default=[], help="folder of bundles; repeatable"
+    )
+    parser.add_argument("--at-most", type=int, help="only so many people of each dataset")
+    arguments = parser.parse_args()
+
+    columns = models(arguments.model, arguments.bundle)
+    tables: dict[str, dict[str, Row]] = defaultdict(dict)
+    memory: dict[str, float] = {}
+    for modality in MODALITIES:
+        bundles = of_modality(columns, modality)
+        for score, scored in judged(bundles, modality).items():
+            for row in rows(arguments, modality, scored):
+                if row.data.startswith(COST):
+                    tables[row.data][row.measure] = row
+                elif row.measure.startswith(MEASURES[score]):
+                    kind = "" if score == PRESET else f", {score}"
+                    tables[row.data][row.measure + kind] = row
+        if modality == "T1w":
+            memory = {name: peak_memory(bundle) for name, bundle in bundles.items()}
+    names = [column.name for column in columns]
+    print(
+        f"Split `{arguments.split}` of `benchmarks/splits.tsv`"
+        + (f", at most {arguments.at_most} people of a dataset" * bool(arguments.at_most))
+        + f". Means over people with 95 % intervals ({DRAWS:,} bootstrap draws of people); the "
+        "last column is paired. AUPRC and Dice need a lesion; people without one are left out.\n"
+    )
+    for title, measured in tables.items():
+        print(table(title, measured, names))
+    print("| method | peak memory of a process that reconstructs one scan (GB) |\n| --- | --- |")
+    for name, gigabytes in memory.items():
+        print(line([f"`{name}`", f"{gigabytes:.2f}"]))
+
+
+def judged(bundles: Mapping[str, Bundle], modality: str) -> dict[str, dict[str, Bundle]]:
+    """Return the same bundles with each score that they are judged by."""
+
+    def scored(name: str, bundle: Bundle, rule: str) -> Bundle:
+        if name == BASELINE:
+            return bundle
+        score = {
+            "rule": rule,
+            "smoothing_mm": bundle.description["score"]["smoothing_mm"],
+            "direction": DIRECTIONS[modality],
+            "intensity_weight": 1.0,
+        }
+        return replace(bundle, description={**bundle.description, "score": score})
+
+    return {
+        OWN: {name: scored(name, b, "own_score") for name, b in bundles.items()},
+        WITH_INTENSITY: {
+            name: scored(name, b, "own_score_and_intensity") for name, b in bundles.items()
+        },
+        PRESET: dict(bundles),
+    }
+
+
+def rows(
+    arguments: argparse.Namespace, modality: str, bundles: Mapping[str, Bundle]
+) -> Iterable[Row]:
+    """Yield the rows of a modality on all data that have it."""
+    if not bundles:
+        return
+    data, results = arguments.data, arguments.results
+    split = Split(arguments.split, arguments.at_most)
+    for patients in PATIENTS:
+        if modality in patients.modalities and split.people(patients.dataset):
+            found = {
+                name: list(patients_found(arguments, patients, modality, bundle, split))
+                for name, bundle in bundles.items()
+            }
+            yield from rows_by_measure(f"{patients.title}, {modality}", found)
+    if modality == "FLAIR":
+        yield from stroke_rows(data, split, bundles, results / "reconstructed")
+    if modality == "T1w":
+        kinds = ("blobs",)
+        yield from synthetic_rows(data, results, split, modality, bundles, kinds=kinds)
+
+
+def patients_found(
+    arguments: argparse.Namespace,
+    patients: Patients,
+    modality: str,
+    bundle: Bundle,
+    split: Split,
+) -> Iterator[dict[str, float]]:
+    """Yield the figures of each patient."""
+    preprocessed = arguments.preprocessed / patients.dataset
+    masks = arguments.data / patients.dataset / Path(patients.truth).parts[0]
+    masks /= Path(patients.truth).parts[1]
+    chosen = {f"sub-{name}" for name in split.people(patients.dataset)}
+    # Masks are drawn on one scan; all scans of a person lie in the model grid.
+    drawn_on = patients.truth_modality or modality
+    marked = load_people(preprocessed, modality=drawn_on, participants=chosen)
+    scans = load_people(preprocessed, modality=modality, participants=chosen)
+    for on_which, person in zip(marked, scans, strict=True):
+        scan = person.scan.get_fdata(dtype=np.float32)
+        brain = np.asanyarray(person.brain.dataobj) > 0
+        truth = (lesion_share(on_which, preprocessed, masks) > 0.5) & brain
+        kept = arguments.results / "reconstructed"
+        result = reconstructed(bundle, scan, brain, kept, known=person.known).result
+        z = zscore(bundle, scan, brain, result)
+        mask = preset_mask(z, brain, voxel_volume=float(np.prod(bundle.grid.spacing)))
+        yield {
+            "AUPRC": auprc(z[brain], truth[brain]),
+            "Dice at preset threshold": dice(mask, truth),
+        }
+
+
+def table(title: str, measured: Mapping[str, Row], names: list[str]) -> str:
+    """Return a table with a method in each row, beside the baseline."""
+    compared = next((key for key in measured if key.endswith(WITH_INTENSITY)), None)
+    head = ["method", *measured] + ([f"difference to `{BASELINE}`"] if compared else [])
+    people = max(row.people for row in measured.values())
+    lines = [f"### {title} ({people} people)\n", line(head), line(["---"] * len(head))]
+    for name in names:
+        if not any(name in row.statistics for row in measured.values()):
+            continue
+        cells = [figure_of(row, name) for row in measured.values()]
+        if compared:
+            cells.append(
+                ABSENT if name == BASELINE else change_of(measured[compared], name, BASELINE)
+            )
+        lines.append(line([f"`{name}`", *cells]))
+    return "\n".join(lines) + "\n"
+
+
+def peak_memory(bundle: Bundle) -> float:
+    """Return the peak memory, in GB, of a fresh process that reconstructs a scan of noise."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        return pool.submit(_reconstruct_noise, bundle).result()
+
+
+def _reconstruct_noise(bundle: Bundle) -> float:
+    from bids_anomaly.reconstruction.registry import reconstruct
+
+    scan = np.random.default_rng(0).uniform(0.5, 1, bundle.grid.shape).astype(np.float32)
+    brain = np.ones(scan.shape, bool)
+    reconstruct(bundle, scan, brain, device="cpu", batch_size=None, steps=None, seed=0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+if __name__ == "__main__":
+    main()
