@@ -21,7 +21,7 @@ def init_scan_derivatives_wf(
     original: Path,
     entities: Mapping[str, str],
     modality: str,
-    source: str,
+    sources: Sequence[str],
     bundle: Bundle,
     reference_modality: str | None,
     output_spaces: Sequence[str],
@@ -45,8 +45,8 @@ def init_scan_derivatives_wf(
         Its BIDS entities.
     modality : str
         Its BIDS suffix.
-    source : str
-        Its BIDS URI.
+    sources : sequence of str
+        BIDS URIs of what it was read from.
     bundle : Bundle
         The model that was used.
     reference_modality : str or None
@@ -90,7 +90,7 @@ def init_scan_derivatives_wf(
         "original": str(original),
         "entities": dict(entities),
         "modality": modality,
-        "sources": [source],
+        "sources": list(sources),
     }
     # A scan reaches the model grid by one affine, or by a rigid transform and the affine.
     linear_transforms = 1 if reference_modality is None else 2

@@ -7,16 +7,16 @@ from pathlib import Path
 from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from bids_anomaly.bids.dataset import raw_uri
+from bids_anomaly.bids.dataset import source_uris
 from bids_anomaly.bids.participants import read_participants
-from bids_anomaly.bids.query import Session
+from bids_anomaly.bids.scans import Session
 from bids_anomaly.interfaces.derivatives import WriteModelGrid
-from bids_anomaly.interfaces.preprocessing import RegisterDeformable
 from bids_anomaly.interfaces.quality import WriteQuality
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.workflows.derivatives import init_scan_derivatives_wf
-from bids_anomaly.workflows.preprocessing import REGISTRATION_MEM_GB, init_preprocess_wf
+from bids_anomaly.workflows.preprocessing import init_preprocess_wf
 from bids_anomaly.workflows.reconstruction import init_reconstruct_wf
+from bids_anomaly.workflows.registration import connect_deformation
 from bids_anomaly.workflows.session import (
     LISTED_FROM_PREPROCESSING,
     LISTED_FROM_RECONSTRUCTION,
@@ -111,7 +111,7 @@ def init_session_wf(
     Workflow Graph
     --------------
     For each scan: preprocess -> reconstruct -> derivatives. For the session: write_quality and,
-    from its reference, register_deformable -> session_outputs.
+    from its reference, register_deformable (or read_deformation) -> session_outputs.
 
     Parameters
     ----------
@@ -142,6 +142,7 @@ def init_session_wf(
     for scan in session.scans:
         preprocess = init_preprocess_wf(
             scan=scan.path,
+            prepared=scan.prepared,
             grid=bundles[scan.suffix].description["grid"],
             modality=scan.suffix,
             is_reference=scan is reference,
@@ -168,7 +169,7 @@ def init_session_wf(
             original=str(reference.path),
             entities={k: v for k, v in reference.entities.items() if k in ("sub", "ses")},
             modality=reference.suffix,
-            sources=[raw_uri(scan.path, bids_dir) for scan in session.scans],
+            sources=[uri for scan in session.scans for uri in source_uris(scan, bids_dir)],
             scans=[scan.name for scan in session.scans],
         ),
         name="write_quality",
@@ -184,7 +185,7 @@ def init_session_wf(
                     original=str(scan.path),
                     entities=dict(scan.entities),
                     modality=scan.suffix,
-                    sources=[raw_uri(scan.path, bids_dir)],
+                    sources=source_uris(scan, bids_dir),
                     space=bundles[scan.suffix].description["grid"]["template"],
                 ),
                 name=f"write_model_grid_{_identifier(scan.name)}",
@@ -216,18 +217,14 @@ def init_session_wf(
         workflow.connect([(preprocess, reconstruct, passed_on)])
         reconstructed.append(reconstruct)
 
-    register_deformable = Node(
-        RegisterDeformable(grid=dict(bundles[reference.suffix].description["grid"]), seed=seed),
-        name="register_deformable",
-        mem_gb=REGISTRATION_MEM_GB,
+    deformation = connect_deformation(
+        workflow,
+        reference=reference,
+        bundle=bundles[reference.suffix],
+        preprocess=preprocessed[0],
+        reconstruct=reconstructed[0],
+        seed=seed,
     )
-    # From the pseudo-healthy image where there is one, so that lesions do not pull the warp.
-    if bundles[reference.suffix].makes_image:
-        source, image = reconstructed[0], "pseudo_healthy"
-    else:
-        source, image = preprocessed[0], "scan_in_model_grid"
-    workflow.connect([(source, register_deformable, [(f"outputnode.{image}", "in_file")])])
-
     written = {
         "output_dir": output_dir,
         "output_spaces": output_spaces,
@@ -242,7 +239,7 @@ def init_session_wf(
             original=scan.path,
             entities=scan.entities,
             modality=scan.suffix,
-            source=raw_uri(scan.path, bids_dir),
+            sources=source_uris(scan, bids_dir),
             bundle=bundles[scan.suffix],
             reference_modality=None if scan is reference else reference.suffix,
             name=f"derivatives_{_identifier(scan.name)}_wf",
@@ -264,7 +261,7 @@ def init_session_wf(
                 ),
                 (reconstruct, derivatives, _same_names("residual", "spread", "zscore")),
                 (
-                    register_deformable,
+                    deformation,
                     derivatives,
                     [
                         ("scan_from_template", "inputnode.scan_from_template"),
@@ -288,7 +285,7 @@ def init_session_wf(
                 ],
             ),
             (
-                register_deformable,
+                deformation,
                 session_outputs,
                 [
                     ("scan_from_template", "inputnode.scan_from_template"),

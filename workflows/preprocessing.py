@@ -7,6 +7,8 @@ from typing import Any
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
+from bids_anomaly.bids.scans import Prepared
+from bids_anomaly.interfaces.prepared import ReadBrain
 from bids_anomaly.interfaces.preprocessing import (
     Conform,
     CorrectBias,
@@ -16,15 +18,16 @@ from bids_anomaly.interfaces.preprocessing import (
     ToModelGrid,
 )
 from bids_anomaly.interfaces.quality import MeasureQuality, RequireQuality
+from bids_anomaly.workflows.registration import REGISTRATION_MEM_GB, fingerprint
 
 # Measured by benchmarks/participant.py, with room to spare.
 BRAIN_MEM_GB = 1.5
-REGISTRATION_MEM_GB = 1.0
 
 
 def init_preprocess_wf(
     *,
     scan: Path,
+    prepared: Prepared | None,
     grid: Mapping[str, Any],
     modality: str,
     is_reference: bool,
@@ -43,12 +46,15 @@ def init_preprocess_wf(
     Workflow Graph
     --------------
     conform -> extract_brain -> register -> correct_bias -> to_model_grid -> measure_quality,
-    and -> require_quality where the run is strict
+    and -> require_quality where the run is strict. Of a prepared scan the brain is read
+    (read_brain), and correct_bias is left out.
 
     Parameters
     ----------
     scan : Path
-        A scan of the input dataset.
+        A scan of the input dataset, or one that another pipeline has prepared.
+    prepared : Prepared or None
+        What that pipeline made of it; None for a raw scan.
     grid : mapping
         The grid of the model, as its bundle describes it. Models that share it share this work.
     modality : str
@@ -108,16 +114,28 @@ def init_preprocess_wf(
         name="outputnode",
     )
     conform = Node(
-        Conform(in_file=str(scan), fingerprint=_fingerprint(scan)), name="conform", mem_gb=0.5
+        Conform(in_file=str(scan), fingerprint=fingerprint(scan)), name="conform", mem_gb=0.5
     )
-    extract_brain = Node(
-        ExtractBrain(method=brain_extraction, use_gpu=use_gpu),
-        name="extract_brain",
-        mem_gb=BRAIN_MEM_GB,
-        # A node on the GPU takes as many GPU slots as processes.
-        n_procs=1 if use_gpu else omp_nthreads,
-    )
-    correct_bias = Node(CorrectBias(), name="correct_bias", mem_gb=REGISTRATION_MEM_GB)
+    if prepared is None:
+        find_brain = Node(
+            ExtractBrain(method=brain_extraction, use_gpu=use_gpu),
+            name="extract_brain",
+            mem_gb=BRAIN_MEM_GB,
+            # A node on the GPU takes as many GPU slots as processes.
+            n_procs=1 if use_gpu else omp_nthreads,
+        )
+        workflow.connect([(conform, find_brain, [("out_file", "in_file")])])
+    else:
+        find_brain = Node(
+            ReadBrain(
+                in_file=str(prepared.brain),
+                fingerprint=fingerprint(prepared.brain),
+                pipeline=prepared.origin,
+            ),
+            name="read_brain",
+            mem_gb=0.5,
+        )
+        workflow.connect([(conform, find_brain, [("out_file", "scan")])])
     to_model_grid = Node(ToModelGrid(grid=dict(grid)), name="to_model_grid", mem_gb=0.5)
     described = {"name": scan.name.split(".")[0], "modality": modality}
     measure_quality = Node(MeasureQuality(**described), name="measure_quality", mem_gb=0.5)
@@ -151,19 +169,25 @@ def init_preprocess_wf(
     chain_back = _chain(
         workflow, list(reversed(inputs_of_chain.values())), name="chain_transforms_back"
     )
+    corrected = conform
+    if prepared is None:
+        corrected = Node(CorrectBias(), name="correct_bias", mem_gb=REGISTRATION_MEM_GB)
+        workflow.connect(
+            [
+                (conform, corrected, [("out_file", "in_file")]),
+                (find_brain, corrected, [("out_mask", "in_mask")]),
+                (chain_back, corrected, [("out", "transforms_back")]),
+            ]
+        )
     workflow.connect(
         [
-            (conform, extract_brain, [("out_file", "in_file")]),
-            (conform, correct_bias, [("out_file", "in_file")]),
-            (extract_brain, correct_bias, [("out_mask", "in_mask")]),
             (conform, register, [("out_file", "in_file")]),
-            (extract_brain, register, [("out_mask", "in_mask")]),
-            (chain_back, correct_bias, [("out", "transforms_back")]),
-            (correct_bias, to_model_grid, [("out_file", "in_file")]),
-            (extract_brain, to_model_grid, [("out_mask", "in_mask")]),
+            (find_brain, register, [("out_mask", "in_mask")]),
+            (corrected, to_model_grid, [("out_file", "in_file")]),
+            (find_brain, to_model_grid, [("out_mask", "in_mask")]),
             (chain, to_model_grid, [("out", "transforms")]),
-            (correct_bias, outputnode, [("out_file", "corrected")]),
-            (extract_brain, outputnode, [("out_mask", "brain"), ("method", "brain_method")]),
+            (corrected, outputnode, [("out_file", "corrected")]),
+            (find_brain, outputnode, [("out_mask", "brain"), ("method", "brain_method")]),
             (register, outputnode, [("transform", "transform")]),
             (chain, outputnode, [("out", "transforms")]),
             (chain_back, outputnode, [("out", "transforms_back")]),
@@ -176,7 +200,7 @@ def init_preprocess_wf(
                 ],
             ),
             (conform, measure_quality, [("out_file", "scan")]),
-            (extract_brain, measure_quality, [("out_mask", "brain")]),
+            (find_brain, measure_quality, [("out_mask", "brain")]),
             (
                 to_model_grid,
                 measure_quality,
@@ -209,15 +233,3 @@ def _chain(workflow: Workflow, transforms: list[tuple[Node, str]], *, name: str)
     for position, (node, output) in enumerate(transforms, start=1):
         workflow.connect(node, output, chain, f"in{position}")
     return chain
-
-
-def _fingerprint(scan: Path) -> str:
-    """Say which version of a file this is, without reading it.
-
-    Reading is left to the conform node, where a file that cannot be read fails alone.
-    """
-    try:
-        status = scan.stat()
-    except OSError:
-        return "missing"
-    return f"{status.st_size} bytes, modified {status.st_mtime_ns}"

@@ -6,8 +6,8 @@ from pathlib import Path
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from bids_anomaly.bids.dataset import raw_uri
-from bids_anomaly.bids.query import Session
+from bids_anomaly.bids.dataset import source_uris
+from bids_anomaly.bids.scans import Session
 from bids_anomaly.interfaces.derivatives import WriteCombined, WriteTransforms
 from bids_anomaly.interfaces.findings import WriteFindings
 from bids_anomaly.interfaces.reports import WriteReport
@@ -93,7 +93,7 @@ def init_session_outputs_wf(
         "original": str(reference.path),
         "entities": dict(reference.entities),
         "modality": reference.suffix,
-        "sources": [raw_uri(scan.path, bids_dir) for scan in session.scans],
+        "sources": [uri for scan in session.scans for uri in source_uris(scan, bids_dir)],
     }
     threshold = {"healthy_fpr": healthy_fpr, "min_lesion_volume": min_lesion_volume}
     for space in output_spaces:

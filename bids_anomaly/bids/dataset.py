@@ -6,14 +6,18 @@ share an output folder may each write them: all write the same.
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from bids_anomaly import __version__
+from bids_anomaly.bids.scans import Scan
 from bids_anomaly.bids.writing import write_bytes, write_json, write_text
 
 BIDS_VERSION = "1.10.0"
 CODE_URL = "https://github.com/bids-anomaly/bids-anomaly"
+# Name of the input dataset in BIDS URIs.
+RAW = "raw"
 OLDEST_AGE = 89
 ATLAS_DESCRIPTION = {
     "Name": "DLMUSE regions in MNI152NLin2009aSym",
@@ -26,7 +30,9 @@ ATLAS_DESCRIPTION = {
 BIDSIGNORE = ("*.html", "figures", "logs", "group", "*_xfm.*", "*_stats.*")
 
 
-def write_dataset_files(bids_dir: Path, output_dir: Path) -> None:
+def write_dataset_files(
+    bids_dir: Path, output_dir: Path, derivatives: Iterable[tuple[str, Path]] = ()
+) -> None:
     """Write what describes the output folder as a whole, and the table of participants.
 
     Parameters
@@ -35,8 +41,11 @@ def write_dataset_files(bids_dir: Path, output_dir: Path) -> None:
         The input dataset.
     output_dir : Path
         The derivative dataset.
+    derivatives : iterable of (str, Path)
+        Names and folders of other derivative datasets that it is made from.
     """
-    write_json(output_dir / "dataset_description.json", derivative_description(bids_dir))
+    description = derivative_description(bids_dir, derivatives)
+    write_json(output_dir / "dataset_description.json", description)
     write_text(output_dir / ".bidsignore", "\n".join(BIDSIGNORE) + "\n")
     copy_participants(bids_dir, output_dir)
 
@@ -77,8 +86,10 @@ def _number(text: str) -> float:
         return 0.0
 
 
-def derivative_description(bids_dir: Path) -> dict[str, Any]:
-    """Return the content of ``dataset_description.json`` for results from `bids_dir`."""
+def derivative_description(
+    bids_dir: Path, derivatives: Iterable[tuple[str, Path]] = ()
+) -> dict[str, Any]:
+    """Return the content of ``dataset_description.json`` for results from some datasets."""
     source = json.loads((bids_dir / "dataset_description.json").read_text(encoding="utf-8"))
     generator = {"Name": "bids-anomaly", "Version": __version__, "CodeURL": CODE_URL}
     if tag := os.environ.get("BIDS_ANOMALY_CONTAINER"):
@@ -89,16 +100,27 @@ def derivative_description(bids_dir: Path) -> dict[str, Any]:
         "DatasetType": "derivative",
         "GeneratedBy": [generator],
         "SourceDatasets": [{"URL": bids_dir.resolve().as_uri()}],
-        "DatasetLinks": {"raw": bids_dir.resolve().as_uri()},
+        "DatasetLinks": {RAW: bids_dir.resolve().as_uri()},
     }
     for key in ("License", "DatasetDOI"):
         if key in source:
             description["License" if key == "License" else "SourceDOI"] = source[key]
     if "SourceDOI" in description:
         description["SourceDatasets"][0]["DOI"] = description.pop("SourceDOI")
+    for name, folder in derivatives:
+        description["SourceDatasets"].append({"URL": folder.resolve().as_uri()})
+        description["DatasetLinks"][name] = folder.resolve().as_uri()
     return description
 
 
-def raw_uri(scan: Path, bids_dir: Path) -> str:
-    """Return the BIDS URI of a file of the input dataset."""
-    return f"bids:raw:{scan.relative_to(bids_dir).as_posix()}"
+def source_uris(scan: Scan, bids_dir: Path) -> list[str]:
+    """Return the BIDS URIs of what a scan is read from: its file, and what was prepared with it."""
+    prepared = scan.prepared
+    if prepared is None:
+        return [f"bids:{RAW}:{scan.path.relative_to(bids_dir).as_posix()}"]
+    files = (scan.path, prepared.brain, prepared.to_template, prepared.from_template)
+    return [
+        f"bids:{prepared.dataset}:{file.relative_to(prepared.folder).as_posix()}"
+        for file in files
+        if file is not None
+    ]

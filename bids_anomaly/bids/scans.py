@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+TRANSFORMS_TOO = " (transforms too)"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -29,6 +31,11 @@ class Prepared:
     brain: Path
     to_template: Path | None = None
     from_template: Path | None = None
+
+    @property
+    def origin(self) -> str:
+        """What was taken from where, such as ``fMRIPrep 23.2.0 (transforms too)``."""
+        return self.pipeline + (TRANSFORMS_TOO if self.to_template and self.from_template else "")
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,8 @@ def add_method(group: ArgumentGroup) -> None:
         metavar="NAME=PATH",
         reader=values.read_derivatives,
         dest="derivatives",
-        help="not in this version: fMRIPrep or sMRIPrep outputs to reuse",
+        help="outputs of fMRIPrep, sMRIPrep or this app, of which bias-corrected T1w scans, brain "
+        "masks and transforms are reused; NAME stands for the folder in what is written",
     )
     group.add_argument(
         "--brain-extraction",

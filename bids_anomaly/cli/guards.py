@@ -1,10 +1,14 @@
 """Arguments that are fine each, and wrong together."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
 from bids_anomaly.exceptions import MissingInputError, UsageError
 from bids_anomaly.settings import Settings
+
+# What a BIDS URI can hold; raw is the input dataset.
+DATASET_NAME = re.compile(r"(?!raw$)[0-9a-zA-Z_.-]+")
 
 
 def check_settings(settings: Settings) -> None:
@@ -18,20 +22,15 @@ def check_settings(settings: Settings) -> None:
     Raises
     ------
     UsageError
-        If folders overlap, derivatives share a name, more threads than CPUs are asked for, or the
-        brain extraction is not installed.
+        If folders overlap, derivatives have a name that does not work or no scans to stand for,
+        more threads than CPUs are asked for, or the brain extraction is not installed.
     MissingInputError
         If there is no input folder, which is the output folder at group level.
     """
     _check_output_folder(settings.bids_dir, settings.output_dir)
     _check_input_exists(settings)
+    _check_derivatives(settings)
     _check_work_folder(settings)
-    names = [name for name, _ in settings.derivatives]
-    if len(set(names)) < len(names):
-        raise UsageError(
-            f"--derivatives gives one name to several folders ({', '.join(names)}). "
-            "Name them apart with NAME=PATH."
-        )
     if settings.omp_nthreads > settings.nprocs:
         raise UsageError(
             f"--omp-nthreads {settings.omp_nthreads} asks for more threads than the run has CPUs "
@@ -70,21 +69,46 @@ def _check_input_exists(settings: Settings) -> None:
         )
 
 
-def _check_work_folder(settings: Settings) -> None:
-    source, output, work = (
-        path.resolve() for path in (settings.bids_dir, settings.output_dir, settings.work_dir)
-    )
-    if work == source or source in work.parents:
+def _check_derivatives(settings: Settings) -> None:
+    names = [name for name, _ in settings.derivatives]
+    if len(set(names)) < len(names):
         raise UsageError(
-            f"The work folder {settings.work_dir} lies inside the input folder "
-            f"{settings.bids_dir}. Give one elsewhere with -w."
+            f"--derivatives gives one name to several folders ({', '.join(names)}). "
+            "Name them apart with NAME=PATH."
         )
+    for name, folder in settings.derivatives:
+        if not DATASET_NAME.fullmatch(name):
+            raise UsageError(
+                f"--derivatives {name}={folder} cannot be called {name!r} in BIDS URIs: letters, "
+                "digits and . _ - are needed, and raw is the input. Give another NAME=PATH."
+            )
+        if folder.resolve() == settings.output_dir.resolve():
+            raise UsageError(
+                f"--derivatives {name}={folder} is the output folder, whose scans would be "
+                "replaced while they are read. Choose another output folder."
+            )
+    if names and settings.modalities and "T1w" not in settings.modalities:
+        raise UsageError(
+            "--derivatives stands for T1w scans, which --modalities "
+            f"{' '.join(settings.modalities)} leaves out. Add T1w, or leave --derivatives out."
+        )
+
+
+def _check_work_folder(settings: Settings) -> None:
+    output, work = settings.output_dir.resolve(), settings.work_dir.resolve()
+    inputs = [settings.bids_dir, *(folder for _, folder in settings.derivatives)]
+    for folder in inputs:
+        if folder.resolve() in (work, *work.parents):
+            raise UsageError(
+                f"The work folder {settings.work_dir} lies inside the input folder {folder}. Give "
+                "one elsewhere with -w."
+            )
     if work == output:
         raise UsageError(
             f"The work folder {settings.work_dir} is the output folder. Give one elsewhere with -w."
         )
-    for folder, path in ((settings.bids_dir, source), (settings.output_dir, output)):
-        if settings.clean_workdir and work in path.parents:
+    for folder in (*inputs, settings.output_dir):
+        if settings.clean_workdir and work in folder.resolve().parents:
             raise UsageError(
                 f"--clean-workdir empties the work folder {settings.work_dir}, which holds "
                 f"{folder}. Give one elsewhere with -w."

@@ -66,6 +66,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         verbosity=settings.verbosity,
     )
     from bids_anomaly.bids.dataset import write_dataset_files
+    from bids_anomaly.bids.prepared import PREPARED_MODALITY, use_prepared
     from bids_anomaly.bids.query import find_sessions, read_bids_filter
     from bids_anomaly.bids.validation import validate
     from bids_anomaly.cli.progress import RunProgress, is_plumbing, make_console, session_of
@@ -89,6 +90,13 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         else None,
         database_dir=settings.bids_database_dir,
     )
+    if settings.derivatives:
+        sessions = use_prepared(
+            sessions,
+            settings.derivatives,
+            template=bundles[PREPARED_MODALITY].description["grid"]["template"],
+            strict=settings.strict,
+        )
     workflow = init_run_wf(
         sessions,
         bids_dir=settings.bids_dir,
@@ -118,7 +126,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
     used = {scan.suffix for session in sessions for scan in session.scans}
     used_bundles = {name: bundles[name] for name in sorted(used)}
     _announce(settings, sessions, used_bundles, console)
-    write_dataset_files(settings.bids_dir, settings.output_dir)
+    write_dataset_files(settings.bids_dir, settings.output_dir, settings.derivatives)
     write_text(settings.output_dir / "logs" / "CITATION.md", cite(__version__) + "\n")
     record = _record(settings, run_id, used_bundles)
     write_json(log_folder / "run.json", record)
@@ -196,7 +204,6 @@ def exit_code(failures: Sequence[Sequence[int]], sessions: int) -> ExitCode:
 def _check_available(settings: Settings) -> None:
     """Refuse options that this version knows but cannot honour, rather than ignore them."""
     options = {
-        "--derivatives": settings.derivatives,
         "--reports-only": settings.reports_only,
         "--controls": settings.controls,
     }
@@ -236,6 +243,11 @@ def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console)
         f"{settings.device} with {settings.nprocs} processes.",
         markup=False,
     )
+    pipelines = Counter(
+        scan.prepared.pipeline for session in sessions for scan in session.scans if scan.prepared
+    )
+    for pipeline, count in pipelines.items():
+        console.print(f"Prepared by {pipeline}: {count} T1w scans.", markup=False)
     for modality, bundle in bundles.items():
         console.print(f"{modality}: model {bundle.name} {bundle.version}", markup=False)
     for warning in model_warnings(list(bundles.values())):

@@ -73,6 +73,7 @@ class WriteScanMaps(StepInterface):
     output_spec = WriteOutput
 
     def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.brain import had_no_skull
         from bids_anomaly.preprocessing.resample import resample, resample_mask
         from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
         from bids_anomaly.reconstruction.bundle import load_bundle
@@ -101,7 +102,7 @@ class WriteScanMaps(StepInterface):
             inputs,
             maps,
             bundle=bundle,
-            already_stripped=inputs.brain_method in ("already stripped", "none"),
+            already_stripped=had_no_skull(inputs.brain_method),
         )
         return {"written": record_written(folder, written)}
 

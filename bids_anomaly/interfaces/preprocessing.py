@@ -45,7 +45,9 @@ class _ExtractBrainInput(BaseInterfaceInputSpec):
     use_gpu = traits.Bool(False, usedefault=True, nohash=True)
 
 
-class _ExtractBrainOutput(TraitedSpec):
+class BrainOutput(TraitedSpec):
+    """A brain mask."""
+
     out_mask = File(exists=True)
     method = traits.Str(desc="how the mask was found")
 
@@ -54,7 +56,7 @@ class ExtractBrain(StepInterface):
     """Find the brain in a conformed scan."""
 
     input_spec = _ExtractBrainInput
-    output_spec = _ExtractBrainOutput
+    output_spec = BrainOutput
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.brain import brain_mask
@@ -189,7 +191,9 @@ class _RegisterDeformableInput(BaseInterfaceInputSpec):
     seed = traits.Int(mandatory=True)
 
 
-class _RegisterDeformableOutput(TraitedSpec):
+class DeformationOutput(TraitedSpec):
+    """Displacement fields between the model grid and the template."""
+
     scan_from_template = File(exists=True, desc="pulls the model grid onto the template")
     template_from_scan = File(exists=True, desc="and back")
 
@@ -198,7 +202,7 @@ class RegisterDeformable(StepInterface):
     """Find the deformation between an affinely aligned brain and the template."""
 
     input_spec = _RegisterDeformableInput
-    output_spec = _RegisterDeformableOutput
+    output_spec = DeformationOutput
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.registration import register_deformable

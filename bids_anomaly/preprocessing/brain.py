@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from bids_anomaly.exceptions import BrainExtractionError, UsageError
 from bids_anomaly.preprocessing.brain_finders import deepbet_mask, hd_bet_mask, template_mask
-from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.template import Grid, same_grid
 
 # Intracranial volumes of adults lie between 0.9 and 2.0 litres.
 PLAUSIBLE_LITRES = (0.6, 2.3)
@@ -19,6 +19,8 @@ LARGEST_SECTION_CM2 = 220.0
 RIPPLE = 0.05
 # Eyes or nerves that a skull-stripping left beside the brain, as a share of the brain.
 LARGEST_REMAINDER = 0.05
+ALREADY_STRIPPED = "already stripped"
+PREPARED_BY = "prepared by "
 
 
 class BrainMask(NamedTuple):
@@ -28,8 +30,10 @@ class BrainMask(NamedTuple):
     ----------
     mask : nibabel.Nifti1Image
         uint8, 0 or 1, in the grid of the scan: one connected component without holes.
-    method : {'deepbet', 'hd-bet', 'template', 'none', 'already stripped'}
-        What gave the mask; 'none' and 'already stripped' both mean the scan's own foreground.
+    method : str
+        What gave the mask: deepbet, hd-bet, template; none or already stripped, which both mean the
+        scan's own foreground; or "prepared by" and a pipeline, after "already stripped, " for a
+        scan without skull.
     """
 
     mask: nib.Nifti1Image
@@ -62,10 +66,56 @@ def brain_mask(scan: nib.Nifti1Image, *, method: str, use_gpu: bool) -> BrainMas
     """
     stripped = strip_mask(scan)
     if stripped is not None:
-        return BrainMask(stripped, "already stripped")
+        return BrainMask(stripped, ALREADY_STRIPPED)
     if method == "none":
         return BrainMask(_foreground_as_brain(scan), method)
     return BrainMask(extract_brain(scan, method=method, use_gpu=use_gpu), method)
+
+
+def prepared_mask(scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str) -> BrainMask:
+    """Return the brain mask that another pipeline made of a scan, after checking that it can be.
+
+    Parameters
+    ----------
+    scan : nibabel.Nifti1Image
+        RAS+, as that pipeline prepared it.
+    mask : nibabel.Nifti1Image
+        RAS+; brain where it is above one half.
+    pipeline : str
+        Its name.
+
+    Returns
+    -------
+    BrainMask
+
+    Raises
+    ------
+    BrainExtractionError
+        If the mask has another grid than the scan, or cannot be a brain.
+    """
+    advice = "Look at the brain mask, or leave --derivatives out."
+    if not same_grid(Grid.of(scan), Grid.of(mask)):
+        raise BrainExtractionError(
+            f"The brain mask of {pipeline} has another grid ({'x'.join(map(str, mask.shape))} "
+            f"voxels) than its scan ({'x'.join(map(str, scan.shape))}). {advice}"
+        )
+    brain = _as_one_piece(mask.get_fdata(dtype=np.float32) > 0.5)
+    litres = _litres(brain, scan)
+    low, high = PLAUSIBLE_LITRES
+    if not low <= litres <= high:
+        raise BrainExtractionError(
+            f"The brain mask of {pipeline} has {litres:.2f} litres, where {low} to {high} are "
+            f"possible. {advice}"
+        )
+    method = f"{PREPARED_BY}{pipeline}"
+    if strip_mask(scan) is not None:
+        method = f"{ALREADY_STRIPPED}, {method}"
+    return BrainMask(Grid.of(scan).image(brain.astype(np.uint8)), method)
+
+
+def had_no_skull(method: str) -> bool:
+    """Tell from the method of a :class:`BrainMask` whether the scan came without skull."""
+    return method.startswith(("none", ALREADY_STRIPPED))
 
 
 def extract_brain(

@@ -1,16 +1,20 @@
-"""Write a chain of transforms as one file that ANTs, fMRIPrep and 3D Slicer read.
+"""Make one file of a chain of transforms: for ANTs, fMRIPrep and 3D Slicer, or for later steps.
 
-The format is ITK's HDF5: a composite transform and its members, the one that acts on points first
+The former is ITK's HDF5: a composite transform and its members, the one that acts on points first
 in the last place.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import move
+from tempfile import TemporaryDirectory
 
 import ants
 import h5py
 import nibabel as nib
 import numpy as np
+
+from bids_anomaly.preprocessing.template import Grid
 
 GROUP = "TransformGroup"
 
@@ -46,6 +50,32 @@ def write_composite(path: Path, transforms: Sequence[Path], invert: Sequence[boo
                 file.create_dataset(
                     f"{group}/TransformParameters", data=parameters, compression="gzip"
                 )
+
+
+def write_displacement_field(
+    path: Path, transforms: Sequence[Path], invert: Sequence[bool], onto: Grid
+) -> None:
+    """Write a chain of transforms as one displacement field.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii.gz``.
+    transforms, invert
+        As for :func:`bids_anomaly.preprocessing.resample.resample`; composites (``.h5``) too.
+    onto : Grid
+        Where the field is known, in the space that the chain leads from; it is 0 elsewhere.
+    """
+    reference = ants.from_nibabel_nifti(onto.image(np.zeros(onto.shape, np.float32)))
+    with TemporaryDirectory(prefix="bids-anomaly-") as scratch:
+        composed = ants.apply_transforms(
+            reference,
+            reference,
+            transformlist=[str(transform) for transform in transforms],
+            whichtoinvert=list(invert),
+            compose=f"{scratch}/",
+        )
+        move(composed, path)
 
 
 def _affine(path: Path, inverted: bool) -> tuple[str, np.ndarray, np.ndarray]:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from bids_anomaly import __version__
+from bids_anomaly.bids.scans import TRANSFORMS_TOO
 from bids_anomaly.citation import REFERENCES
+from bids_anomaly.preprocessing.brain import PREPARED_BY
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle
 
@@ -44,13 +46,23 @@ def methods_text(
     several = len(bundles) > 1
     preprocessing = [
         f"Scans were processed with bids-anomaly {__version__}.",
-        *dict.fromkeys(BRAIN_EXTRACTION.get(method, "") for method in brain_methods),
+        *dict.fromkeys(map(_brain_sentence, brain_methods)),
         "Scans of other contrasts were registered rigidly to the first scan." if several else "",
         f"The first scan was registered to the {TEMPLATE} template by an affine; results in "
-        "template space have also gone through symmetric normalisation (SyN), estimated from the "
-        "pseudo-healthy image where there is one, in one interpolation. Bias fields were removed "
-        "with N4, in which voxels counted by how likely they are white matter. Intensities were "
-        "divided by the level of white matter, found by an estimator that lesions hardly move.",
+        "template space have also gone through "
+        + (
+            "the deformation of that pipeline"
+            if any(method.endswith(TRANSFORMS_TOO) for method in brain_methods)
+            else "symmetric normalisation (SyN), estimated from the pseudo-healthy image where "
+            "there is one"
+        )
+        + ", in one interpolation.",
+        ""
+        if all(PREPARED_BY in method for method in brain_methods)
+        else "Bias fields were removed with N4, in which voxels counted by how likely they are "
+        "white matter.",
+        "Intensities were divided by the level of white matter, found by an estimator that lesions "
+        "hardly move.",
     ]
     models = [_model_sentence(bundle) for bundle in {b.name: b for b in bundles}.values()]
     scoring = (
@@ -81,6 +93,15 @@ def model_warnings(bundles: Sequence[Bundle]) -> list[str]:
         "intensity, and no pseudo-healthy image is made. Expect false findings where healthy "
         "tissue is bright (or dark on T1w)."
     ]
+
+
+def _brain_sentence(method: str) -> str:
+    """Say how a brain was found, from the method of its mask."""
+    _, prepared, pipeline = method.partition(PREPARED_BY)
+    if prepared:
+        name = pipeline.removesuffix(TRANSFORMS_TOO)
+        return f"A bias-corrected T1w scan and its brain mask were taken from {name}."
+    return BRAIN_EXTRACTION.get(method, "")
 
 
 def _calibration(bundles: Sequence[Bundle]) -> str:

@@ -1,0 +1,69 @@
+"""Nipype interfaces that read what another pipeline has prepared of a scan.
+
+Files outside the work folder are named by path and fingerprint, since Nipype would read all of a
+file to hash it, and a transform can have 100 MB.
+"""
+
+from pathlib import Path
+
+from nipype.interfaces.base import BaseInterfaceInputSpec, File, traits
+
+from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
+from bids_anomaly.interfaces.preprocessing import BrainOutput, DeformationOutput
+
+
+class _ReadBrainInput(BaseInterfaceInputSpec):
+    scan = File(exists=True, mandatory=True, desc="conformed scan")
+    in_file = traits.Str(mandatory=True, hash_files=False, desc="brain mask of another pipeline")
+    fingerprint = traits.Str(mandatory=True, desc="changes when the file does")
+    pipeline = traits.Str(mandatory=True, desc="its name, and what else is taken")
+
+
+class ReadBrain(StepInterface):
+    """Read the brain mask that another pipeline made of a scan."""
+
+    input_spec = _ReadBrainInput
+    output_spec = BrainOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.brain import prepared_mask
+        from bids_anomaly.preprocessing.conform import conform
+
+        inputs = self.inputs
+        found = prepared_mask(
+            load_image(inputs.scan), conform(Path(inputs.in_file)), pipeline=inputs.pipeline
+        )
+        return {
+            "out_mask": save_image(found.mask, folder / "brain.nii.gz"),
+            "method": found.method,
+        }
+
+
+class _ReadDeformationInput(BaseInterfaceInputSpec):
+    affine = File(exists=True, mandatory=True, desc="pulls the scan onto the model grid")
+    to_template = traits.Str(
+        mandatory=True, hash_files=False, desc="transform that pulls the scan onto the template"
+    )
+    from_template = traits.Str(mandatory=True, hash_files=False, desc="and back")
+    fingerprint = traits.Str(mandatory=True, desc="changes when the files do")
+    grid = traits.Dict(mandatory=True, desc="that of the model, as its bundle describes it")
+
+
+class ReadDeformation(StepInterface):
+    """Take the affine out of the transforms that another pipeline found for a scan."""
+
+    input_spec = _ReadDeformationInput
+    output_spec = DeformationOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.composite import write_displacement_field
+        from bids_anomaly.preprocessing.template import Grid
+
+        inputs = self.inputs
+        affine = Path(inputs.affine)
+        there, back = folder / "warp.nii.gz", folder / "inverse_warp.nii.gz"
+        grid = Grid.described(inputs.grid)
+        # From the template to the scan, and on to the model grid; and the same way back.
+        write_displacement_field(there, [Path(inputs.to_template), affine], [False, True], grid)
+        write_displacement_field(back, [affine, Path(inputs.from_template)], [False, False], grid)
+        return {"scan_from_template": str(there), "template_from_scan": str(back)}
