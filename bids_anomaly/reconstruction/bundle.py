@@ -2,7 +2,8 @@
 
 ::
 
-    model.safetensors   weights, half precision (methods without a network have none)
+    model.safetensors   weights, half precision (methods without a network have none, and bundles
+                        of one network for several modalities share a file: entry ``weights``)
     bundle.json         what the model is, the grid and intensities it expects, where it is from
     calibration.npz     scores of healthy people, see :mod:`bids_anomaly.scoring.calibration`
 """
@@ -18,6 +19,7 @@ from typing import Any
 from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.preprocessing.template import Grid
 
+WEIGHTS = "model.safetensors"
 PACKAGED = Path(str(files("bids_anomaly.resources") / "bundles"))
 DEFAULT_FAMILY = "restore"
 # The family that needs no weights and stands in where the one asked for has no bundle.
@@ -66,8 +68,10 @@ class Bundle:
 
     @property
     def weights(self) -> Path | None:
-        """The file of weights, if the method has any."""
-        return self.folder / "model.safetensors" if self.description.get("sha256") else None
+        """The file of weights, if the method has any; perhaps that of a bundle beside this one."""
+        if not self.description.get("sha256"):
+            return None
+        return (self.folder / self.description.get("weights", WEIGHTS)).resolve()
 
     @property
     def makes_image(self) -> bool:

@@ -18,9 +18,7 @@ from bids_anomaly.reconstruction.registry import build_network, load_network
 from bids_anomaly.scoring.calibration import Calibration, calibrate
 from bids_anomaly.training.checkpoint import claim_folder
 from bids_anomaly.training.controls import scores_by_person
-from bids_anomaly.training.data import (
-    draw_healthy,
-)
+from bids_anomaly.training.data import draw_healthy
 from bids_anomaly.training.distributed import ALONE, Place, connected
 from bids_anomaly.training.export import write_bundle
 from bids_anomaly.training.loop import train

@@ -10,7 +10,7 @@ from torch import nn
 
 from bids_anomaly.bids.writing import replacing, write_bytes, write_json
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
-from bids_anomaly.reconstruction.bundle import Bundle, load_bundle
+from bids_anomaly.reconstruction.bundle import WEIGHTS, Bundle, load_bundle
 from bids_anomaly.scoring.calibration import Calibration, save_calibration
 
 
@@ -71,7 +71,7 @@ def write_bundle(
         **description,
     }
     if network is not None:
-        weights = folder / "model.safetensors"
+        weights = folder / WEIGHTS
         # Not save_file, which makes a file that only its owner may read.
         write_bytes(
             weights,
@@ -104,11 +104,12 @@ def write_recalibrated(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if bundle.weights is not None:
-        write_bytes(folder / bundle.weights.name, bundle.weights.read_bytes())
+        write_bytes(folder / WEIGHTS, bundle.weights.read_bytes())
     with replacing(folder / bundle.calibration.name) as temporary:
         save_calibration(calibration, temporary)
+    own = {key: value for key, value in bundle.description.items() if key != "weights"}
     content = {
-        **bundle.description,
+        **own,
         "version": f"{bundle.version.partition('+')[0]}+recalibrated",
         "calibration": {"data": calibration_data, "people": calibration.people},
     }

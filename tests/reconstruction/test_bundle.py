@@ -96,6 +96,16 @@ def test_weights_that_the_description_does_not_vouch_for_are_not_used(bundle):
     assert load_bundle(bundle).weights is None
 
 
+def test_bundles_of_one_network_share_its_weights(bundle, tmp_path):
+    other = shutil.copytree(bundle, tmp_path / "other")
+    (other / "model.safetensors").unlink()
+    change(other, weights=f"../{bundle.name}/model.safetensors")
+    assert load_bundle(other).weights == load_bundle(bundle).weights
+    (bundle / "model.safetensors").unlink()
+    with pytest.raises(ModelUnavailableError, match=r"other cannot be read .*model\.safetensors"):
+        load_bundle(other)
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "bundle.json", "calibration.npz"])
 def test_the_digest_changes_with_every_file(bundle, name):
     loaded = load_bundle(bundle)

@@ -1,5 +1,8 @@
 """``bids-anomaly-calibrate`` by its command, from preprocessed scans to a bundle."""
 
+import json
+import shutil
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -63,6 +66,18 @@ def test_the_copy_knows_the_controls_and_the_original_stays(preprocessed, bundle
         "people": 4,
     }
     assert load_calibration(copy.calibration).people == 4
+
+
+def test_the_copy_of_a_bundle_with_shared_weights_has_its_own(preprocessed, bundles, tmp_path):
+    sharing = shutil.copytree(bundles / "T1w", tmp_path / "sharing")
+    original = (sharing / "model.safetensors").rename(tmp_path / "shared.safetensors")
+    description = json.loads((sharing / "bundle.json").read_text())
+    description["weights"] = "../shared.safetensors"
+    (sharing / "bundle.json").write_text(json.dumps(description))
+    assert main([str(preprocessed), str(sharing), str(tmp_path / "copy"), *DEVICE]) == 0
+    copy = load_bundle(tmp_path / "copy")
+    assert copy.weights.parent == copy.folder.resolve()
+    assert copy.weights.read_bytes() == original.read_bytes()
 
 
 def test_without_a_choice_everybody_is_a_control(preprocessed, bundles, tmp_path, capsys):
