@@ -147,7 +147,8 @@ def add_findings(group: ArgumentGroup) -> None:
         "--controls",
         metavar="COLUMN=VALUE",
         type=values.read_controls,
-        help="not in this version: who the controls are, by a column of participants.tsv",
+        help="at group level: who the controls are, by a column of participants.tsv; people with "
+        "other values in it are compared with them",
     )
 
 

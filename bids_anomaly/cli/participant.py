@@ -39,11 +39,8 @@ def run_participants(settings: Settings) -> ExitCode:
         OK if everything was done; the common code of all failures if every session failed with
         it; SOME_FAILED else.
     """
-    logging.basicConfig(
-        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(settings.verbosity, 2)],
-        format="%(message)s",
-    )
-    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}_{secrets.token_hex(3)}"
+    set_up_log(settings)
+    run_id = new_run_id()
     if settings.dry_run:
         with tempfile.TemporaryDirectory() as folder:
             return _run(settings, run_id, Path(folder))
@@ -53,6 +50,19 @@ def run_participants(settings: Settings) -> ExitCode:
     log_folder = settings.output_dir / "logs" / run_id
     log_folder.mkdir(parents=True)
     return _run(settings, run_id, log_folder)
+
+
+def set_up_log(settings: Settings) -> None:
+    """Say as much as was asked for."""
+    logging.basicConfig(
+        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(settings.verbosity, 2)],
+        format="%(message)s",
+    )
+
+
+def new_run_id() -> str:
+    """Name a run by its time; two that begin together have different names."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}_{secrets.token_hex(3)}"
 
 
 def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
@@ -128,7 +138,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
     _announce(settings, sessions, used_bundles, console)
     write_dataset_files(settings.bids_dir, settings.output_dir, settings.derivatives)
     write_text(settings.output_dir / "logs" / "CITATION.md", cite(__version__) + "\n")
-    record = _record(settings, run_id, used_bundles)
+    record = run_record(settings, run_id, used_bundles)
     write_json(log_folder / "run.json", record)
     for session in sessions:
         remove_lost(settings.output_dir / f"sub-{session.participant}")
@@ -205,9 +215,13 @@ def _check_available(settings: Settings) -> None:
     """Refuse options that this version knows but cannot honour, rather than ignore them."""
     options = {
         "--reports-only": settings.reports_only,
-        "--controls": settings.controls,
     }
     given = [option for option, value in options.items() if value]
+    if settings.controls:
+        raise UsageError(
+            "--controls says who is compared with whom at the group level, and nothing at the "
+            "participant level. Leave it out."
+        )
     if given:
         raise UsageError(
             f"{', '.join(given)} cannot be used yet: this version reads the option and does "
@@ -254,7 +268,7 @@ def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console)
         console.print(f"Warning: {warning}", style="yellow", markup=False)
 
 
-def _record(settings: Settings, run_id: str, bundles: Mapping) -> dict[str, Any]:
+def run_record(settings: Settings, run_id: str, bundles: Mapping) -> dict[str, Any]:
     """Return what is needed to do the same run again."""
     return {
         "run": run_id,
