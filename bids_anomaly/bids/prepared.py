@@ -167,6 +167,8 @@ def _candidates(
     suffixes = (PREPARED_MODALITY, "mask")
     for path in sorted(list_images(folder, participants=participants, suffixes=suffixes)):
         entities = entities_of(path)
+        if "space" in entities:
+            continue
         description = entities.pop("desc", None)
         key = tuple(entities.items())
         if suffix_of(path) == PREPARED_MODALITY and description == "preproc":
