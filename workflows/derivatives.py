@@ -64,6 +64,11 @@ def init_scan_derivatives_wf(
         From :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
     scan_from_template, template_from_scan
         Displacement fields that pull the model grid onto the template, and back.
+
+    Outputs
+    -------
+    written
+        Files of maps and lesions.
     """
     workflow = Workflow(name=name)
     inputnode = Node(
@@ -108,7 +113,15 @@ def init_scan_derivatives_wf(
         ("template_from_scan", "template_from_scan"),
     ]
     workflow.connect([(inputnode, write_lesions, passed_on)])
-    for space in output_spaces:
+    outputnode = Node(IdentityInterface(["written"]), name="outputnode")
+    written = Node(Merge(1 + len(output_spaces)), name="list_written", run_without_submitting=True)
+    workflow.connect(
+        [
+            (write_lesions, written, [("written", "in1")]),
+            (written, outputnode, [("out", "written")]),
+        ]
+    )
+    for position, space in enumerate(output_spaces, start=2):
         write = Node(
             WriteScanMaps(
                 **described,
@@ -142,7 +155,9 @@ def init_scan_derivatives_wf(
                     (chain, write, [("out", "scan_transforms")]),
                 ]
             )
-        workflow.connect([(inputnode, write, passed_on)])
+        workflow.connect(
+            [(inputnode, write, passed_on), (write, written, [("written", f"in{position}")])]
+        )
     if reference_modality is not None:
         write_rigid = Node(
             WriteRigid(**described, reference_modality=reference_modality), name="write_rigid"

@@ -18,6 +18,7 @@ from bids_anomaly.workflows.preprocessing import init_preprocess_wf
 from bids_anomaly.workflows.reconstruction import init_reconstruct_wf
 from bids_anomaly.workflows.registration import connect_deformation
 from bids_anomaly.workflows.session import (
+    LISTED_FROM_DERIVATIVES,
     LISTED_FROM_PREPROCESSING,
     LISTED_FROM_RECONSTRUCTION,
     init_session_outputs_wf,
@@ -231,6 +232,7 @@ def init_session_wf(
         "healthy_fpr": healthy_fpr,
         "min_lesion_volume": min_lesion_volume,
     }
+    derived: list[Workflow] = []
     for scan, preprocess, reconstruct in zip(
         session.scans, preprocessed, reconstructed, strict=True
     ):
@@ -271,6 +273,8 @@ def init_session_wf(
             ]
         )
 
+        derived.append(derivatives)
+
     session_outputs = init_session_outputs_wf(
         session, **written, bids_dir=bids_dir, bundles=bundles
     )
@@ -297,6 +301,7 @@ def init_session_wf(
     )
     _connect_lists(workflow, preprocessed, session_outputs, LISTED_FROM_PREPROCESSING)
     _connect_lists(workflow, reconstructed, session_outputs, LISTED_FROM_RECONSTRUCTION)
+    _connect_lists(workflow, derived, session_outputs, LISTED_FROM_DERIVATIVES)
     return workflow
 
 

@@ -15,16 +15,10 @@ from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.workflows.derivatives import NATIVE, WRITE_MEM_GB
 
 # Inputs that are lists with an item for each scan, by the workflow of a scan that they come from.
-LISTED_FROM_PREPROCESSING = (
-    "corrected",
-    "brain",
-    "brain_method",
-    "white_matter_level",
-    "scan_in_model_grid",
-    "brain_in_model_grid",
-)
-LISTED_FROM_RECONSTRUCTION = ("zscore", "pseudo_healthy", "evaluations")
-LISTED = (*LISTED_FROM_PREPROCESSING, *LISTED_FROM_RECONSTRUCTION)
+LISTED_FROM_PREPROCESSING = ("brain_method", "white_matter_level", "brain_in_model_grid")
+LISTED_FROM_RECONSTRUCTION = ("zscore", "evaluations")
+LISTED_FROM_DERIVATIVES = ("written",)
+LISTED = (*LISTED_FROM_PREPROCESSING, *LISTED_FROM_RECONSTRUCTION, *LISTED_FROM_DERIVATIVES)
 
 
 def init_session_outputs_wf(
@@ -42,8 +36,8 @@ def init_session_outputs_wf(
 
     Workflow Graph
     --------------
-    write_combined_native, write_combined_template, write_transforms, write_findings,
-    write_report
+    write_combined_native, write_combined_template, write_transforms, write_findings
+    -> write_report
 
     Parameters
     ----------
@@ -60,12 +54,14 @@ def init_session_outputs_wf(
 
     Inputs
     ------
-    corrected, brain, brain_method, white_matter_level, scan_in_model_grid, brain_in_model_grid
+    brain_method, white_matter_level, brain_in_model_grid
         Lists with an item for each scan, from
         :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`.
-    zscore, pseudo_healthy, evaluations
-        Lists, from :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`; of images,
-        those of the scans whose model makes one.
+    zscore, evaluations
+        Lists, from :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
+    written
+        Files that :func:`bids_anomaly.workflows.derivatives.init_scan_derivatives_wf` wrote of
+        all scans.
     reference_brain, affine
         Of the reference scan.
     scan_from_template, template_from_scan
@@ -96,6 +92,7 @@ def init_session_outputs_wf(
         "sources": [uri for scan in session.scans for uri in source_uris(scan, bids_dir)],
     }
     threshold = {"healthy_fpr": healthy_fpr, "min_lesion_volume": min_lesion_volume}
+    writers = []
     for space in output_spaces:
         write_combined = Node(
             WriteCombined(**described, **threshold, invert=[space == NATIVE]),
@@ -132,6 +129,7 @@ def init_session_outputs_wf(
                 ]
             )
         workflow.connect([(inputnode, write_combined, passed_on)])
+        writers.append(write_combined)
 
     names = [scan.name for scan in session.scans]
     write_findings = Node(
@@ -149,28 +147,39 @@ def init_session_outputs_wf(
     workflow.connect([(inputnode, write_findings, passed_on)])
 
     session_bundles = [bundles[scan.suffix] for scan in session.scans]
+    # Made from files of the output folder alone, so that it can be made again from them.
     write_report = Node(
         WriteReport(
             output_dir=str(output_dir),
             label=session.label,
             scans=names,
-            modalities=[scan.suffix for scan in session.scans],
+            entities=[dict(scan.entities) for scan in session.scans],
             bundles=[str(bundle.folder) for bundle in session_bundles],
             bundle_digests=[bundle.digest() for bundle in session_bundles],
+            spaces=list(output_spaces),
             **threshold,
         ),
         name="write_report",
         mem_gb=1.0,
     )
+    writers.append(write_findings)
+    derivatives = Node(
+        Merge(len(writers) + 2), name="list_derivatives", run_without_submitting=True
+    )
+    for position, writer in enumerate(writers, start=3):
+        workflow.connect(writer, "written", derivatives, f"in{position}")
     workflow.connect(
         [
-            (inputnode, write_report, [(listed, f"{listed}_list") for listed in LISTED]),
+            (inputnode, derivatives, [("written", "in1"), ("quality_table", "in2")]),
+            (derivatives, write_report, [("out", "derivatives")]),
             (
                 inputnode,
                 write_report,
-                [("scan_from_template", "scan_from_template"), ("quality_table", "quality")],
+                [
+                    (listed, f"{listed}_list")
+                    for listed in ("brain_method", "white_matter_level", "evaluations")
+                ],
             ),
-            (write_findings, write_report, [("lesions", "lesions"), ("regions", "regions")]),
         ]
     )
     return workflow

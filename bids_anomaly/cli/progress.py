@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bids_anomaly.cli.processes import KILLED
 from bids_anomaly.exceptions import ExitCode
-from bids_anomaly.interfaces.records import FAILURE_FILE, read_warnings
+from bids_anomaly.interfaces.records import FAILURE_FILE, read_peak_memory, read_warnings
+from bids_anomaly.reports.runs import STEPS_COLUMNS, steps_path
 
 KILLED_MESSAGE = (
     "The process of the step ended unexpectedly, most often for lack of memory. Run again with "
@@ -53,7 +54,7 @@ class RunProgress:
     steps : Counter
         Number of nodes of each session's workflow.
     log_folder : Path
-        Gets one log a session.
+        Gets a log and a table of steps a session.
     console : rich.console.Console
         Where progress is shown; a progress bar only if it is a terminal.
     """
@@ -113,6 +114,7 @@ class RunProgress:
             self._log(label, f"{step}: done before")
         else:
             self._log(label, f"{step}: {seconds:.1f} s")
+            self._note_usage(label, step, seconds, read_peak_memory(Path(node.output_dir())))
         for warning in read_warnings(Path(node.output_dir())) if status == "end" else ():
             self._console.print(f"{label}: warning: {warning}", style="yellow", markup=False)
             self._log(label, f"WARNING {warning}")
@@ -120,6 +122,15 @@ class RunProgress:
         self._waiting[session] -= 1
         if self._waiting[session] == 0:
             self._console.print(f"{label}: done", markup=False)
+
+    def _note_usage(self, label: str, step: str, seconds: float, memory_mb: float | None) -> None:
+        path = steps_path(self._log_folder, label)
+        new = not path.exists()
+        memory = "n/a" if memory_mb is None else f"{memory_mb:.0f}"
+        with path.open("a", encoding="utf-8") as file:
+            if new:
+                file.write("\t".join(STEPS_COLUMNS) + "\n")
+            file.write(f"{step}\t{seconds:.1f}\t{memory}\n")
 
     def _log(self, label: str, line: str) -> None:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")

@@ -13,7 +13,11 @@ from bids_anomaly.exceptions import (
     ExitCode,
     TemporaryError,
 )
-from bids_anomaly.interfaces.records import record_failure
+from bids_anomaly.interfaces.records import (
+    forget_peak_memory,
+    record_failure,
+    record_peak_memory,
+)
 
 # What the operating system says when a disk is full, limited or read-only.
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -32,6 +36,7 @@ class StepInterface(SimpleInterface):
 
     def _run_interface(self, runtime):
         folder = Path(runtime.cwd)
+        forget_peak_memory()
         try:
             self._results.update(self._step(folder))
         except Exception as error:
@@ -42,6 +47,7 @@ class StepInterface(SimpleInterface):
             if known and known is not error:
                 raise known from error
             raise
+        record_peak_memory(folder)
         return runtime
 
 

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 FAILURE_FILE = "failure.json"
 WRITTEN_FILE = "written.json"
 WARNINGS_FILE = "warnings.json"
+MEMORY_FILE = "peak_memory.json"
+PROCESS = Path("/proc/self")
 
 
 def record_failure(folder: Path, code: int, message: str) -> None:
@@ -22,6 +25,28 @@ def record_written(folder: Path, paths: Sequence[Path]) -> list[str]:
     names = [str(path) for path in paths]
     (folder / WRITTEN_FILE).write_text(json.dumps(names))
     return names
+
+
+def forget_peak_memory() -> None:
+    """Let the peak memory of this process begin anew, since workers run one step after another."""
+    with suppress(OSError):  # other systems than Linux
+        (PROCESS / "clear_refs").write_text("5")
+
+
+def record_peak_memory(folder: Path) -> None:
+    """Note how much memory this process took at most, in MB, where the system tells."""
+    with suppress(OSError):
+        for line in (PROCESS / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                (folder / MEMORY_FILE).write_text(json.dumps(int(line.split()[1]) / 1024))
+
+
+def read_peak_memory(folder: Path) -> float | None:
+    """Read what :func:`record_peak_memory` noted, if anything."""
+    try:
+        return json.loads((folder / MEMORY_FILE).read_text())
+    except (OSError, json.JSONDecodeError):
+        return None
 
 
 def record_warnings(folder: Path, warnings: Sequence[str]) -> None:

@@ -25,7 +25,10 @@ TILE_WIDTH = 560  # pixels: nearly twice that on the page, for screens of high d
 
 def quality_checks(scan: ScanReport) -> list[Strip]:
     """Draw what tells whether the registration and the brain mask of a scan can be trusted."""
-    return [*_registration(scan), _brain_on_native(scan)]
+    checks = [] if scan.template is None else _registration(scan)
+    if scan.native_scan is not None:
+        checks.append(_brain_on_native(scan))
+    return checks
 
 
 def _registration(scan: ScanReport) -> list[Strip]:

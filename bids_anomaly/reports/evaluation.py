@@ -9,7 +9,7 @@ import numpy as np
 
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.reports import views
-from bids_anomaly.reports.evaluation_charts import Chart
+from bids_anomaly.reports.charts import Chart
 from bids_anomaly.reports.figures import (
     GREY,
     ORANGE,

@@ -1,26 +1,16 @@
-"""Draw the charts of an evaluation as SVG that stands in the page and takes its text colour."""
+"""Draw the charts of an evaluation."""
 
-import io
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import matplotlib as mpl
 import numpy as np
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-# Okabe and Ito's set, which every kind of colour vision tells apart, on light and on dark; markers
-# differ too.
-COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#999999")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-# Stands for the colour of the page's text, which changes with its theme.
-INK = "#010203"
-INCHES = (4.0, 3.1)
+from bids_anomaly.reports.charts import COLOURS, INK, Chart, as_chart, new_axes
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # beside the colours
 
 
 class Series(NamedTuple):
@@ -33,28 +23,20 @@ class Series(NamedTuple):
     high: np.ndarray | None = None
 
 
-class Chart(NamedTuple):
-    """An SVG with its title, what it shows in words, and what a reader has to know."""
-
-    title: str
-    svg: Markup
-    caption: str
-
-
 def precision_recall_chart(series: Sequence[Series], prevalence: float) -> Chart:
     """Draw precision against recall, and the precision of chance."""
-    figure, axes = _axes("Recall (lesion voxels found)", "Precision")
+    figure, axes = new_axes("Recall (lesion voxels found)", "Precision")
     for position, one in enumerate(series):
         axes.plot(one.x, one.y, color=_colour(position), label=one.name, linewidth=1.8)
     axes.axhline(prevalence, color=INK, linewidth=0.8, linestyle=":", label="chance")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     caption = "Voxels of the brains of all patients together, over all thresholds of the z-score."
-    return _chart("Precision and recall", figure, axes, caption)
+    return as_chart("Precision and recall", figure, axes, caption)
 
 
 def froc_chart(series: Sequence[Series]) -> Chart:
     """Draw the sensitivity to lesions against false components a scan."""
-    figure, axes = _axes("False components a scan", "Lesions found")
+    figure, axes = new_axes("False components a scan", "Lesions found")
     for position, one in enumerate(series):
         _marked(axes, one, position, line=True)
     axes.set_xscale("symlog", linthresh=1)
@@ -64,35 +46,35 @@ def froc_chart(series: Sequence[Series]) -> Chart:
         "Lesions of at least 8 mm³ of all scans together (FROC), one point a threshold; a tenth of "
         "a lesion has to be marked, and a component of which less than a tenth is lesion is false."
     )
-    return _chart("Lesions found against false findings", figure, axes, caption)
+    return as_chart("Lesions found against false findings", figure, axes, caption)
 
 
 def dice_chart(series: Sequence[Series]) -> Chart:
     """Draw the Dice of each scan against the volume of its lesions in ml."""
-    figure, axes = _axes("Volume of all lesions of a scan (ml)", "Dice at the preset threshold")
+    figure, axes = new_axes("Volume of all lesions of a scan (ml)", "Dice at the preset threshold")
     for position, one in enumerate(series):
         _marked(axes, one, position, line=False)
     axes.set_xscale("log")
     axes.set(ylim=(-0.02, 1.02))
     _plain_ticks(axes.xaxis)
-    return _chart("Dice by lesion volume", figure, axes, "One point a scan.")
+    return as_chart("Dice by lesion volume", figure, axes, "One point a scan.")
 
 
 def size_chart(series: Sequence[Series], sizes: Sequence[str]) -> Chart:
     """Draw how many lesions of each size are found, with intervals."""
-    figure, axes = _axes("Volume of a lesion (mm³)", "Lesions found")
+    figure, axes = new_axes("Volume of a lesion (mm³)", "Lesions found")
     offsets = np.linspace(-0.18, 0.18, len(series)) if len(series) > 1 else [0.0]
     for position, (one, offset) in enumerate(zip(series, offsets, strict=True)):
         _marked(axes, one._replace(x=one.x + offset), position, line=False)
     axes.set_xticks(range(len(sizes)), sizes)
     axes.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(-0.02, 1.02))
     caption = "Mean over people with lesions of the size; bars are 95 % intervals."
-    return _chart("Lesions found by size", figure, axes, caption)
+    return as_chart("Lesions found by size", figure, axes, caption)
 
 
 def calibration_chart(series: Sequence[Series], whose: str) -> Chart:
     """Draw realised against nominal rates (both as shares), with the diagonal."""
-    figure, axes = _axes("Nominal rate (%)", "Realised rate (%)")
+    figure, axes = new_axes("Nominal rate (%)", "Realised rate (%)")
     nominal = 100 * np.array([one.x for one in series])
     axes.plot(*[[nominal.min(), nominal.max()]] * 2, color=INK, linewidth=0.8, linestyle=":")
     for position, one in enumerate(series):
@@ -106,21 +88,7 @@ def calibration_chart(series: Sequence[Series], whose: str) -> Chart:
         f"Share of {whose} that are as unusual as the nominal rate says, mean over people with "
         "95 % intervals; above the dotted line there are more false positives than asked for."
     )
-    return _chart("Calibration", figure, axes, caption)
-
-
-def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    figure = Figure(INCHES, layout="constrained")
-    figure.patch.set_visible(False)
-    axes = figure.add_subplot()
-    axes.patch.set_visible(False)
-    axes.set_xlabel(x_label, color=INK)
-    axes.set_ylabel(y_label, color=INK)
-    axes.tick_params(colors=INK, which="both")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(INK)
-    axes.grid(color=INK, alpha=0.12, linewidth=0.6)
-    return figure, axes
+    return as_chart("Calibration", figure, axes, caption)
 
 
 def _marked(axes: Axes, series: Series, position: int, *, line: bool) -> None:
@@ -151,32 +119,3 @@ def _plain_ticks(axis: Axis) -> None:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
-
-
-def _chart(title: str, figure: Figure, axes: Axes, caption: str) -> Chart:
-    if axes.get_legend_handles_labels()[1]:
-        # Above the axes, where no interval can hide it.
-        axes.legend(
-            frameon=False,
-            labelcolor=INK,
-            fontsize="small",
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            ncols=3,
-            borderaxespad=0.2,
-        )
-    return Chart(title, _svg(figure, title, caption), caption)
-
-
-def _svg(figure: Figure, title: str, caption: str) -> Markup:
-    """Return a figure as an SVG element; the same figure gives the same text."""
-    file = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
-        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None, "Creator": None})
-    text = file.getvalue()
-    text = text[text.index("<svg") :].replace(INK, "currentColor")
-    # Names of groups would stand in the page once for each chart.
-    text = re.sub(r' id="[a-zA-Z0-9]+_\d+"', "", text)
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    label = Markup(' role="img" aria-label="{}: {}"').format(title, caption)
-    return Markup(text.replace("<svg", f"<svg{label}", 1))

@@ -1,18 +1,23 @@
 """Write the report of one participant: one HTML file that needs nothing but itself.
 
-The page holds its style and pictures, runs no script and forbids itself to load anything, so that
-it looks the same on a cluster without network and after being copied or sent.
+The page holds its style, scripts and pictures, and forbids itself to load or run anything else, so
+that it looks the same on a cluster without network and after being copied or sent.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from bids_anomaly.bids.writing import write_text
+from bids_anomaly.reports.charts import Chart
 from bids_anomaly.reports.checks import quality_checks
+from bids_anomaly.reports.finding import Finding
 from bids_anomaly.reports.page import render
 from bids_anomaly.reports.results import largest_anomaly, mosaic
 from bids_anomaly.reports.scan import ScanReport
+from bids_anomaly.reports.scan_viewer import scan_viewer
 from bids_anomaly.reports.tables import Table
 
 __all__ = ["Failure", "ScanReport", "write_participant_report"]
@@ -41,30 +46,40 @@ def write_participant_report(
     path: Path,
     *,
     title: str,
-    summary: Mapping[str, str],
-    scans: Sequence[ScanReport],
-    methods: Sequence[str],
-    references: Sequence[str],
-    failures: Sequence[Failure],
-    provenance: Mapping[str, str],
-    warnings: Sequence[str],
-    tables: Sequence[Table] = (),
+    finding: Finding | None = None,
+    summary: Mapping[str, str] | None = None,
+    scans: Sequence[ScanReport] = (),
+    combined: np.ndarray | None = None,
+    methods: Sequence[str] = (),
+    references: Sequence[str] = (),
+    failures: Sequence[Failure] = (),
+    provenance: Mapping[str, str] | None = None,
+    steps: Table | None = None,
+    warnings: Sequence[str] = (),
+    lesions: Table | None = None,
+    regions: Table | None = None,
+    region_chart: Chart | None = None,
+    quality: Table | None = None,
 ) -> None:
     """Write the report of one participant.
 
     The same content gives the same bytes. An older report is replaced in one step, so that nobody
-    ever sees half of a report.
+    ever sees half of a report. What is left out is not shown.
 
     Parameters
     ----------
     path : Path
-        The HTML file; its folder exists.
+        The HTML file.
     title : str
         Who this is about, such as ``sub-01``.
+    finding : Finding
+        What was found, in words.
     summary : mapping of str to str
-        What to know first: label and value with unit.
+        The same in numbers, scan by scan: label and value with unit.
     scans : sequence of ScanReport
-        In the order in which they are shown; empty if nothing came out.
+        In the order in which they are shown.
+    combined : (X, Y, Z) bool array
+        The finding of all scans together, in the grid of the scans.
     methods : sequence of str
         Paragraphs of plain text, ready to be pasted into an article.
     references : sequence of str
@@ -73,15 +88,22 @@ def write_participant_report(
         Steps that failed. Without scans they come before everything else.
     provenance : mapping of str to str
         How this was made: versions, settings, device.
+    steps : Table
+        Time and memory of each step.
     warnings : sequence of str
         What the user can act on.
-    tables : sequence of Table
-        Of the session as a whole, before the scans.
+    lesions, regions, quality : Table
+        Of the session as a whole.
+    region_chart : Chart
+        Of the most affected regions.
     """
     page = render(
         "participant.html.jinja",
+        scripts=("slices.js", "viewer.js", "tables.js") if scans else (),
         title=title,
-        summary=summary,
+        finding=finding,
+        summary=summary or {},
+        viewer=scan_viewer(scans, combined) if scans else None,
         sections=[
             {
                 "scan": scan,
@@ -94,17 +116,12 @@ def write_participant_report(
         methods=methods,
         references=references,
         failures=failures,
-        provenance=provenance,
+        provenance=provenance or {},
+        steps=steps,
         warnings=warnings,
-        tables=tables,
+        lesions=lesions,
+        regions=regions,
+        region_chart=region_chart,
+        quality=quality,
     )
-    _replace(path, page)
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # beside it: the same disk
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, page)

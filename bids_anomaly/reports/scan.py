@@ -13,7 +13,7 @@ from bids_anomaly.reports.views import PLANES, View
 
 @dataclass(frozen=True, eq=False)
 class ScanReport:
-    """One scan and its results; all arrays are in the template space and in one grid.
+    """One scan and its results; all arrays are in one grid, in the template space if there is one.
 
     Attributes
     ----------
@@ -27,8 +27,8 @@ class ScanReport:
         Intensities, typical white matter = 1, 0 outside the brain.
     brain : (X, Y, Z) bool array
         Brain mask.
-    template : (X, Y, Z) array
-        T1w template brain, 0 to 1.
+    template : (X, Y, Z) array or None
+        T1w template brain, 0 to 1; None where the scan is shown as it was acquired.
     pseudo_healthy : (X, Y, Z) array or None
         In the units of `scan`; None where the model gives none.
     residual : (X, Y, Z) array or None
@@ -37,14 +37,16 @@ class ScanReport:
         How unusual each voxel is, in standard deviations; high is unusual.
     mask : (X, Y, Z) bool array
         Anomalies.
-    native_scan : nibabel.Nifti1Image
-        The whole head as acquired, any units and voxel sizes, RAS+.
-    native_brain : nibabel.Nifti1Image
+    native_scan : nibabel.Nifti1Image or None
+        The whole head as acquired, any units and voxel sizes, RAS+; None where it was not written.
+    native_brain : nibabel.Nifti1Image or None
         Brain mask in the grid of `native_scan`.
     numbers : mapping of str to str
         What is measured, and its value with the unit.
+    labels : (X, Y, Z) array or None
+        Regions of the atlas, 0 outside all; None where the scan is shown as it was acquired.
     affine : (4, 4) array
-        From voxel indices to mm in the template space; axes along RAS+.
+        From voxel indices to mm; axes along RAS+.
     """
 
     name: str
@@ -52,19 +54,20 @@ class ScanReport:
     model: str
     scan: np.ndarray
     brain: np.ndarray
-    template: np.ndarray
+    template: np.ndarray | None
     pseudo_healthy: np.ndarray | None
     residual: np.ndarray | None
     zscore: np.ndarray
     mask: np.ndarray
-    native_scan: nib.Nifti1Image
-    native_brain: nib.Nifti1Image
     numbers: Mapping[str, str]
+    native_scan: nib.Nifti1Image | None = None
+    native_brain: nib.Nifti1Image | None = None
+    labels: np.ndarray | None = None
     affine: np.ndarray = field(default_factory=MODEL_GRID_2MM.affine.copy)
 
     @property
     def spacing(self) -> np.ndarray:
-        """Voxel sizes of the template grid in mm."""
+        """Voxel sizes of the grid in mm."""
         return voxel_sizes(self.affine)
 
 

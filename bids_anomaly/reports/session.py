@@ -1,18 +1,21 @@
-"""Gather the results of a session into its report."""
+"""Make the report of a session from its derivatives."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from scipy import ndimage
 
 from bids_anomaly import __version__
-from bids_anomaly.preprocessing.resample import resample, resample_mask
-from bids_anomaly.preprocessing.template import MODEL_GRID_2MM, Grid, template_brain
-from bids_anomaly.reconstruction.bundle import Bundle
-from bids_anomaly.reports.participant import Failure, ScanReport, write_participant_report
+from bids_anomaly.bids.naming import output_path
+from bids_anomaly.bids.tables import read_table
+from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.preprocessing.template import TEMPLATE
+from bids_anomaly.reports.finding import describe_finding, in_millilitres, percent
+from bids_anomaly.reports.maps import read_scan
+from bids_anomaly.reports.participant import Failure, write_participant_report
+from bids_anomaly.reports.record import ScanRecord, SessionRecord
+from bids_anomaly.reports.region_chart import region_chart
+from bids_anomaly.reports.runs import read_runs
 from bids_anomaly.reports.tables import (
     Row,
     lesion_table,
@@ -20,198 +23,126 @@ from bids_anomaly.reports.tables import (
     quality_warnings,
     region_table,
 )
-from bids_anomaly.reports.text import methods_text, model_warnings, references
-from bids_anomaly.scoring.calibration import healthy_exceedance
-from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
+from bids_anomaly.reports.text import references
 
 
-@dataclass(frozen=True)
-class ScanResult:
-    """What the pipeline made of one scan.
-
-    Attributes
-    ----------
-    name : str
-        File name of the scan without extension.
-    bundle : Bundle
-        Its model.
-    corrected, brain : nibabel.Nifti1Image
-        Bias-corrected scan and brain mask, native space.
-    brain_method : str
-        How the brain was found.
-    white_matter_level : float
-        What `corrected` has to be divided by.
-    scan_in_model_grid, brain_in_model_grid, zscore : nibabel.Nifti1Image
-        In the model grid.
-    pseudo_healthy : nibabel.Nifti1Image or None
-        In the model grid; None where the method makes no image.
-    evaluations : int
-        Network evaluations of a slice or volume.
-    """
-
-    name: str
-    bundle: Bundle
-    corrected: nib.Nifti1Image
-    brain: nib.Nifti1Image
-    brain_method: str
-    white_matter_level: float
-    scan_in_model_grid: nib.Nifti1Image
-    brain_in_model_grid: nib.Nifti1Image
-    zscore: nib.Nifti1Image
-    pseudo_healthy: nib.Nifti1Image | None
-    evaluations: int
-
-
-def write_session_report(
-    output_dir: Path,
-    label: str,
-    results: Sequence[ScanResult],
-    *,
-    scan_from_template: Path,
-    healthy_fpr: float,
-    min_lesion_volume: float,
-    lesions: Sequence[Row],
-    regions: Sequence[Row],
-    quality: Sequence[Row],
-) -> Path:
+def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
     """Write the report of a session and return its path.
 
     Parameters
     ----------
     output_dir : Path
-        Derivative dataset.
-    label : str
-        ``sub-01`` or ``sub-01_ses-1``.
-    results : sequence of ScanResult
-        The reference scan first.
-    scan_from_template : Path
-        Displacement field that pulls the model grid onto the template.
-    healthy_fpr, min_lesion_volume : float
-        Nominal false positive rate, and mm3.
-    lesions, regions, quality : sequences of mappings
-        Rows of the tables of the session, as text by column.
+        Derivative dataset, which holds the maps and tables of the session.
+    record : SessionRecord
+        What they do not say.
+
+    Raises
+    ------
+    MissingInputError
+        If a map or table is not there.
     """
-    path = output_dir / f"{label}.html"
-    scans = [
-        _scan_report(
-            result,
-            scan_from_template,
-            healthy_fpr=healthy_fpr,
-            min_lesion_volume=min_lesion_volume,
-        )
-        for result in results
-    ]
-    bundles = [result.bundle for result in results]
+    reference = record.scans[0]
+    lesions = _rows(output_dir, "combined_lesions", reference)
+    regions = _rows(output_dir, "regions", reference)
+    quality = _rows(output_dir, "quality", reference, of_session=True)
+    threshold = {
+        "healthy_fpr": record.healthy_fpr,
+        "min_lesion_volume": record.min_lesion_volume,
+    }
+    summary, scans = {}, []
+    for scan in record.scans:
+        own_lesions = _rows(output_dir, "lesions", scan)
+        own_regions = [row for row in regions if row["scan"] == scan.name]
+        summary[scan.name.rpartition("_")[2]] = _burden(own_lesions, own_regions)
+        numbers = _numbers(scan, own_lesions, own_regions)
+        scans.append(read_scan(output_dir, scan, spaces=record.spaces, numbers=numbers))
+    in_template = TEMPLATE in record.spaces
+    provenance, steps = read_runs(output_dir, record.label)
+    path = output_dir / f"{record.label}.html"
     write_participant_report(
         path,
-        title=label,
-        summary={
-            scan.modality: f"{scan.numbers['Volume of anomalies']} in "
-            + _places(scan.numbers["Number of anomalies"])
-            for scan in scans
-        },
+        title=record.label,
+        finding=describe_finding(lesions, regions, quality, **threshold),
+        summary=summary,
         scans=scans,
-        methods=methods_text(
-            bundles,
-            [result.brain_method for result in results],
-            healthy_fpr=healthy_fpr,
-            min_lesion_volume=min_lesion_volume,
-        ),
+        combined=_combined(output_dir, reference) if in_template else None,
+        methods=record.methods,
         references=references(),
         failures=[],
-        provenance={
-            "bids-anomaly": __version__,
-            **{
-                f"Model {bundle.name}": f"{bundle.version}, sha256 {bundle.digest()[:16]}"
-                for bundle in bundles
-            },
-        },
-        warnings=[*quality_warnings(quality), *model_warnings(bundles)],
-        tables=[lesion_table(lesions), region_table(regions), quality_table(quality)],
+        provenance={"bids-anomaly": record.version, **provenance},
+        steps=steps,
+        warnings=[*quality_warnings(quality), *record.warnings],
+        lesions=lesion_table(lesions, in_viewer=in_template),
+        regions=region_table(regions),
+        region_chart=region_chart(regions),
+        quality=quality_table(quality),
     )
     return path
 
 
-def write_failure_report(output_dir: Path, label: str, failures: Sequence[Failure]) -> Path:
+def write_failure_report(output_dir: Path, label: str, failures: list[Failure]) -> Path:
     """Write the report of a session of which steps failed, and return its path."""
+    provenance, steps = read_runs(output_dir, label)
     path = output_dir / f"{label}.html"
     write_participant_report(
         path,
         title=label,
-        summary={},
-        scans=[],
-        methods=[],
         references=references(),
         failures=failures,
-        provenance={"bids-anomaly": __version__},
-        warnings=[],
+        provenance={"bids-anomaly": __version__, **provenance},
+        steps=steps,
     )
     return path
 
 
-def _scan_report(
-    result: ScanResult, scan_from_template: Path, *, healthy_fpr: float, min_lesion_volume: float
-) -> ScanReport:
-    """Count anomalies, and bring the maps of a scan onto the template, where readers know them."""
-    zscore = result.zscore.get_fdata(dtype=np.float32)
-    brain = _as_bool(result.brain_in_model_grid)
-    # The model grid makes all brains about as large; volumes are those of the person.
-    brain_mm3 = _as_bool(result.brain).sum() * float(Grid.of(result.brain).spacing.prod())
-    voxel_mm3 = brain_mm3 / max(brain.sum(), 1)
-    mask = anomaly_mask(
-        anomaly_probability(healthy_exceedance(zscore), healthy_fpr),
-        brain,
-        min_volume=min_lesion_volume,
-        voxel_volume=voxel_mm3,
+def _rows(
+    output_dir: Path, output: str, scan: ScanRecord, *, of_session: bool = False
+) -> list[Row]:
+    """Read a table of a scan, or of the session that it belongs to."""
+    entities = scan.entities
+    if of_session:
+        entities = {key: label for key, label in entities.items() if key in ("sub", "ses")}
+    path = output_path(output_dir, output, entities, modality=scan.modality, extension=".tsv")
+    if not path.is_file():
+        raise MissingInputError(
+            f"The report shows {path}, which does not exist. Run the participant level again "
+            "without --reports-only."
+        )
+    return read_table(path)
+
+
+def _combined(output_dir: Path, reference: ScanRecord) -> np.ndarray:
+    """Read the combined finding of the session in the template."""
+    path = output_path(
+        output_dir,
+        "combined_anomaly",
+        reference.entities,
+        modality=reference.modality,
+        space=TEMPLATE,
     )
-    _, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-    share = mask.sum() / max(brain.sum(), 1)
-    numbers = {
-        "Volume of anomalies": f"{mask.sum() * voxel_mm3 / 1000:.2f} ml",
-        "Number of anomalies": str(count),
-        "Anomalous share of the brain": f"{100 * share:.2f} %",
-        "Highest z": f"{zscore[brain].max(initial=0):.1f}",
-        "Nominal false positive rate": f"{100 * healthy_fpr:g} %",
-        "Brain volume": f"{brain_mm3 / 1000:.0f} ml",
-        "Brain extraction": result.brain_method,
-        "White matter level": f"{result.white_matter_level:.4g}",
-        "Network evaluations": str(result.evaluations),
+    return np.asanyarray(nib.load(path).dataobj) > 0
+
+
+def _burden(lesions: list[Row], regions: list[Row]) -> str:
+    volume, brain = _volume(lesions), _volume(regions)
+    places = f"{len(lesions)} place{'' if len(lesions) == 1 else 's'}"
+    return f"{in_millilitres(volume)} in {places}, {percent(volume / brain if brain else 0)}"
+
+
+def _numbers(scan: ScanRecord, lesions: list[Row], regions: list[Row]) -> dict[str, str]:
+    """Return what is measured of one scan; volumes are those of the person."""
+    highest = max((float(row["z_max"]) for row in regions if row["z_max"] != "n/a"), default=0.0)
+    return {
+        "Volume of anomalies": in_millilitres(_volume(lesions)),
+        "Number of anomalies": str(len(lesions)),
+        "Highest z": f"{highest:.1f}",
+        "Brain volume": f"{_volume(regions) / 1000:.0f} ml",
+        "Brain extraction": scan.brain_extraction,
+        "White matter level": f"{scan.white_matter_level:.4g}",
+        "Network evaluations": str(scan.evaluations),
     }
 
-    def warped_mask(image: nib.Nifti1Image) -> np.ndarray:
-        return _as_bool(resample_mask(image, MODEL_GRID_2MM, [scan_from_template]))
 
-    in_template = warped_mask(result.brain_in_model_grid)
-
-    def warped(image: nib.Nifti1Image) -> np.ndarray:
-        moved = resample(image, MODEL_GRID_2MM, [scan_from_template])
-        return moved.get_fdata(dtype=np.float32) * in_template
-
-    scan = warped(result.scan_in_model_grid)
-    pseudo_healthy = None
-    if result.pseudo_healthy is not None:
-        pseudo_healthy = warped(result.pseudo_healthy)
-    return ScanReport(
-        name=result.name,
-        modality=result.bundle.modality,
-        model=f"{result.bundle.name} {result.bundle.version}",
-        affine=MODEL_GRID_2MM.affine,
-        scan=scan,
-        brain=in_template,
-        template=resample(template_brain(1), MODEL_GRID_2MM).get_fdata(dtype=np.float32),
-        pseudo_healthy=pseudo_healthy,
-        residual=None if pseudo_healthy is None else scan - pseudo_healthy,
-        zscore=warped(result.zscore),
-        mask=warped_mask(Grid.of(result.zscore).image(mask.astype(np.uint8))),
-        native_scan=result.corrected,
-        native_brain=result.brain,
-        numbers=numbers,
-    )
-
-
-def _as_bool(mask: nib.Nifti1Image) -> np.ndarray:
-    return np.asanyarray(mask.dataobj) > 0
-
-
-def _places(count: str) -> str:
-    return f"{count} place" if count == "1" else f"{count} places"
+def _volume(rows: list[Row]) -> float:
+    """Return the sum of the volumes of rows in mm3."""
+    return sum(float(row["volume"]) for row in rows)

@@ -1,6 +1,7 @@
 """The tables of a report: lesions, regions, and the quality of scans."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,48 +10,101 @@ from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.scoring.quality_limits import Check, describe_flags
 
 # The largest come first; the rest stands in the files.
-MOST_LESIONS, MOST_REGIONS = 20, 15
+MOST_LESIONS, MOST_REGIONS = 100, 100
+# What is short in the names of regions.
+IN_WORDS = {
+    "DC": "diencephalon",
+    "Elsewhere": "outside the atlas",
+    "Inf": "inferior",
+    "Lat": "lateral",
+    "WM": "white matter",
+}
+SIDES = {"L": ", left", "R": ", right"}
 Row = Mapping[str, str]
 
 
 class Table(NamedTuple):
-    """A table with its title, a sentence below it, and cells as plain text."""
+    """A table with cells as plain text.
+
+    Attributes
+    ----------
+    title, note : str
+        Above and below it.
+    columns : sequence of str
+        Headings.
+    rows : sequence of sequences of str
+        A cell for each column.
+    numeric : sequence of int
+        Columns of numbers.
+    places : sequence of str
+        For each row, where the viewer goes: x, y and z in mm, such as ``"12 -4 30"``.
+    what : str
+        What a row with a place is.
+    """
 
     title: str
     note: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    numeric: Sequence[int] = ()
+    places: Sequence[str] = ()
+    what: str = ""
 
 
-def lesion_table(rows: Sequence[Row]) -> Table:
+def region_in_words(name: str) -> str:
+    """Return the name of a region as people write it.
+
+    ``Frontal_WM_R`` becomes "Frontal white matter, right".
+    """
+    stem, _, end = name.rpartition("_")
+    side = SIDES.get(end, "")
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|_|(?<=\d)(?=to\d)|(?<=\dto)", " ", stem if side else name)
+    parts = apart.split()
+    words = [IN_WORDS.get(part, part.lower()) for part in parts]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:] + side
+
+
+def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
     """Show the largest lesions.
 
     Parameters
     ----------
     rows : sequence of mappings
         The table of lesions of the combined finding, the largest first.
+    in_viewer : bool
+        Whether there is a viewer of the template, which goes where a lesion is.
     """
     shown = rows[:MOST_LESIONS]
+    centres = [[float(row[f"centroid_{axis}"]) for axis in "xyz"] for row in shown]
+    hint = " Choose one to see it in the viewer." if in_viewer and shown else ""
     return Table(
         "Lesions",
-        f"{_how_many(len(shown), len(rows), 'lesions')} Volumes are those of the person; places "
-        "are in the template, x to the right, y to the front, z up.",
+        f"{_how_many(len(shown), len(rows), 'lesion', 'lesions')}{hint} Volumes are those of the "
+        "person; places are in the template, x to the right, y to the front, z up.",
         ["Lesion", "Volume (mm³)", "Region", "Side", "Centre (mm)", "Peak z", "Confidence"],
         [
             [
                 row["index"],
                 f"{float(row['volume']):.0f}",
-                row["region"],
+                region_in_words(row["region"]),
                 row["side"],
-                ", ".join(
-                    f"{float(row[f'centroid_{axis}']):+.0f}".replace("-", "−") for axis in "xyz"
-                ),
+                ", ".join(f"{value:+.0f}".replace("-", "−") for value in centre),
                 f"{float(row['z_peak']):.1f}",
                 f"{float(row['confidence']):.3f}",
             ]
-            for row in shown
+            for row, centre in zip(shown, centres, strict=True)
         ],
+        numeric=(1, 5, 6),
+        places=[" ".join(f"{value:.1f}" for value in c) for c in centres] if in_viewer else (),
+        what="lesion",
     )
+
+
+def affected_regions(rows: Sequence[Row]) -> list[Row]:
+    """Return the regions with anomalies in the combined finding, the largest volume first."""
+    found = [r for r in rows if r["modality"] == COMBINED and float(r["anomalous_volume"]) > 0]
+    return sorted(found, key=lambda row: -float(row["anomalous_volume"]))
 
 
 def region_table(rows: Sequence[Row]) -> Table:
@@ -61,17 +115,17 @@ def region_table(rows: Sequence[Row]) -> Table:
     rows : sequence of mappings
         The table of regions; those of the combined finding are shown.
     """
-    found = [r for r in rows if r["modality"] == COMBINED and float(r["anomalous_volume"]) > 0]
-    found.sort(key=lambda row: -float(row["anomalous_volume"]))
+    found = affected_regions(rows)
     shown = found[:MOST_REGIONS]
+    how_many = _how_many(len(shown), len(found), "region with anomalies", "regions with anomalies")
     return Table(
         "Regions",
-        f"{_how_many(len(shown), len(found), 'regions with anomalies')} Laterality is 1 where all "
+        f"{how_many} Laterality is 1 where all "
         "anomalies of a pair of regions are on the left, −1 where all are on the right.",
         ["Region", "Volume (ml)", "Anomalous (mm³)", "Anomalous (%)", "Laterality"],
         [
             [
-                row["name"],
+                region_in_words(row["name"]),
                 f"{float(row['volume']) / 1000:.1f}",
                 f"{float(row['anomalous_volume']):.0f}",
                 ""
@@ -83,6 +137,7 @@ def region_table(rows: Sequence[Row]) -> Table:
             ]
             for row in shown
         ],
+        numeric=(1, 2, 3, 4),
     )
 
 
@@ -91,20 +146,20 @@ def quality_table(rows: Sequence[Row]) -> Table:
     return Table(
         "Quality",
         "What good scans have at least and at most; a value outside stands under the warnings.",
-        ["Scan", "Measure", "Value", "At least", "At most", ""],
+        ["Scan", "Measure", "Value", "At least", "At most", "Outside"],
         [
             [
                 row["scan"],
                 row["measure"].replace("_", " "),
-                row["value"],
                 *(
-                    "" if row[limit] == MISSING else row[limit]
-                    for limit in ("lower_limit", "upper_limit")
+                    "" if row[column] == MISSING else row[column].replace("-", "−")
+                    for column in ("value", "lower_limit", "upper_limit")
                 ),
                 "outside" if row["flagged"] == "true" else "",
             ]
             for row in rows
         ],
+        numeric=(2, 3, 4),
     )
 
 
@@ -127,7 +182,9 @@ def _number(text: str, missing: float) -> float:
     return missing if text == MISSING else float(text)
 
 
-def _how_many(shown: int, there: int, what: str) -> str:
-    if not there:
-        return f"No {what}."
-    return f"All {there} {what}." if shown == there else f"The {shown} largest of {there} {what}."
+def _how_many(shown: int, there: int, one: str, several: str) -> str:
+    if there < 2:
+        return f"One {one}." if there else f"No {several}."
+    if shown == there:
+        return f"All {there} {several}."
+    return f"The {shown} largest of {there} {several}."

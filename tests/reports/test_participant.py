@@ -1,6 +1,7 @@
 """The participant report, from phantom scans."""
 
 import base64
+import hashlib
 import io
 import re
 from dataclasses import replace
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bids_anomaly.exceptions import CannotWriteError
+from bids_anomaly.reports.finding import Finding
 from bids_anomaly.reports.participant import Failure, ScanReport, write_participant_report
 
 SHAPE = (30, 36, 32)
@@ -79,6 +82,7 @@ def written(path, **content):
         "title": "sub-01",
         "summary": {"Anomalous volume": "1.4 ml"},
         "scans": [],
+        "finding": Finding("One lesion.", {"How much": "Little."}),
         "methods": ["Scans were registered."],
         "references": ["Avants B et al. 2008. https://doi.org/10.1016/j.media.2007.06.004"],
         "failures": [FAILURE],
@@ -111,9 +115,9 @@ def picture(page, words):
     return np.asarray(Image.open(io.BytesIO(content)).convert("L"), float)
 
 
-def test_the_report_loads_nothing_and_runs_nothing(lesioned_page):
+def test_the_report_loads_nothing_and_runs_nothing_but_its_own_script(lesioned_page):
     for tag, attributes in Tags(lesioned_page).found:
-        assert tag not in {"script", "iframe", "object", "embed", "base"}
+        assert tag not in {"iframe", "object", "embed", "base"}
         assert attributes.get("src", "data:").startswith("data:")
         assert not [name for name in attributes if name.startswith("on")]
         if tag == "link":
@@ -123,6 +127,9 @@ def test_the_report_loads_nothing_and_runs_nothing(lesioned_page):
     assert "@import" not in lesioned_page
     assert "url(" not in lesioned_page
     assert "default-src 'none'" in lesioned_page
+    scripts = re.findall(r"<script>(.*?)</script>", lesioned_page, re.DOTALL)
+    (digest,) = [hashlib.sha256(script.encode()).digest() for script in scripts]
+    assert f"script-src 'sha256-{base64.b64encode(digest).decode()}'" in lesioned_page
 
 
 def test_every_link_within_the_report_leads_somewhere(lesioned_page):
@@ -130,7 +137,9 @@ def test_every_link_within_the_report_leads_somewhere(lesioned_page):
     anchors = [attributes["id"] for _, attributes in tags.found if "id" in attributes]
     assert len(anchors) == len(set(anchors))
     links = {link["href"][1:] for link in tags.named("a") if link["href"].startswith("#")}
-    assert links == set(anchors)
+    assert links <= set(anchors)
+    sections = {section["id"] for section in tags.named("section")}
+    assert sections <= links
 
 
 def test_text_from_the_data_is_shown_not_run(path, healthy):
@@ -138,6 +147,7 @@ def test_text_from_the_data_is_shown_not_run(path, healthy):
     page = written(
         path,
         title=evil,
+        finding=Finding(evil, {evil: evil}),
         summary={evil: evil},
         scans=[replace(healthy, name=evil, model=evil, numbers={evil: evil})],
         methods=[evil],
@@ -146,8 +156,10 @@ def test_text_from_the_data_is_shown_not_run(path, healthy):
         provenance={evil: evil},
         warnings=[evil],
     )
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
+    assert "<script>alert" not in page
+    assert page.count("&lt;script&gt;alert") > 10
+    (data,) = re.findall(r'id="viewer-data">(.*?)</script>', page, re.DOTALL)
+    assert "<" not in data
 
 
 def test_every_picture_has_a_description_and_a_size(lesioned_page):
@@ -230,7 +242,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(path, monkeypatch):
 
     path.write_text("old")
     monkeypatch.setattr("os.replace", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(CannotWriteError, match="No space"):
         written(path)
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]

@@ -1,66 +1,191 @@
-import ants
+"""The report of a session, from derivatives of a phantom."""
+
+import base64
+import gzip
+import json
+import re
+
 import numpy as np
 import pytest
 
-from bids_anomaly.preprocessing.template import MODEL_GRID_2MM, Grid
-from bids_anomaly.reconstruction.bundle import choose_bundles
-from bids_anomaly.reports.session import ScanResult, write_session_report
+from bids_anomaly.bids.naming import output_path
+from bids_anomaly.bids.tables import write_table
+from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
+from bids_anomaly.reports.record import ScanRecord, SessionRecord, read_record, record_path
+from bids_anomaly.reports.session import write_failure_report, write_session_report
 
-# The brain of the person is larger than that in the model grid: 3 mm for 2 mm.
-NATIVE = Grid.isotropic(MODEL_GRID_2MM.shape, (-120.0, -140.0, -120.0), 3.0)
-BRAIN = (slice(20, 60),) * 3
+# The brain of the person has another size than that in the template: 3 mm for 2 mm.
+NATIVE = Grid.isotropic(OUTPUT_GRID.shape, (-140.0, -160.0, -140.0), 3.0)
+ENTITIES = {"sub": "01"}
+BRAIN = (slice(25, 75),) * 3
+LESION = (slice(30, 40),) * 3
+SCAN = ScanRecord(
+    name="sub-01_T1w",
+    modality="T1w",
+    entities=ENTITIES,
+    model="restore-T1w 0.3.0",
+    digest="0" * 64,
+    makes_image=True,
+    brain_extraction="deepbet",
+    white_matter_level=1.0,
+    evaluations=4,
+)
+
+
+def region_rows(volume, anomalous):
+    return [
+        (1, "Putamen_L", "left", "deep grey", scan, modality, volume, anomalous, 0.1, 0.1, 5.0, 1.0)
+        for scan, modality in (("sub-01_T1w", "T1w"), ("combined", "combined"))
+    ]
+
+
+def record_of(spaces) -> SessionRecord:
+    return SessionRecord(
+        label="sub-01",
+        version="0.1.0",
+        scans=(SCAN,),
+        spaces=spaces,
+        healthy_fpr=0.002,
+        min_lesion_volume=100.0,
+        methods=("Scans were registered.",),
+        warnings=(),
+    )
 
 
 @pytest.fixture
-def write(tmp_path):
-    """Give a function that writes a report of a brain with high scores at some places."""
-    identity = ants.create_ants_transform(transform_type="AffineTransform", dimension=3)
-    ants.write_transform(identity, str(tmp_path / "identity.mat"))
-
-    def write(*places) -> str:
-        brain = np.zeros(MODEL_GRID_2MM.shape, np.uint8)
-        brain[BRAIN] = 1
-        scan = brain * np.float32(0.8)
-        scan[25:55, 25:55, 25:55] = 1
-        zscore = np.zeros(brain.shape, np.float32)
-        for place in places:
-            zscore[place] = 5
-        result = ScanResult(
-            name="sub-01_T1w",
-            bundle=choose_bundles("threshold", ("T1w",))["T1w"],
-            corrected=NATIVE.image(scan),
-            brain=NATIVE.image(brain),
-            brain_method="deepbet",
-            white_matter_level=1.0,
-            scan_in_model_grid=MODEL_GRID_2MM.image(scan),
-            brain_in_model_grid=MODEL_GRID_2MM.image(brain),
-            zscore=MODEL_GRID_2MM.image(zscore),
-            pseudo_healthy=None,
-            evaluations=0,
-        )
-        path = write_session_report(
-            tmp_path,
-            "sub-01",
-            [result],
-            scan_from_template=tmp_path / "identity.mat",
-            healthy_fpr=0.002,
-            min_lesion_volume=100.0,
-            lesions=[],
-            regions=[],
-            quality=[],
-        )
-        return path.read_text()
-
-    return write
+def derivatives(tmp_path):
+    """Write the derivatives of a brain with one lesion and return how to address them."""
+    brain, lesion = np.zeros((2, *OUTPUT_GRID.shape), np.uint8)
+    brain[BRAIN], lesion[LESION] = 1, 1
+    scan = brain * np.float32(0.8) + np.float32(0.4) * lesion
+    maps = {
+        "preproc": scan,
+        "pseudohealthy": brain * np.float32(0.8),
+        "residual": np.float32(0.4) * lesion,
+        "zscore": np.float32(5) * lesion,
+        "brain": brain,
+        "anomaly": lesion,
+        "combined_anomaly": lesion,
+    }
+    for output, values in maps.items():
+        for space, grid in ((None, NATIVE), (TEMPLATE, OUTPUT_GRID)):
+            path = output_path(tmp_path, output, ENTITIES, modality="T1w", space=space)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            grid.image(values).to_filename(path)
+    row = (1, "lesion-1", 27000.0, -29.0, -64.0, -3.0, 5.0, 5.0, 0.99, "Putamen_L", "left")
+    tables = {
+        "lesions": [row],
+        "combined_lesions": [row],
+        "regions": region_rows(3375000.0, 27000.0),
+        "quality": [("sub-01_T1w", "noise", 0.01, float("-inf"), 0.06, False)],
+    }
+    for output, rows in tables.items():
+        path = output_path(tmp_path, output, ENTITIES, modality="T1w", extension=".tsv")
+        write_table(path, output, rows)
+    return tmp_path
 
 
-def test_anomalies_are_counted_in_the_volume_of_the_person(write):
-    ten_voxels_a_side, one_voxel = (slice(30, 40),) * 3, (50, 50, 50)
-    # A voxel of the person has 27 mm3; what is smaller than 100 mm3 does not count.
-    page = write(ten_voxels_a_side, one_voxel)
-    assert "27.00 ml in 1 place<" in page
-    assert "1728 ml" in page
+def viewer_of(page):
+    (data,) = re.findall(r'id="viewer-data">(.*?)</script>', page, re.DOTALL)
+    return json.loads(data)
 
 
-def test_without_an_anomaly_none_is_counted(write):
-    assert "0.00 ml in 0 places" in write()
+def unpacked(viewer, name, subject):
+    values = gzip.decompress(base64.b64decode(viewer["packed"][name]))
+    return np.frombuffer(values, np.uint8).reshape(subject["shape"], order="F")
+
+
+def test_volumes_are_those_of_the_person(derivatives):
+    page = write_session_report(derivatives, record_of(("native", TEMPLATE))).read_text()
+    assert "1 lesion, 27.0 ml in all: 0.80 % of the brain." in page
+    assert "27.0 ml in 1 place, 0.80 %" in page
+    assert "3375 ml" in page
+
+
+def test_the_viewer_holds_the_maps_where_they_are(derivatives):
+    page = write_session_report(derivatives, record_of(("native", TEMPLATE))).read_text()
+    viewer = viewer_of(page)
+    (subject,) = viewer["subjects"]
+    finding = unpacked(viewer, subject["outline"], subject)
+    assert finding.sum() == 1000
+    corner = np.argwhere(finding).min(axis=0) * subject["spacing"] + subject["origin"]
+    np.testing.assert_allclose(corner, OUTPUT_GRID.affine[:3, 3] + 2.0 * 30)
+    for name, expected in (("scan", 1.2), ("healthy", 0.8), ("residual", 0.4), ("zscore", 5.0)):
+        volume = subject["volumes"][name]
+        low, high = volume["stored"]
+        steps = unpacked(viewer, volume["data"], subject)[finding > 0]
+        values = low + (high - low) * steps / 255
+        np.testing.assert_allclose(values, expected, atol=(high - low) / 255)
+
+
+@pytest.mark.parametrize(
+    ("spaces", "checks"),
+    [
+        (("native", TEMPLATE), ["Template on scan", "Brain mask"]),
+        ((TEMPLATE,), ["Template on scan"]),
+        (("native",), ["Brain mask"]),
+    ],
+)
+def test_every_choice_of_spaces_has_a_viewer_and_the_checks_that_it_allows(
+    spaces, checks, derivatives
+):
+    page = write_session_report(derivatives, record_of(spaces)).read_text()
+    (subject,) = viewer_of(page)["subjects"]
+    assert subject["spacing"] == [2, 2, 2]
+    for check in ("Template on scan", "Brain mask"):
+        assert (f"<b>{check}</b>" in page) == (check in checks)
+    # Lesions have places in the template only.
+    assert ("data-mm=" in page) == (TEMPLATE in spaces)
+
+
+def test_a_record_gives_the_same_report_again(derivatives):
+    record = record_of(("native", TEMPLATE))
+    first = write_session_report(derivatives, record).read_bytes()
+    path = record.write(derivatives)
+    assert path == record_path(derivatives, "sub-01", ENTITIES)
+    assert read_record(path) == record
+    assert write_session_report(derivatives, read_record(path)).read_bytes() == first
+
+
+def test_a_lost_map_is_named(derivatives):
+    lost = output_path(derivatives, "zscore", ENTITIES, modality="T1w", space=TEMPLATE)
+    lost.unlink()
+    with pytest.raises(MissingInputError, match=lost.name):
+        write_session_report(derivatives, record_of((TEMPLATE,)))
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"scans": 1}', "null"])
+def test_a_record_that_cannot_be_read_is_named(content, tmp_path):
+    path = tmp_path / "sub-01_report.json"
+    path.write_text(content)
+    with pytest.raises(MissingInputError, match=path.name):
+        read_record(path)
+
+
+def test_the_report_says_how_the_last_run_was_made_and_what_each_step_took(derivatives):
+    run = {
+        "run": "20260101-000000_abcdef",
+        "command": "bids-anomaly in out participant",
+        "version": "0.1.0",
+        "seed": 0,
+        "device": "cpu",
+        "models": {"restore-T1w": {"version": "0.3.0", "weights_sha256": "abc", "digest": "d"}},
+        "packages": {"numpy": "2.3.5"},
+        "python": "3.11.7",
+        "platform": "Linux",
+        "container": None,
+    }
+    for name, line in (("1", "conform\t1.0\t300"), ("2", "score\t0.5\tn/a")):
+        folder = derivatives / "logs" / name
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(json.dumps(run | {"run": name}))
+        (folder / "sub-01_steps.tsv").write_text(f"step\tseconds\tpeak_memory_mb\n{line}\n")
+    page = write_session_report(derivatives, record_of((TEMPLATE,))).read_text()
+    assert "bids-anomaly in out participant" in page
+    assert "sha256 abc" in page
+    assert re.search(r"Run</th><td>2</td>", page)
+    for cell in ("conform", "300", "score"):
+        assert f">{cell}</td>" in page
+    failed = write_failure_report(derivatives, "sub-01", []).read_text()
+    assert "bids-anomaly in out participant" in failed

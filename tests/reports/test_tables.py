@@ -1,8 +1,11 @@
+import pytest
+
 from bids_anomaly.bids.tables import COLUMNS, read_table, write_table
 from bids_anomaly.reports.tables import (
     lesion_table,
     quality_table,
     quality_warnings,
+    region_in_words,
     region_table,
 )
 
@@ -21,11 +24,12 @@ def region(name, modality, anomalous, laterality):
 
 
 def test_the_largest_lesions_are_shown(tmp_path):
-    rows = rows_of(tmp_path, "lesions", [lesion(index) for index in range(1, 31)])
+    rows = rows_of(tmp_path, "lesions", [lesion(index) for index in range(1, 131)])
     table = lesion_table(rows)
-    assert table.rows[0] == ["1", "80", "Putamen_L", "left", "−26, +2, +0", "4.0", "0.980"]
-    assert len(table.rows) == 20
-    assert "20 largest of 30 lesions" in table.note
+    assert table.rows[0] == ["1", "80", "Putamen, left", "left", "−26, +2, +0", "4.0", "0.980"]
+    assert table.places[0] == "-26.0 2.0 0.4"
+    assert len(table.rows) == len(table.places) == 100
+    assert "100 largest of 130 lesions" in table.note
 
 
 def test_no_lesion_is_said_in_words():
@@ -64,3 +68,17 @@ def test_what_is_outside_its_limits_stands_in_the_table_and_in_a_warning(tmp_pat
     (warning,) = quality_warnings(rows)
     assert warning.startswith("sub-01_T1w: noise is 0.5 (good scans have at most 0.06)")
     assert len(quality_table(rows).columns) == len(COLUMNS["quality"])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Frontal_WM_R", "Frontal white matter, right"),
+        ("CerebellarVermalLobules_1to5", "Cerebellar vermal lobules 1 to 5"),
+        ("3rdVentricle", "3rd ventricle"),
+        ("VentralDC_L", "Ventral diencephalon, left"),
+        ("Elsewhere", "Outside the atlas"),
+    ],
+)
+def test_regions_are_called_in_words(name, words):
+    assert region_in_words(name) == words

@@ -1,0 +1,106 @@
+"""Read the maps of a scan from the derivatives, into one grid with axes along RAS+."""
+
+from functools import cache
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.spaces import vox2out_vox
+
+from bids_anomaly.bids.naming import output_path
+from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.preprocessing.atlas import atlas_labels
+from bids_anomaly.preprocessing.resample import resample, resample_mask
+from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid, template_brain
+from bids_anomaly.reports.record import ScanRecord
+from bids_anomaly.reports.scan import ScanReport
+
+NATIVE = "native"
+# The maps of scans without a template are shown at this size of voxels, whatever theirs is.
+NATIVE_SPACING_MM = 2.0
+
+
+def read_scan(
+    output_dir: Path, scan: ScanRecord, *, spaces: tuple[str, ...], numbers: dict[str, str]
+) -> ScanReport:
+    """Read what was made of a scan: in the template where that was written, else as acquired.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Derivative dataset.
+    scan : ScanRecord
+        Which scan.
+    spaces : tuple of str
+        In which maps were written.
+    numbers : dict of str to str
+        What is measured, and its value with the unit.
+
+    Raises
+    ------
+    MissingInputError
+        If a map is not there.
+    """
+
+    def load(output: str, space: str) -> nib.Nifti1Image:
+        path = output_path(
+            output_dir,
+            output,
+            scan.entities,
+            modality=scan.modality,
+            space=None if space == NATIVE else space,
+        )
+        if not path.is_file():
+            raise MissingInputError(
+                f"The report shows {path}, which does not exist. Run the participant level again "
+                "without --reports-only."
+            )
+        return nib.load(path)
+
+    in_template = TEMPLATE in spaces
+    space = TEMPLATE if in_template else NATIVE
+    brain = load("brain", space)
+    if not in_template:
+        shown = Grid(*vox2out_vox(brain, (NATIVE_SPACING_MM,) * 3))
+        brain = resample_mask(brain, shown)
+    grid = Grid.of(brain)
+    inside = np.asanyarray(brain.dataobj) > 0
+
+    def values(output: str) -> np.ndarray:
+        image = load(output, space)
+        if not in_template:
+            image = resample(image, grid)
+        return image.get_fdata(dtype=np.float32) * inside
+
+    native = {}
+    if NATIVE in spaces:
+        native = {
+            "native_scan": nib.as_closest_canonical(load("preproc", NATIVE)),
+            "native_brain": nib.as_closest_canonical(load("brain", NATIVE)),
+        }
+    return ScanReport(
+        name=scan.name,
+        modality=scan.modality,
+        model=scan.model,
+        affine=grid.affine,
+        scan=values("preproc"),
+        brain=inside,
+        template=_template() if in_template else None,
+        labels=_regions() * inside if in_template else None,
+        pseudo_healthy=values("pseudohealthy") if scan.makes_image else None,
+        residual=values("residual") if scan.makes_image else None,
+        zscore=values("zscore"),
+        mask=values("anomaly") > 0.5,
+        numbers=numbers,
+        **native,
+    )
+
+
+@cache
+def _template() -> np.ndarray:
+    return resample(template_brain(1), OUTPUT_GRID).get_fdata(dtype=np.float32)
+
+
+@cache
+def _regions() -> np.ndarray:
+    return atlas_labels(OUTPUT_GRID)

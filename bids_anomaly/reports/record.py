@@ -1,0 +1,111 @@
+"""What a report needs to know beside the derivatives, kept as JSON with them.
+
+From this record and the derivatives a report can be made again at any time.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bids_anomaly.bids.naming import anat_folder
+from bids_anomaly.bids.writing import write_json
+from bids_anomaly.exceptions import MissingInputError
+
+
+@dataclass(frozen=True)
+class ScanRecord:
+    """One scan of a session.
+
+    Attributes
+    ----------
+    name : str
+        File name without extension.
+    modality : str
+        BIDS suffix.
+    entities : mapping
+        BIDS entities of the scan.
+    model : str
+        Name and version, such as ``restore-T1w 0.3.0``.
+    digest : str
+        sha256 of weights, description and calibration of the model.
+    makes_image : bool
+        Whether the model makes a pseudo-healthy image.
+    brain_extraction : str
+        How the brain was found.
+    white_matter_level : float
+        What the bias-corrected scan was divided by.
+    evaluations : int
+        Network evaluations of a slice or volume.
+    """
+
+    name: str
+    modality: str
+    entities: Mapping[str, str]
+    model: str
+    digest: str
+    makes_image: bool
+    brain_extraction: str
+    white_matter_level: float
+    evaluations: int
+
+
+@dataclass(frozen=True)
+class SessionRecord:
+    """One session.
+
+    Attributes
+    ----------
+    label : str
+        ``sub-01`` or ``sub-01_ses-1``.
+    version : str
+        Of bids-anomaly.
+    scans : tuple of ScanRecord
+        The reference scan first.
+    spaces : tuple of str
+        In which maps were written: ``native`` and names of templates.
+    healthy_fpr, min_lesion_volume : float
+        Nominal false positive rate, and mm3.
+    methods, warnings : tuple of str
+        Paragraphs, and what a user can act on.
+    """
+
+    label: str
+    version: str
+    scans: tuple[ScanRecord, ...]
+    spaces: tuple[str, ...]
+    healthy_fpr: float
+    min_lesion_volume: float
+    methods: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def write(self, output_dir: Path) -> Path:
+        """Write or replace the record, and return its path."""
+        path = record_path(output_dir, self.label, self.scans[0].entities)
+        write_json(path, asdict(self))
+        return path
+
+
+def record_path(output_dir: Path, label: str, entities: Mapping[str, str]) -> Path:
+    """Return where the record of a session is, given the entities of one of its scans."""
+    return anat_folder(output_dir, entities).with_name("figures") / f"{label}_report.json"
+
+
+def read_record(path: Path) -> SessionRecord:
+    """Read what :meth:`SessionRecord.write` wrote.
+
+    Raises
+    ------
+    MissingInputError
+        If it is not there, or not as this version writes it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        scans = tuple(ScanRecord(**scan) for scan in content.pop("scans"))
+        lists = {name: tuple(content.pop(name)) for name in ("spaces", "methods", "warnings")}
+        return SessionRecord(scans=scans, **lists, **content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MissingInputError(
+            f"The report cannot be made again without {path}, which is missing or was not written "
+            "by this version. Run the participant level again without --reports-only."
+        ) from error

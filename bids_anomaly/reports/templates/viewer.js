@@ -1,0 +1,253 @@
+// Draws slices of the volumes that reports/viewer.py packed into the page.
+(() => {
+  "use strict";
+  const root = document.getElementById("viewer-body");
+  const source = document.getElementById("viewer-data");
+  if (!root || !source) return;
+
+  const content = JSON.parse(source.textContent);
+  const find = (selector) => root.querySelector(selector);
+  const findAll = (selector) => [...root.querySelectorAll(selector)];
+  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const { clamp, stepsOf } = slices;
+  const number = (value, decimals) =>
+    (value < 0 && Number(value.toFixed(decimals)) !== 0 ? "−" : "") + Math.abs(value).toFixed(decimals);
+  const millimetres = (value) => {
+    const rounded = Math.round(value);
+    return (rounded > 0 ? "+" : rounded < 0 ? "−" : "") + Math.abs(rounded);
+  };
+
+  // The axis that a slice stands on, and those that run to the right and up.
+  const PLANES = [
+    { name: "Axial", axis: 2, right: 0, up: 1 },
+    { name: "Coronal", axis: 1, right: 0, up: 2 },
+    { name: "Sagittal", axis: 0, right: 1, up: 2 },
+  ];
+  const colours = Object.fromEntries(
+    Object.entries(content.colours).map(([name, text]) => [name, bytes(text)]));
+  const unpacked = {};
+  const state = { subject: null, layer: null, at: [0, 0, 0], outline: true, wipe: 0.5 };
+
+  async function unpack(name) {
+    if (!unpacked[name]) {
+      const stream = new Blob([bytes(content.packed[name])]).stream();
+      const plain = stream.pipeThrough(new DecompressionStream("gzip"));
+      unpacked[name] = new Uint8Array(await new Response(plain).arrayBuffer());
+    }
+    return unpacked[name];
+  }
+
+  async function open(subject) {
+    const names = [subject.outline, ...Object.values(subject.volumes).map((volume) => volume.data)];
+    if (subject.labels) names.push(subject.labels);
+    await Promise.all(names.map(unpack));
+  }
+
+  const indexOf = (at) => stepsOf(state.subject.shape).reduce((sum, step, i) => sum + step * at[i], 0);
+  const valueOf = (volume, index) => {
+    const [low, high] = volume.stored;
+    return low + (high - low) * unpacked[volume.data][index] / 255;
+  };
+  const toMillimetres = (at) => at.map((i, axis) => state.subject.origin[axis] + state.subject.spacing[axis] * i);
+  const toVoxel = (mm) => mm.map((value, axis) => {
+    const { origin, spacing, shape } = state.subject;
+    return clamp(Math.round((value - origin[axis]) / spacing[axis]), 0, shape[axis] - 1);
+  });
+
+  function draw(plane) {
+    const { canvas } = plane, { shape } = state.subject, layer = state.layer;
+    const width = Math.round(canvas.clientWidth * devicePixelRatio);
+    if (!width) return;
+    const scale = width / shape[plane.right];
+    canvas.width = width;
+    canvas.height = Math.round(scale * shape[plane.up]);
+    const context = canvas.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    const scene = { subject: state.subject, bytes: unpacked, colours, at: state.at };
+    const drawn = slices.paint(scene, plane, layer.base, layer.over, layer.filled);
+    context.drawImage(drawn, 0, 0, canvas.width, canvas.height);
+    if (layer.beside) {
+      const x = Math.round(state.wipe * width);
+      slices.paint(scene, plane, layer.beside, layer.over, layer.filled);
+      context.save();
+      context.beginPath();
+      context.rect(x, 0, width - x, canvas.height);
+      context.clip();
+      context.drawImage(drawn, 0, 0, canvas.width, canvas.height);
+      context.restore();
+      context.fillStyle = "#fff";
+      context.fillRect(x - devicePixelRatio, 0, 2 * devicePixelRatio, canvas.height);
+    }
+    if (state.outline && !layer.filled) slices.trace(scene, context, plane, scale);
+    slices.drawCrosshair(context, canvas, scale * (state.at[plane.right] + 0.5),
+      scale * (shape[plane.up] - state.at[plane.up] - 0.5));
+  }
+
+  function show() {
+    const { subject, at, layer } = state, mm = toMillimetres(at), index = indexOf(at);
+    for (const plane of PLANES) {
+      const words = `${"xyz"[plane.axis]} = ${millimetres(mm[plane.axis])} mm`;
+      plane.place.textContent = words;
+      plane.slider.max = subject.shape[plane.axis] - 1;
+      plane.slider.value = at[plane.axis];
+      plane.slider.setAttribute("aria-valuetext", words);
+      plane.canvas.setAttribute("aria-label", `${subject.name}, ${layer.label}: ${plane.name.toLowerCase()} slice at ${words}`);
+      draw(plane);
+    }
+    const read = { place: mm.map(millimetres).join(", ") + " mm" };
+    read.region = subject.labels
+      ? content.regions[unpacked[subject.labels][index]] ?? "outside the atlas" : "–";
+    read.outline = unpacked[subject.outline][index] ? "inside" : "outside";
+    for (const [name, volume] of Object.entries(subject.volumes)) {
+      read[name] = number(valueOf(volume, index), volume.decimals);
+    }
+    for (const cell of findAll("[data-read]")) cell.textContent = read[cell.dataset.read] ?? "–";
+    root.dataset.at = mm.map((value) => Math.round(value)).join(" ");
+    root.dataset.layer = layer.label;
+    const explained = subject.volumes[layer.over || layer.base], bar = find(".viewer-bar canvas");
+    const strip = new ImageData(256, 1), table = colours[explained.colours];
+    for (let i = 0; i < 256; i++) strip.data.set([table[3 * i], table[3 * i + 1], table[3 * i + 2], 255], 4 * i);
+    bar.getContext("2d").putImageData(strip, 0, 0);
+    find(".viewer-bar-label").textContent = explained.label;
+    const plain = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
+    find(".viewer-bar-low").textContent = plain(explained.shown[0]);
+    find(".viewer-bar-high").textContent = plain(explained.shown[1]);
+    root.classList.toggle("comparing", Boolean(layer.beside));
+  }
+
+  let waiting = false;
+  function refresh() {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => { waiting = false; show(); });
+  }
+
+  function moveTo(mm) {
+    state.at = toVoxel(mm);
+    refresh();
+  }
+
+  function step(axis, by) {
+    state.at[axis] = clamp(state.at[axis] + by, 0, state.subject.shape[axis] - 1);
+    refresh();
+  }
+
+  function chooseLayer(label) {
+    state.layer = state.subject.layers.find((layer) => layer.label === label) ?? state.subject.layers[0];
+    for (const radio of findAll("[name=viewer-layer]")) {
+      radio.checked = radio.value === state.layer.label;
+      radio.disabled = !state.subject.layers.some((layer) => layer.label === radio.value);
+    }
+  }
+
+  async function chooseSubject(subject) {
+    await open(subject);
+    const mm = state.subject ? toMillimetres(state.at) : null;
+    state.subject = subject;
+    if (mm) state.at = toVoxel(mm);
+    chooseLayer(state.layer?.label);
+    for (const plane of PLANES) {
+      const size = [plane.right, plane.up].map((axis) => subject.shape[axis] * subject.spacing[axis]);
+      plane.figure.style.setProperty("--width", size[0]);
+      plane.figure.style.setProperty("--height", size[1]);
+    }
+    refresh();
+  }
+
+  // The place that the page asks for, or the middle.
+  function firstPlace() {
+    const start = root.dataset.start;
+    if (start) return moveTo(start.split(" ").map(Number));
+    state.at = state.subject.shape.map((length) => Math.floor(length / 2));
+    refresh();
+  }
+
+  function listen() {
+    for (const plane of PLANES) {
+      const { canvas, slider } = plane;
+      const point = (event) => {
+        const box = canvas.getBoundingClientRect(), { shape } = state.subject;
+        if (state.layer.beside && plane.wiping) {
+          state.wipe = clamp((event.clientX - box.left) / box.width, 0, 1);
+          find("#viewer-wipe").value = 100 * state.wipe;
+          return refresh();
+        }
+        const part = [(event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height];
+        [plane.right, plane.up].forEach((axis, i) => {
+          state.at[axis] = clamp(Math.floor(part[i] * shape[axis]), 0, shape[axis] - 1);
+        });
+        refresh();
+      };
+      canvas.addEventListener("pointerdown", (event) => {
+        const box = canvas.getBoundingClientRect();
+        plane.wiping = Math.abs((event.clientX - box.left) - state.wipe * box.width) < 12;
+        canvas.setPointerCapture(event.pointerId);
+        point(event);
+      });
+      canvas.addEventListener("pointermove", (event) => {
+        if (canvas.hasPointerCapture(event.pointerId)) point(event);
+      });
+      // Only where the reader has clicked, so that scrolling the page does not end in a picture.
+      canvas.addEventListener("wheel", (event) => {
+        if (document.activeElement !== canvas) return;
+        event.preventDefault();
+        step(plane.axis, event.deltaY < 0 ? 1 : -1);
+      }, { passive: false });
+      canvas.addEventListener("keydown", (event) => {
+        const moves = {
+          ArrowLeft: [plane.right, -1], ArrowRight: [plane.right, 1],
+          ArrowDown: [plane.up, -1], ArrowUp: [plane.up, 1],
+          PageDown: [plane.axis, -1], PageUp: [plane.axis, 1],
+        };
+        if (!moves[event.key]) return;
+        event.preventDefault();
+        step(...moves[event.key]);
+      });
+      slider.addEventListener("input", () => {
+        state.at[plane.axis] = Number(slider.value);
+        refresh();
+      });
+      new ResizeObserver(refresh).observe(canvas);
+    }
+    root.addEventListener("change", ({ target }) => {
+      if (target.name === "viewer-subject") chooseSubject(content.subjects[Number(target.value)]);
+      if (target.name === "viewer-layer") chooseLayer(target.value);
+      if (target.id === "viewer-outline") state.outline = target.checked;
+      refresh();
+    });
+    find("#viewer-wipe")?.addEventListener("input", ({ target }) => {
+      state.wipe = target.value / 100;
+      const layer = state.subject.layers.find((one) => one.beside);
+      if (layer) chooseLayer(layer.label);
+      refresh();
+    });
+    document.addEventListener("click", ({ target }) => {
+      const row = target.closest("[data-mm]");
+      if (!row || !state.subject) return;
+      for (const other of document.querySelectorAll("[data-mm][aria-current]")) other.removeAttribute("aria-current");
+      row.setAttribute("aria-current", "true");
+      moveTo(row.dataset.mm.split(" ").map(Number));
+      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      root.scrollIntoView({ behavior: still ? "auto" : "smooth", block: "nearest" });
+    });
+  }
+
+  async function start() {
+    for (const [i, figure] of findAll(".plane").entries()) {
+      Object.assign(PLANES[i], {
+        figure, canvas: figure.querySelector("canvas"), place: figure.querySelector("output"),
+        slider: figure.querySelector("input"),
+      });
+    }
+    await chooseSubject(content.subjects[content.first]);
+    firstPlace();
+    listen();
+    root.classList.add("ready");
+  }
+
+  start().catch((error) => {
+    const message = find(".viewer-message");
+    message.hidden = false;
+    message.textContent = `The viewer cannot start in this browser (${error.message}). The pictures below show the same.`;
+  });
+})();
