@@ -265,6 +265,23 @@ def test_the_work_folder_must_not_lie_inside_the_input(parse, folders, monkeypat
         parse()
 
 
+def test_derivatives_are_an_input_and_no_output(parse, folders):
+    prepared = folders / "prepared"
+    prepared.mkdir()
+    (folders / "out").mkdir()
+    for options, complaint in (
+        ([f"raw={prepared}"], "raw is the input"),
+        ([f"my prep={prepared}"], "'my prep' in BIDS URIs"),
+        ([f"mine={folders / 'out'}"], "is the output folder"),
+        ([f"prep={prepared}", "--modalities", "FLAIR"], "T1w.*FLAIR leaves out"),
+        ([f"prep={prepared}", "-w", prepared / "work"], "inside the input folder"),
+        ([f"prep={prepared}", "-w", folders, "--clean-workdir"], "--clean-workdir empties"),
+    ):
+        with pytest.raises(UsageError, match=complaint):
+            parse("--derivatives", *options)
+    assert parse("--derivatives", f"fmriprep-23.2.0={prepared}").derivatives
+
+
 def test_the_work_folder_must_not_take_data_with_it(parse, folders):
     with pytest.raises(UsageError, match="is the output folder"):
         parse("-w", folders / "out")

@@ -13,7 +13,7 @@ from bids_anomaly.exceptions import (
     ModelUnavailableError,
     UsageError,
 )
-from bids_anomaly.preprocessing.brain import brain_mask, strip_mask
+from bids_anomaly.preprocessing.brain import brain_mask, had_no_skull, prepared_mask, strip_mask
 from bids_anomaly.preprocessing.template import Grid
 
 # Not symmetric about any plane, so that a flipped mask would be noticed.
@@ -236,3 +236,31 @@ def test_a_gpu_that_is_not_there_is_not_replaced_by_the_processor(head):
         pytest.skip("there is a GPU")
     with pytest.raises(DeviceUnavailableError, match="--device cpu"):
         brain_mask(GRID.image(head), method="deepbet", use_gpu=True)
+
+
+def test_the_mask_of_another_pipeline_is_taken_as_it_is(head, brain):
+    mask = GRID.image(brain.astype(np.float32))
+    found = prepared_mask(GRID.image(head), mask, pipeline="fMRIPrep 23.2.0")
+    np.testing.assert_array_equal(np.asanyarray(found.mask.dataobj) > 0, brain)
+    assert found.method == "prepared by fMRIPrep 23.2.0"
+    assert not had_no_skull(found.method)
+
+
+def test_a_prepared_scan_without_skull_is_noticed(stripped, brain):
+    mask = GRID.image(brain.astype(np.uint8))
+    found = prepared_mask(GRID.image(stripped), mask, pipeline="sMRIPrep 0.12.2")
+    assert had_no_skull(found.method)
+    assert "sMRIPrep" in found.method
+
+
+def test_a_mask_that_does_not_fit_its_scan_is_refused(head, brain):
+    other = Grid.isotropic(GRID.shape, (-80.0, -126.0, -110.0), 3.0)
+    with pytest.raises(BrainExtractionError, match="fMRIPrep has another grid"):
+        prepared_mask(GRID.image(head), other.image(brain.astype(np.uint8)), pipeline="fMRIPrep")
+
+
+def test_a_mask_that_cannot_be_a_brain_is_refused(head, brain):
+    few = np.zeros_like(brain)
+    few[30:40, 30:40, 30:40] = True
+    with pytest.raises(BrainExtractionError, match=r"0\.03 litres.*--derivatives"):
+        prepared_mask(GRID.image(head), GRID.image(few.astype(np.uint8)), pipeline="fMRIPrep")

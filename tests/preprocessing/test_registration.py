@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from bids_anomaly.preprocessing.composite import write_composite
+from bids_anomaly.preprocessing.composite import write_composite, write_displacement_field
 from bids_anomaly.preprocessing.registration import masked, register_linear
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_brain
@@ -93,6 +93,26 @@ def test_one_composite_file_does_what_the_chain_does(brain, pose, warp, tmp_path
     by_file = resample(brain, Grid.of(brain), [path]).get_fdata()
     assert np.abs(by_chain - brain.get_fdata()).max() > 0.2
     np.testing.assert_allclose(by_file, by_chain, atol=1e-3)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_one_displacement_field_does_what_the_chain_does(brain, pose, warp, tmp_path, inverted):
+    """The members of a chain may be composites, such as those of fMRIPrep."""
+    composite, field = tmp_path / "composite.h5", tmp_path / "field.nii.gz"
+    write_composite(composite, [warp, pose], [False, False])
+    chain, invert = [composite, pose], [False, inverted]
+    write_displacement_field(field, chain, invert, Grid.of(brain))
+    by_chain = resample(brain, Grid.of(brain), chain, invert=invert).get_fdata()
+    by_field = resample(brain, Grid.of(brain), [field]).get_fdata()
+    np.testing.assert_allclose(by_field, by_chain, atol=1e-3)
+
+
+def test_a_transform_without_its_affine_is_the_deformation(brain, pose, warp, tmp_path):
+    """So the transforms of another pipeline serve where an affine comes first."""
+    composite, field = tmp_path / "composite.h5", tmp_path / "field.nii.gz"
+    write_composite(composite, [warp, pose], [False, False])
+    write_displacement_field(field, [composite, pose], [False, True], Grid.of(brain))
+    np.testing.assert_allclose(nib.load(field).get_fdata(), nib.load(warp).get_fdata(), atol=1e-4)
 
 
 def test_a_composite_that_cannot_be_written_is_an_error(pose, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from nipype.interfaces.base import isdefined
 from nipype.pipeline.engine.utils import generate_expanded_graph
 
-from bids_anomaly.bids.query import Scan, Session
+from bids_anomaly.bids.scans import Prepared, Scan, Session
 from bids_anomaly.reconstruction.bundle import choose_bundles
 from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
 
@@ -122,6 +122,38 @@ def test_only_a_strict_run_asks_scans_for_quality(stage, build):
     assert_sound(graph)
     assert interfaces(graph).count("RequireQuality") == 2
     assert interfaces(graph).count("WriteQuality") == 1
+
+
+def prepared_session(modalities, *, transforms: bool) -> Session:
+    """Make a session whose T1w scan was prepared by another pipeline."""
+    anat = Path("/prep/sub-01/anat")
+    files = [anat / f"sub-01_{way}_mode-image_xfm.h5" for way in ("there", "back")]
+    prepared = Prepared(
+        "fmriprep",
+        Path("/prep"),
+        "fMRIPrep 23.2.0",
+        anat / "sub-01_desc-brain_mask.nii.gz",
+        *(files if transforms else ()),
+    )
+    image = anat / "sub-01_desc-preproc_T1w.nii.gz"
+    raw = session_of(modalities).scans
+    return Session("01", None, (Scan(image, {"sub": "01"}, "T1w", prepared), *raw))
+
+
+@pytest.mark.parametrize("stage", ["all", "preprocess"])
+@pytest.mark.parametrize("transforms", [False, True])
+@pytest.mark.parametrize("modalities", [(), ("FLAIR", "T2w")], ids=["T1w alone", "all"])
+def test_what_is_prepared_is_not_done_again(modalities, transforms, stage, build):
+    graph = build(prepared_session(modalities, transforms=transforms), stage=stage)
+    assert_sound(graph)
+    made = interfaces(graph)
+    assert made.count("ReadBrain") == made.count("RegisterToTemplate") == 1
+    # The others are raw, and registered to the prepared scan.
+    for step in ("ExtractBrain", "CorrectBias", "RegisterToReference"):
+        assert made.count(step) == len(modalities)
+    if stage == "all":
+        assert made.count("ReadDeformation") == transforms
+        assert made.count("RegisterDeformable") == (not transforms)
 
 
 @pytest.mark.slow
