@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 from data_folder import add_data_folder
 from models import BASELINE, models, of_modality
+from patients_in_grid import patients_in_grid
 from people import Split
 from real_scans import PATIENTS, Patients
 from scored import preset_mask, reconstructed, zscore
@@ -41,8 +42,6 @@ from table import ABSENT, Row, change_of, figure_of, line, rows_by_measure
 from bids_anomaly.evaluation.metrics import auprc, dice
 from bids_anomaly.evaluation.statistics import DRAWS
 from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, Bundle
-from bids_anomaly.training.lesions import lesion_share
-from bids_anomaly.training.people import load_people
 
 MODALITIES = ("T1w", "FLAIR", "T2w")
 DIRECTIONS = {"T1w": -1, "FLAIR": 1, "T2w": 1}
@@ -154,20 +153,11 @@ def patients_found(
 ) -> Iterator[dict[str, float]]:
     """Yield the figures of each patient."""
     preprocessed = arguments.preprocessed / patients.dataset
-    masks = arguments.data / patients.dataset / Path(patients.truth).parts[0]
-    masks /= Path(patients.truth).parts[1]
-    chosen = {f"sub-{name}" for name in split.people(patients.dataset)}
-    # Masks are drawn on one scan; all scans of a person lie in the model grid.
-    drawn_on = patients.truth_modality or modality
-    marked = load_people(preprocessed, modality=drawn_on, participants=chosen)
-    scans = load_people(preprocessed, modality=modality, participants=chosen)
-    for on_which, person in zip(marked, scans, strict=True):
-        scan = person.scan.get_fdata(dtype=np.float32)
-        brain = np.asanyarray(person.brain.dataobj) > 0
-        truth = (lesion_share(on_which, preprocessed, masks) > 0.5) & brain
-        kept = arguments.results / "reconstructed"
-        result = reconstructed(bundle, scan, brain, kept, known=person.known).result
-        z = zscore(bundle, scan, brain, result)
+    who = split.people(patients.dataset)
+    kept = arguments.results / "reconstructed"
+    for person in patients_in_grid(arguments.data, preprocessed, patients, modality, who):
+        _, scan, brain, truth, known = person
+        z = zscore(bundle, scan, brain, reconstructed(bundle, scan, brain, kept, known).result)
         mask = preset_mask(z, brain, voxel_volume=float(np.prod(bundle.grid.spacing)))
         yield {
             "AUPRC": auprc(z[brain], truth[brain]),

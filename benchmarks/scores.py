@@ -16,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from data_folder import add_data_folder
+from patients_in_grid import Patient, patients_in_grid
 from people import people
+from real_scans import PATIENTS
 from scipy.ndimage import binary_dilation
 from table import interval
 
@@ -26,10 +28,9 @@ from bids_anomaly.reconstruction.registry import reconstruct
 from bids_anomaly.scoring.calibration import calibrate, healthy_exceedance
 from bids_anomaly.scoring.score import anomaly_score
 from bids_anomaly.settings import Settings
-from bids_anomaly.training.lesions import MARGIN_VOXELS, lesion_share
-from bids_anomaly.training.people import Preprocessed, load_people
+from bids_anomaly.training.lesions import MARGIN_VOXELS
 
-DATASET = "elderly-wmh"
+ELDERLY = PATIENTS[0]
 LEVELS = ((1.0,), (0.6,), (0.3,), (0.1,), (0.3, 0.1))
 SMOOTHING = {"smoothing_mm": 1.2}
 # Weights of intensity, residual and lesion output.
@@ -61,32 +62,28 @@ def main() -> None:
     parser.add_argument("--bundle", required=True, help="a folder, or a name such as restore-T1w")
     arguments = parser.parse_args()
     bundle = named_bundle(arguments.bundle)
-    masks = arguments.data / DATASET / "derivatives" / "dlwmls"
-    chosen = {f"sub-{name}" for name in people(DATASET, "dev")}
-    flair = load_people(arguments.preprocessed, modality="FLAIR", participants=chosen)
-    # Masks are drawn on FLAIR; both scans of a person lie in the model grid.
-    lesions = [lesion_share(scan, arguments.preprocessed, masks) > 0.5 for scan in flair]
-    scans = load_people(arguments.preprocessed, modality=bundle.modality, participants=chosen)
-    brains = [np.asanyarray(scan.brain.dataobj) > 0 for scan in scans]
+    who = people(ELDERLY.dataset, "dev")
+    found = list(
+        patients_in_grid(arguments.data, arguments.preprocessed, ELDERLY, bundle.modality, who)
+    )
+    lesions, brains = ([getattr(p, name) for p in found] for name in ("truth", "brain"))
     print(
-        f"{bundle.name} {bundle.version} ({bundle.digest()[:8]}), {len(scans)} people of {DATASET},"
-        f" split dev; mean (95 % bootstrap interval of people).\n"
+        f"{bundle.name} {bundle.version} ({bundle.digest()[:8]}), {len(found)} people of "
+        f"{ELDERLY.dataset}, split dev; mean (95 % bootstrap interval of people).\n"
     )
     print("| levels | score | AUPRC | Dice |\n| --- | --- | --- | --- |")
-    for levels, name, scores in _scores(bundle, scans, brains):
+    for levels, name, scores in _scores(bundle, found):
         figures = _figures(scores, lesions, brains)
         cells = [interval([person[column] for person in figures], ".3f") for column in range(2)]
         print(f"| {levels} | {name} | " + " | ".join(cells) + " |", flush=True)
 
 
 def _scores(
-    bundle: Bundle, scans: Sequence[Preprocessed], brains: Sequence[np.ndarray]
+    bundle: Bundle, found: Sequence[Patient]
 ) -> Iterator[tuple[str, str, list[np.ndarray]]]:
     """Yield levels, name and the score of each person."""
     for levels in LEVELS:
-        parts = [
-            _parts(bundle, scan, brain, levels) for scan, brain in zip(scans, brains, strict=True)
-        ]
+        parts = [_parts(bundle, person, levels) for person in found]
         for name, weights in SCORES[bundle.modality].items():
             if weights[1:] == (0, 0) and levels != LEVELS[0]:
                 continue
@@ -94,11 +91,9 @@ def _scores(
             yield ("" if weights[1:] == (0, 0) else ", ".join(map(str, levels))), name, scores
 
 
-def _parts(
-    bundle: Bundle, person: Preprocessed, brain: np.ndarray, levels: Sequence[float]
-) -> np.ndarray:
+def _parts(bundle: Bundle, person: Patient, levels: Sequence[float]) -> np.ndarray:
     """Return intensity, residual and lesion output, smoothed, (3, X, Y, Z)."""
-    scan = person.scan.get_fdata(dtype=np.float32)
+    scan, brain = person.scan, person.brain
     at_levels = replace(bundle, description={**bundle.description, "levels": list(levels)})
     result = reconstruct(at_levels, scan, brain, device="cpu", batch_size=None, steps=None, seed=0)
 

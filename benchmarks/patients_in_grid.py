@@ -1,0 +1,52 @@
+"""Patients with known lesions, as the app prepares them in the model grid."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from real_scans import Patients
+
+from bids_anomaly.training.lesions import lesion_share
+from bids_anomaly.training.people import load_people
+
+
+class Patient(NamedTuple):
+    """One scan: arrays (X, Y, Z) in the model grid, and the person's row in participants.tsv."""
+
+    label: str
+    scan: np.ndarray
+    brain: np.ndarray
+    truth: np.ndarray
+    known: Mapping[str, str]
+
+
+def patients_in_grid(
+    data: Path, preprocessed: Path, patients: Patients, modality: str, who: Sequence[str]
+) -> Iterator[Patient]:
+    """Yield the scans of a modality with their lesions.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of the datasets.
+    preprocessed : Path
+        What ``bids-anomaly --stage preprocess`` made of this dataset.
+    patients : Patients
+        The dataset.
+    modality : str
+        BIDS suffix.
+    who : sequence of str
+        Labels without ``sub-``.
+    """
+    masks = data / patients.dataset / Path(*Path(patients.truth).parts[:2])
+    chosen = {f"sub-{label}" for label in who}
+    scans = load_people(preprocessed, modality=modality, participants=chosen)
+    # Masks are drawn on one scan; all scans of a person lie in the same model grid.
+    drawn_on = patients.truth_modality or modality
+    marked = load_people(preprocessed, modality=drawn_on, participants=chosen)
+    for person, with_mask in zip(scans, marked, strict=True):
+        brain = np.asanyarray(person.brain.dataobj) > 0
+        truth = (lesion_share(with_mask, preprocessed, masks) > 0.5) & brain
+        scan = person.scan.get_fdata(dtype=np.float32)
+        yield Patient(person.participant.removeprefix("sub-"), scan, brain, truth, person.known)
