@@ -14,14 +14,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> ExitCode:
     from bids_anomaly.cli.parser import parse_args
-    from bids_anomaly.exceptions import UsageError
 
     settings = parse_args(argv)
     if settings.analysis_level == "group":
-        raise UsageError(
-            "The group level is not part of this version. Run the participant level; its maps in "
-            "template space are ready for group statistics."
-        )
+        from bids_anomaly.cli.group import run_group
+
+        return run_group(settings)
     from bids_anomaly.cli.participant import run_participants
 
     return run_participants(settings)

@@ -1,0 +1,194 @@
+"""The group level: from settings to an exit code."""
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bids_anomaly.cli.participant import exit_code, new_run_id, run_record, set_up_log
+from bids_anomaly.cli.workfolder import check_writable
+from bids_anomaly.exceptions import ExitCode, UsageError
+from bids_anomaly.settings import Settings
+
+LOGGER = logging.getLogger("bids_anomaly")
+
+
+def run_group(settings: Settings) -> ExitCode:
+    """Run the group level.
+
+    Returns
+    -------
+    ExitCode
+        OK if everybody with a folder came in; the common code of all failures if nobody did for one
+        reason; SOME_FAILED else.
+    """
+    set_up_log(settings)
+    _check_available(settings)
+
+    from bids_anomaly.bids.dataset import copy_participants
+    from bids_anomaly.bids.participants import read_participants
+    from bids_anomaly.group.analysis import large_cohorts
+    from bids_anomaly.group.cohorts import read_cohorts
+    from bids_anomaly.group.people import find_members
+
+    output_dir = settings.output_dir
+    members = find_members(
+        output_dir,
+        participants=settings.participant_labels,
+        sessions=settings.session_labels,
+        modalities=settings.modalities,
+    )
+    if not settings.dry_run:
+        check_writable(output_dir / "group")
+        check_writable(settings.work_dir)
+        # The input may know more of its people than when they were processed.
+        copy_participants(settings.bids_dir, output_dir)
+    known = read_participants(output_dir)
+    cohorts = read_cohorts(output_dir, settings.controls) if settings.controls else None
+    large = (
+        large_cohorts(cohorts, [one.participant for one in members if one.is_first])
+        if (cohorts)
+        else []
+    )
+    if settings.dry_run:
+        _print_plan(members, cohorts, large)
+        return ExitCode.OK
+
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="group-", dir=settings.work_dir) as folder:
+        code, collected = _run(settings, members, known, cohorts, large, Path(folder))
+    run_id = new_run_id()
+    log_folder = output_dir / "logs" / run_id
+    log_folder.mkdir(parents=True)
+    record = run_record(settings, run_id, {})
+    record["result"] = {
+        "exit_code": int(code),
+        "seconds": round(time.monotonic() - started, 1),
+        "failed_sessions": sorted(collected.failures),
+    }
+
+    from bids_anomaly.bids.writing import write_json
+
+    write_json(log_folder / "run.json", record)
+    return code
+
+
+def _run(settings, members, known, cohorts, large, work_dir: Path):
+    from bids_anomaly.group.analysis import Analysis, analyse
+    from bids_anomaly.group.collect import collect
+    from bids_anomaly.group.images import write_maps
+    from bids_anomaly.group.page import write_page
+    from bids_anomaly.group.tables import write_tables
+
+    output_dir = settings.output_dir
+    collected = collect(
+        members,
+        known,
+        cohort_of={p: cohort for p, cohort in cohorts.of.items() if cohort in large}
+        if cohorts
+        else {},
+        compared=large if cohorts and len(large) > 1 else [],
+        work_dir=work_dir,
+        tell=LOGGER.warning,
+    )
+    code = exit_code([[error.exit_code] for error in collected.failures.values()], len(members))
+    if not collected.burdens:
+        return code, collected
+    LOGGER.info("Comparing groups.")
+    analysis = analyse(collected, cohorts, seed=settings.seed) if cohorts else Analysis()
+    for note in analysis.notes:
+        LOGGER.warning(note)
+    written = [
+        *write_tables(
+            output_dir,
+            collected.burdens,
+            described=_described(output_dir),
+            cohorts=cohorts,
+            analysis=analysis,
+        ),
+        *write_maps(output_dir, collected, cohorts=cohorts, analysis=analysis),
+    ]
+    _remove_others(output_dir / "group", written)
+    there = {member.participant for member in members}
+    page = write_page(
+        output_dir,
+        collected,
+        title=_name(output_dir),
+        cohorts=cohorts,
+        analysis=analysis,
+        absent=[]
+        if settings.participant_labels
+        else sorted(label for label in known if label.removeprefix("sub-") not in there),
+        seed=settings.seed,
+    )
+    print(
+        f"{len(collected.burdens)} of {len(members)} sessions came in; look at {page}, tables and "
+        f"maps are in {output_dir / 'group'}."
+    )
+    return code, collected
+
+
+def _remove_others(folder: Path, written: Sequence[Path]) -> None:
+    """Remove results of an earlier run that this one does not have, such as those of a group."""
+    for path in folder.iterdir():
+        is_ours = path.name.endswith((".nii.gz", ".json", ".tsv")) and "desc-" in path.name
+        if path.is_file() and is_ours and path not in written:
+            path.unlink()
+
+
+def _described(output_dir: Path) -> dict[str, Any]:
+    """Return what is said of the columns of ``participants.tsv``."""
+    return _read_object(output_dir / "participants.json")
+
+
+def _name(output_dir: Path) -> str:
+    """Return the name of the dataset, or of its folder."""
+    name = _read_object(output_dir / "dataset_description.json").get("Name", output_dir.name)
+    return str(name).removeprefix("bids-anomaly: ")
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _print_plan(members: Sequence, cohorts, large: Sequence[str]) -> None:
+    people = sum(one.is_first for one in members)
+    print(f"{len(members)} sessions of {people} people: tables, and maps of their first session.")
+    for member in members:
+        print(f"  {member.label}: {', '.join(member.modalities) or 'no maps in the template'}")
+    if cohorts is None:
+        print("No groups are compared, because no --controls are named.")
+        return
+    from bids_anomaly.group.cohorts import FEWEST
+
+    for name in large:
+        print(
+            f"{cohorts.column}={name}: maps of its own"
+            + ("" if name == cohorts.controls else f", compared with {cohorts.controls}")
+        )
+    small = {cohorts.of.get(one.participant) for one in members} - {None, *large}
+    for name in sorted(small):
+        print(f"{cohorts.column}={name}: fewer than {FEWEST} people, not compared")
+
+
+def _check_available(settings: Settings) -> None:
+    """Refuse options that the group level cannot honour, rather than ignore them."""
+    options = {
+        "--derivatives": settings.derivatives,
+        "--reports-only": settings.reports_only,
+        "--bids-filter-file": settings.bids_filter_file,
+        "--use-plugin": settings.use_plugin,
+    }
+    given = [option for option, value in options.items() if value]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} cannot be used at the group level, which reads the results in "
+            f"{settings.output_dir} as they are. Leave it out."
+        )

@@ -1,0 +1,185 @@
+"""Groups of people that are compared with controls, and what is known of everybody."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bids_anomaly.bids.dataset import OLDEST_AGE
+from bids_anomaly.bids.participants import declared_controls, read_participants
+from bids_anomaly.bids.tables import MISSING
+from bids_anomaly.reconstruction.covariates import COVARIATES, as_numbers
+
+# Four people a group can be told from four others in 70 ways, so that a p of .05 is within reach.
+FEWEST = 4
+# A covariate that fewer know is left out; who lacks one that is used is not compared.
+KNOWN_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """Who is in which group, by a column of ``participants.tsv``.
+
+    Attributes
+    ----------
+    column : str
+    controls : str
+        The value of controls.
+    of : mapping of str to str
+        From participant (without ``sub-``) to value; people without one are absent.
+    """
+
+    column: str
+    controls: str
+    of: Mapping[str, str]
+
+
+def read_cohorts(output_dir: Path, declaration: str) -> Cohorts:
+    """Return the groups of the column that says who the controls are.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Dataset with ``participants.tsv``.
+    declaration : str
+        ``COLUMN=VALUE`` of the controls.
+
+    Raises
+    ------
+    MissingInputError
+        If the table cannot be read or lacks the column.
+    NothingFoundError
+        If nobody is a control.
+    """
+    declared_controls(output_dir / "participants.tsv", declaration)
+    column, _, value = (part.strip() for part in declaration.partition("="))
+    known = {
+        label.removeprefix("sub-"): row.get(column, "").strip()
+        for label, row in read_participants(output_dir).items()
+    }
+    return Cohorts(column, value, {key: of for key, of in known.items() if of not in ("", MISSING)})
+
+
+def cohort_labels(names: Sequence[str]) -> dict[str, str]:
+    """Turn values of a table into labels for file names, different for different values.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Any text.
+
+    Returns
+    -------
+    dict
+        From name to letters and digits.
+    """
+    labels: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in dict.fromkeys(names):
+        stem = re.sub(r"[^A-Za-z0-9]", "", name) or "group"
+        # Some disks do not tell upper from lower case.
+        label = next(
+            label
+            for number in range(len(names) + 1)
+            if (label := stem + (str(number + 1) if number else "")).lower() not in taken
+        )
+        taken.add(label.lower())
+        labels[name] = label
+    return labels
+
+
+@dataclass(frozen=True)
+class Design:
+    """Who is compared with whom, and what is held constant.
+
+    Attributes
+    ----------
+    rows : (M,) int array
+        Which of all people are compared.
+    is_case : (M,) bool array
+        Who of them is not a control.
+    covariates : (M, K) float array
+    names : tuple of str
+        Of the covariates.
+    notes : tuple of str
+        What a reader has to know.
+    """
+
+    rows: np.ndarray
+    is_case: np.ndarray
+    covariates: np.ndarray
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def design(
+    values: Sequence[str | None],
+    known: Sequence[Mapping[str, str]],
+    *,
+    cases: str,
+    controls: str,
+) -> Design | str:
+    """Set up the comparison of two groups, with age and sex where they are known.
+
+    Parameters
+    ----------
+    values : sequence of str or None
+        The group of each person.
+    known : sequence of mappings
+        Each person's row of ``participants.tsv``.
+    cases, controls : str
+        The two groups.
+
+    Returns
+    -------
+    Design or str
+        A sentence if they cannot be compared.
+    """
+    rows = np.flatnonzero([value in (cases, controls) for value in values])
+    is_case = np.array([values[row] == cases for row in rows], dtype=bool)
+    numbers = np.array([covariates_of(known[row]) for row in rows]).reshape(len(rows), -1)
+    used, notes = [], []
+    for column, name in enumerate(COVARIATES):
+        there = np.isfinite(numbers[:, column])
+        shares = [there[group].mean() if group.any() else 0.0 for group in (is_case, ~is_case)]
+        if min(shares) >= KNOWN_SHARE and np.ptp(numbers[there, column]) > 0:
+            used.append(column)
+        elif there.any() and min(shares) < KNOWN_SHARE:
+            notes.append(
+                f"{cases} against {controls}: {name} is not accounted for, because it is known of "
+                f"{there.sum()} of {len(rows)} people only."
+            )
+    complete = np.isfinite(numbers[:, used]).all(axis=1)
+    if not complete.all():
+        notes.append(
+            f"{cases} against {controls}: {(~complete).sum()} people are left out, because their "
+            f"{' or '.join(COVARIATES[column] for column in used)} is not known."
+        )
+    rows, is_case, numbers = rows[complete], is_case[complete], numbers[complete][:, used]
+    counts = {cases: int(is_case.sum()), controls: int((~is_case).sum())}
+    for name, count in counts.items():
+        if count < FEWEST:
+            return (
+                f"{cases} against {controls}: not compared, because {name} has {count} of at least "
+                f"{FEWEST} people. Run the participant level for more."
+            )
+    if np.linalg.matrix_rank(np.column_stack([np.ones(len(rows)), is_case, numbers])) < (
+        2 + len(used)
+    ):
+        notes.append(
+            f"{cases} against {controls}: age and sex are not accounted for, because they cannot "
+            "be told from the group."
+        )
+        numbers, used = numbers[:, :0], []
+    names = tuple(COVARIATES[column] for column in used)
+    return Design(rows, is_case, numbers, names, tuple(notes))
+
+
+def covariates_of(known: Mapping[str, str]) -> list[float]:
+    """Return age and sex as numbers, NaN where unknown; ``89+`` is taken as 89."""
+    age = known.get("age", "")
+    if age.rstrip("+").strip() == str(OLDEST_AGE):
+        age = str(OLDEST_AGE)
+    return as_numbers({**known, "age": age})

@@ -1,0 +1,139 @@
+"""Go through all people once, one at a time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from nilearn.datasets import load_mni152_brain_mask
+
+from bids_anomaly.exceptions import BidsAnomalyError, CannotWriteError
+from bids_anomaly.group.burden import Burden, read_burden
+from bids_anomaly.group.maps import Sums, load_maps
+from bids_anomaly.group.people import Member
+
+ADVICE = "Free some space, or name another work folder with -w."
+
+
+@dataclass
+class Collected:
+    """What is known after everybody was looked at.
+
+    Attributes
+    ----------
+    burdens : list of Burden
+        One a person and occasion, without those who failed.
+    everybody : Sums
+        Of the first occasion of everybody.
+    cohorts : mapping of str to Sums
+        Of each group.
+    zscores : mapping of str to (N, V) array
+        By modality: z-scores in the voxels of :func:`compared_voxels`, on disk. Rows are those of
+        `rows`.
+    rows : mapping of str to list of int
+        By modality: which of `burdens` the rows are.
+    failures : mapping of str to BidsAnomalyError
+        By the label of an occasion.
+    """
+
+    burdens: list[Burden] = field(default_factory=list)
+    everybody: Sums = field(default_factory=Sums)
+    cohorts: dict[str, Sums] = field(default_factory=dict)
+    zscores: dict[str, np.ndarray] = field(default_factory=dict)
+    rows: dict[str, list[int]] = field(default_factory=dict)
+    failures: dict[str, BidsAnomalyError] = field(default_factory=dict)
+
+
+def compared_voxels() -> np.ndarray:
+    """Return the brain of the template in the grid of outputs, (X, Y, Z) bool."""
+    return np.asanyarray(load_mni152_brain_mask(resolution=2).dataobj) > 0
+
+
+def collect(
+    members: Sequence[Member],
+    known: Mapping[str, Mapping[str, str]],
+    *,
+    cohort_of: Mapping[str, str],
+    compared: Sequence[str],
+    work_dir: Path,
+    tell: Callable[[str], None],
+) -> Collected:
+    """Read the results of everybody, and add them up.
+
+    Somebody whose files are broken is left out of everything; the others go on.
+
+    Parameters
+    ----------
+    members : sequence of Member
+    known : mapping
+        Rows of ``participants.tsv`` by label with ``sub-``.
+    cohort_of : mapping
+        The group of each participant (without ``sub-``), as far as it has maps of its own.
+    compared : sequence of str
+        Groups whose z-scores are kept on disk for a comparison.
+    work_dir : Path
+        An empty folder for them: 1 MB a person and modality.
+    tell : callable
+        Called with a line about everybody who is left out.
+
+    Raises
+    ------
+    CannotWriteError
+        If they do not fit on that disk.
+    """
+    voxels = compared_voxels()
+    kept = {
+        modality: sum(
+            modality in member.modalities
+            for member in members
+            if member.is_first and cohort_of.get(member.participant) in compared
+        )
+        for modality in sorted({m for member in members for m in member.modalities})
+    }
+    result = Collected()
+    for modality, count in kept.items():
+        if count:
+            path = work_dir / f"zscores-{modality}.npy"
+            result.zscores[modality] = _on_disk(path, count, int(voxels.sum()))
+            result.rows[modality] = []
+    for member in members:
+        try:
+            burden = read_burden(member, known.get(f"sub-{member.participant}", {}))
+            maps = load_maps(member)
+        except BidsAnomalyError as error:
+            result.failures[member.label] = error
+            tell(f"{member.label} is left out. {error}")
+            continue
+        result.burdens.append(burden)
+        if member.is_first:
+            _add(result, member, *maps, cohort_of.get(member.participant), compared, voxels)
+    return result
+
+
+def _add(result: Collected, member: Member, mask, zscores, cohort, compared, voxels) -> None:
+    result.everybody.add(mask, zscores)
+    if cohort is not None:
+        result.cohorts.setdefault(cohort, Sums()).add(mask, zscores)
+    if cohort in compared:
+        for modality, z in zscores.items():
+            rows = result.rows[modality]
+            result.zscores[modality][len(rows)] = z[voxels]
+            rows.append(len(result.burdens) - 1)
+
+
+def _on_disk(path: Path, people: int, voxels: int) -> np.ndarray:
+    """Make a file of float32 that is filled at once, for a disk that is full says so only then."""
+    try:
+        with path.open("wb") as file:
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "<f4", "fortran_order": False, "shape": (people, voxels)}
+            )
+            row = bytes(4 * voxels)
+            for _ in range(people):
+                file.write(row)
+    except OSError as error:
+        raise CannotWriteError(
+            f"The z-scores of {people} people do not fit into {path.parent} "
+            f"({4e-9 * people * voxels:.1f} GB; {error.strerror}). {ADVICE}"
+        ) from error
+    return np.load(path, mmap_mode="r+")

@@ -1,0 +1,63 @@
+"""How the results of people were made, and whether all were made alike."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from bids_anomaly.bids.naming import COMBINED, sidecar_path
+from bids_anomaly.group.people import Member
+
+
+def origin_of(member: Member) -> dict[str, str]:
+    """Return the models and the nominal rate of a person's results, as far as they say.
+
+    Returns
+    -------
+    dict
+        From what is said, such as ``model for T1w``, to its value in words.
+    """
+    said = {}
+    for modality in member.modalities:
+        model = _sidecar(member.files["zscore", modality]).get("Model")
+        if isinstance(model, Mapping):
+            digest = str(model.get("Digest", "")).removeprefix("sha256:")[:8]
+            name = f"{model.get('Name', 'unknown')} {model.get('Version', '')}".strip()
+            said[f"model for {modality}"] = f"{name} ({digest})" if digest else name
+    finding = member.files.get(("combined_anomaly", COMBINED))
+    content = _sidecar(finding) if finding else {}
+    for key, words, unit in (
+        ("NominalFalsePositiveRate", "nominal false positive rate", ""),
+        ("MinimumLesionVolume", "smallest lesion", " mm³"),
+    ):
+        if key in content:
+            said[words] = f"{content[key]}{unit}"
+    return said
+
+
+def count_origins(members: Iterable[Member]) -> dict[str, Counter]:
+    """Count the values of what :func:`origin_of` says."""
+    counts: dict[str, Counter] = {}
+    for member in members:
+        for what, value in origin_of(member).items():
+            counts.setdefault(what, Counter())[value] += 1
+    return counts
+
+
+def differing_origins(counts: Mapping[str, Counter]) -> list[str]:
+    """Return a sentence for everything that is not the same for everybody."""
+    return [
+        f"Results were not made alike: the {what} is "
+        + ", ".join(f"{value} of {count}" for value, count in values.most_common())
+        + " sessions. Run the participant level again for those that differ."
+        for what, values in counts.items()
+        if len(values) > 1
+    ]
+
+
+def _sidecar(path: Path) -> dict:
+    try:
+        content = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

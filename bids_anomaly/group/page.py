@@ -1,0 +1,240 @@
+"""Turn what is known of many people into their page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bids_anomaly import __version__
+from bids_anomaly.bids.naming import COMBINED
+from bids_anomaly.group.analysis import Analysis, Comparison
+from bids_anomaly.group.burden import OUTLYING, REGIONS, Burden, modified_z
+from bids_anomaly.group.cohorts import FEWEST, Cohorts
+from bids_anomaly.group.collect import Collected, compared_voxels
+from bids_anomaly.group.comparison import LEVEL, PERMUTATIONS
+from bids_anomaly.group.origin import count_origins, differing_origins
+from bids_anomaly.group.page_maps import group_maps
+from bids_anomaly.group.page_tables import (
+    flags_in_words,
+    group_of,
+    group_tables,
+    link_to,
+    people_list,
+    quality_counts,
+    region_differences,
+    region_shares,
+    volumes_by_group,
+)
+from bids_anomaly.preprocessing.atlas import atlas_labels
+from bids_anomaly.preprocessing.template import OUTPUT_GRID, RESOLUTION, TEMPLATE
+from bids_anomaly.reports.burden_chart import burden_chart
+from bids_anomaly.reports.group import (
+    Finding,
+    Linked,
+    write_group_report,
+)
+from bids_anomaly.reports.tables import region_in_words
+
+VOXEL_ML = float(OUTPUT_GRID.spacing.prod()) / 1000
+
+
+def write_page(
+    output_dir: Path,
+    collected: Collected,
+    *,
+    title: str,
+    cohorts: Cohorts | None,
+    analysis: Analysis,
+    absent: Sequence[str],
+    seed: int,
+) -> Path:
+    """Write the page of the group level and return its path.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Derivative dataset.
+    collected : Collected
+        At least one person.
+    title : str
+        Name of the dataset.
+    cohorts : Cohorts or None
+    analysis : Analysis
+    absent : sequence of str
+        Who is in the table of participants and has no results.
+    seed : int
+        Of the permutations.
+    """
+    path = output_dir / "group.html"
+    burdens = collected.burdens
+    origins = count_origins(one.member for one in burdens)
+    notes = [*differing_origins(origins), *analysis.notes]
+    if cohorts is None:
+        notes.append(
+            "No groups are compared, because --controls does not say who the controls are."
+        )
+    if absent:
+        some = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+        notes.append(f"{len(absent)} people of participants.tsv have no results: {some}.")
+    flagged = [one for one in burdens if one.flags]
+    own = _own_group_z(burdens, cohorts)
+    outliers = [i for i in np.argsort(-np.abs(own)) if abs(own[i]) > OUTLYING]
+    rule = (
+        f"Whose burden is more than {OUTLYING:g} robust standard deviations from the median of "
+        f"{'their group' if cohorts else 'everybody'} (modified z-score of log volumes, Iglewicz "
+        "and Hoaglin 1993): look whether it is disease or a failed scan."
+    )
+    write_group_report(
+        path,
+        title=title,
+        summary=_summary(collected, cohorts),
+        left_out=[
+            Linked(label, link_to(output_dir, label), str(error))
+            for label, error in collected.failures.items()
+        ],
+        notes=notes,
+        maps=group_maps(collected, cohorts, analysis),
+        findings=[_finding(one, cohorts) for one in analysis.comparisons],
+        burden=burden_chart(
+            volumes_by_group(burdens, cohorts), cohorts.controls if cohorts else None
+        ),
+        tables=group_tables(analysis),
+        regions=[region_shares(burdens, cohorts), *region_differences(analysis)],
+        outliers=[
+            Linked(
+                burdens[i].member.label,
+                link_to(output_dir, burdens[i].member.label),
+                f"{burdens[i].volume / 1000:.2f} ml, {abs(own[i]):.1f} robust standard deviations "
+                f"{'above' if own[i] > 0 else 'below'} the median"
+                + (f" of {group}." if (group := group_of(burdens[i], cohorts)) else "."),
+            )
+            for i in outliers
+        ],
+        outlier_rule=rule,
+        people=people_list(output_dir, burdens, cohorts),
+        quality=quality_counts(burdens),
+        flagged=[
+            Linked(
+                one.member.label,
+                link_to(output_dir, one.member.label),
+                flags_in_words(one),
+            )
+            for one in flagged
+        ],
+        methods=_methods(collected, cohorts, analysis),
+        provenance={
+            "bids-anomaly": __version__,
+            **{what[:1].upper() + what[1:]: ", ".join(values) for what, values in origins.items()},
+            "Template": f"{TEMPLATE}, {RESOLUTION}",
+            **({"Controls": f"{cohorts.column}={cohorts.controls}"} if cohorts else {}),
+            "Seed": str(seed),
+        },
+    )
+    return path
+
+
+def _summary(collected: Collected, cohorts: Cohorts | None) -> dict[str, str]:
+    first = [one for one in collected.burdens if one.member.is_first]
+    volumes = np.array([one.volume for one in first])
+    low, middle, high = np.percentile(volumes, [25, 50, 75]) / 1000
+    facts = {
+        "People": str(len(first)),
+        "Sessions": str(len(collected.burdens)),
+        "With anomalies": f"{100 * (volumes > 0).mean():.0f} %",
+        "Median burden (quartiles)": f"{middle:.2f} ml ({low:.2f} to {high:.2f})",
+        "Doubtful quality": str(sum(bool(one.flags) for one in collected.burdens)),
+        "Left out": str(len(collected.failures)),
+    }
+    if cohorts:
+        facts["Groups"] = str(len({group_of(one, cohorts) for one in first} - {""}))
+    return facts
+
+
+def _own_group_z(burdens: Sequence[Burden], cohorts: Cohorts | None) -> np.ndarray:
+    """Return how far everybody is from their own group; 0 where that cannot be said."""
+    groups = np.array([group_of(one, cohorts) for one in burdens])
+    volumes = np.array([one.volume for one in burdens])
+    first = np.array([one.member.is_first for one in burdens])
+    z = np.zeros(len(burdens))
+    for name in set(groups):
+        inside = groups == name
+        if (inside & first).sum() >= FEWEST:
+            z[inside] = np.nan_to_num(modified_z(volumes[inside], volumes[inside & first]))
+    return z
+
+
+def _finding(comparison: Comparison, cohorts: Cohorts) -> Finding:
+    """Say what a comparison found, or that it found nothing."""
+    design, title = comparison.design, f"{comparison.cases}, {comparison.modality}"
+    held = f", with {' and '.join(design.names)} held constant" if design.names else ""
+    text = (
+        f"{design.is_case.sum()} people against {(~design.is_case).sum()} of {cohorts.controls}"
+        f"{held}."
+    )
+    if comparison.voxels is not None:
+        t, p = comparison.voxels
+        if not np.isfinite(p).any():
+            text += " No voxel could be compared."
+        elif (p < LEVEL).any():
+            text += (
+                f" z is higher than in {cohorts.controls} in {_volume((p < LEVEL) & (t > 0))} of "
+                f"the template, lower in {_volume((p < LEVEL) & (t < 0))} (family-wise p < .05); "
+                f"the strongest difference is {_peak(t)}."
+            )
+        else:
+            text += f" No voxel differs (smallest family-wise p {np.nanmin(p):.2g})."
+    p = comparison.regions.p
+    if np.isfinite(p).any():
+        found = int((p < LEVEL).sum())
+        what = "anomalous share" if comparison.modality == COMBINED else "mean z-score"
+        text += (
+            f" The {what} differs in {found} of {np.isfinite(p).sum()} regions."
+            if found
+            else f" The {what} differs in no region (smallest family-wise p {np.nanmin(p):.2g})."
+        )
+    return Finding(title, text)
+
+
+def _volume(voxels: np.ndarray) -> str:
+    return f"{voxels.sum() * VOXEL_ML:.1f} ml"
+
+
+def _peak(t: np.ndarray) -> str:
+    """Say where the largest |t| is."""
+    voxels = np.argwhere(compared_voxels())
+    strongest = int(np.nanargmax(np.abs(np.where(np.isnan(t), 0, t))))
+    voxel = voxels[strongest]
+    place = OUTPUT_GRID.affine[:3] @ [*voxel, 1]
+    label = int(atlas_labels(OUTPUT_GRID)[tuple(voxel)])
+    name = next((r.name for r in REGIONS if r.index == label), REGIONS[-1].name)
+    where = ", ".join(f"{value:+.0f}".replace("-", "−") for value in place)
+    return f"at {where} mm ({region_in_words(name)}), t = {t[strongest]:.1f}".replace("-", "−")
+
+
+def _methods(collected: Collected, cohorts: Cohorts | None, analysis: Analysis) -> list[str]:
+    people = collected.everybody.people
+    paragraphs = [
+        f"Maps of {people} people in {TEMPLATE} at 2 mm, each person once, were summed to the "
+        "share of people with an anomaly in each voxel and to mean z-scores by modality. Volumes "
+        "and numbers of lesions are those of the person's own space (bids-anomaly "
+        f"{__version__})."
+    ]
+    if cohorts and analysis.comparisons:
+        used = list(dict.fromkeys(n for one in analysis.comparisons for n in one.design.names))
+        held = (
+            f" {' and '.join(used).capitalize()} were held constant where they were known."
+            if used
+            else ""
+        )
+        controls = f"{cohorts.column}={cohorts.controls}"
+        paragraphs.append(
+            f"Groups ({cohorts.column}) were compared with controls ({controls}) in each voxel "
+            "(z-scores) and in each region of the atlas DLMUSE (mean z-scores; anomalous share of "
+            f"the combined finding) by linear models and {PERMUTATIONS} permutations of residuals "
+            "(Freedman and Lane 1983; nilearn's permuted_ols), two-sided. The largest |t| of each "
+            "permutation over all voxels or regions of a map controlled the family-wise error "
+            "(Westfall and Young 1993; Nichols and Holmes 2002); it is not controlled over several "
+            f"maps.{held} Log volumes of anomalies were compared between all pairs of groups in "
+            "the same way, with p-values adjusted by Holm's method (1979)."
+        )
+    return paragraphs

@@ -1,0 +1,219 @@
+"""The tables of the page of the group level."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bids_anomaly.bids.naming import COMBINED
+from bids_anomaly.bids.tables import COLUMNS, MISSING
+from bids_anomaly.group.analysis import Analysis
+from bids_anomaly.group.burden import REGIONS, TISSUES, Burden
+from bids_anomaly.group.cohorts import FEWEST, Cohorts
+from bids_anomaly.group.comparison import LEVEL, PERMUTATIONS
+from bids_anomaly.group.tables import burden_z, most_affected
+from bids_anomaly.reports.group import People, Person, spark
+from bids_anomaly.reports.tables import Table, region_in_words
+
+MOST_REGIONS = 40
+EVERYBODY = "Everybody"
+
+
+def group_of(burden: Burden, cohorts: Cohorts | None) -> str:
+    """Return the group of a person, empty if there is none."""
+    return cohorts.of.get(burden.member.participant, "") if cohorts else ""
+
+
+def link_to(output_dir: Path, label: str) -> str:
+    """Return the address of a page beside that of the group, empty if there is none."""
+    return f"{label}.html" if (output_dir / f"{label}.html").is_file() else ""
+
+
+def volumes_by_group(burdens: Sequence[Burden], cohorts: Cohorts | None) -> dict[str, list[float]]:
+    """Return volumes in ml by group, controls first; each person once."""
+    groups: dict[str, list[float]] = {}
+    for one in burdens:
+        if one.member.is_first:
+            name = group_of(one, cohorts) or ("No group" if cohorts else EVERYBODY)
+            groups.setdefault(name, []).append(one.volume / 1000)
+    controls = cohorts.controls if cohorts else None
+    return dict(sorted(groups.items(), key=lambda item: (item[0] != controls, item[0])))
+
+
+def group_tables(analysis: Analysis) -> list[Table]:
+    """Show how much is anomalous in groups, and how they differ."""
+    if not analysis.cohorts:
+        return []
+    groups = Table(
+        "Groups",
+        "Anomalous volume of the combined finding; each person counts once.",
+        ["Group", "People", "With anomalies (%)", "Median (ml)", "Quartiles (ml)", "Mean (ml)",
+         "Lesions (median)"],
+        [
+            [one.name, str(one.people), f"{100 * one.with_anomalies:.0f}",
+             f"{one.quartiles[1] / 1000:.2f}",
+             f"{one.quartiles[0] / 1000:.2f} to {one.quartiles[2] / 1000:.2f}",
+             f"{one.mean / 1000:.2f}", f"{one.lesions:g}"]
+            for one in analysis.cohorts
+        ],
+        numeric=(1, 2, 3, 5, 6),
+    )  # fmt: skip
+    pairs = Table(
+        "Differences between groups",
+        f"t of log volumes with what is held constant, and p by {PERMUTATIONS} permutations, "
+        "adjusted for the number of pairs (Holm 1979)."
+        if analysis.differences
+        else f"No two groups have {FEWEST} people each.",
+        ["Groups", "People", "Difference of medians (ml)", "t", "p", "p, adjusted",
+         "Held constant"],
+        [
+            [f"{one.first} against {one.second}", f"{one.people[0]} and {one.people[1]}",
+             f"{one.difference / 1000:+.2f}".replace("-", "−"),
+             f"{one.t:.2f}".replace("-", "−"), _p(one.p), _p(one.p_holm),
+             ", ".join(one.covariates)]
+            for one in analysis.differences
+        ],
+        numeric=(2, 3, 4, 5),
+    )  # fmt: skip
+    return [groups, pairs]
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if np.isfinite(value) else ""
+
+
+def region_shares(burdens: Sequence[Burden], cohorts: Cohorts | None) -> Table:
+    """Show in how many people each region has anomalies."""
+    first = [one for one in burdens if one.member.is_first]
+    affected = np.array([one.regions > 0 for one in first])
+    volumes = np.array([one.regions for one in first])
+    names = list(volumes_by_group(burdens, cohorts)) if cohorts else []
+    members = np.array([group_of(one, cohorts) or "No group" for one in first])
+    order = np.argsort(-volumes.mean(axis=0), kind="stable")
+    shown = [i for i in order if affected[:, i].any()][:MOST_REGIONS]
+    return Table(
+        "Most affected regions",
+        f"The {len(shown)} regions of the atlas DLMUSE with the largest mean anomalous volume. All "
+        "regions of everybody are in group/atlas-DLMUSE_desc-burden_stats.tsv."
+        if shown
+        else "No region has anomalies in anybody.",
+        [
+            "Region",
+            "Mean volume (ml)",
+            "People affected (%)",
+            *(f"{name} (%)" for name in names),
+        ],
+        [
+            [
+                region_in_words(REGIONS[i].name),
+                f"{volumes[:, i].mean() / 1000:.3f}",
+                f"{100 * affected[:, i].mean():.0f}",
+                *(f"{100 * affected[members == name, i].mean():.0f}" for name in names),
+            ]
+            for i in shown
+        ],
+        numeric=range(1, 3 + len(names)),
+    )
+
+
+def region_differences(analysis: Analysis) -> list[Table]:
+    """Show the regions that differ between a group and controls."""
+    if not analysis.comparisons:
+        return []
+    rows = [
+        (float(one.regions.p[i]), [
+            region_in_words(REGIONS[i].name), one.cases, one.modality,
+            *(f"{value:.3g}".replace("-", "−") for value in one.means[:, i]),
+            f"{one.regions.t[i]:.1f}".replace("-", "−").replace("inf", "∞"), _p(one.regions.p[i]),
+        ])
+        for one in analysis.comparisons
+        for i in np.flatnonzero(one.regions.p < LEVEL)
+    ]  # fmt: skip
+    rows.sort(key=lambda row: row[0])
+    return [
+        Table(
+            "Regions that differ from controls",
+            "Mean z-scores, or anomalous shares of the combined finding; p is two-sided and "
+            "family-wise over all regions of a group and modality. All regions are in "
+            "group/atlas-DLMUSE_desc-comparisons_stats.tsv."
+            if rows
+            else "None at a family-wise p below .05.",
+            ["Region", "Group", "Modality", "Mean", "Mean of controls", "t", "p"],
+            [row for _, row in rows],
+            numeric=(3, 4, 5, 6),
+        )
+    ]
+
+
+def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | None) -> People:
+    """List everybody, one line an occasion."""
+    tissues = np.array([[one.tissue_volume(tissue) for tissue in TISSUES] for one in burdens])
+    columns = [
+        "Anomalous (ml)",
+        "Of the brain (%)",
+        "Lesions",
+        "Largest (ml)",
+        "Against controls (z)" if cohorts else "Against all (z)",
+        "Most affected region",
+        "Age",
+        "Sex",
+    ]
+    rows = []
+    for one, parts, z in zip(burdens, tissues, burden_z(burdens, cohorts), strict=True):
+        region = most_affected(one)
+        cells = [
+            f"{one.volume / 1000:.2f}",
+            f"{100 * one.volume / one.brain_volume:.2f}" if one.brain_volume else "",
+            str(one.lesions[COMBINED]),
+            f"{one.largest / 1000:.2f}" if np.isfinite(one.largest) else "",
+            f"{z:+.1f}".replace("-", "−") if np.isfinite(z) else "",
+            "" if region == MISSING else region_in_words(region),
+            _known(one, "age"),
+            _known(one, "sex"),
+        ]
+        words = ", ".join(
+            f"{tissue} {part:.0f}" for tissue, part in zip(TISSUES, parts, strict=True) if part
+        )
+        label = one.member.label
+        rows.append(
+            Person(
+                label,
+                link_to(output_dir, label),
+                group_of(one, cohorts),
+                cells,
+                spark(parts, float(tissues.max())),
+                f"{parts.sum():.0f} mm³: {words}" if words else "0 mm³",
+                flags_in_words(one),
+            )
+        )
+    return People(columns, (0, 1, 2, 3, 4, 6), TISSUES, rows, cohorts is not None)
+
+
+def _known(burden: Burden, column: str) -> str:
+    value = burden.known.get(column, MISSING)
+    return "" if value == MISSING else value
+
+
+def flags_in_words(burden: Burden) -> str:
+    """Return the flagged measures, each with the modality of its scan."""
+    modality = {scan: scan.rpartition("_")[2] for scan, _ in burden.flags}
+    return ", ".join(f"{m.replace('_', ' ')} ({modality[scan]})" for scan, m in burden.flags)
+
+
+def quality_counts(burdens: Sequence[Burden]) -> Table:
+    """Show how many scans each measure of quality flags."""
+    counts = Counter(measure for one in burdens for _, measure in set(one.flags))
+    levels = COLUMNS["quality"]["measure"]["Levels"]
+    return Table(
+        "Flagged scans",
+        "How many scans are outside the limits of good ones."
+        if counts
+        else "No scan is outside the limits of good ones.",
+        ["Measure", "What it is", "Scans"],
+        [
+            [measure.replace("_", " "), levels.get(measure, ""), str(count)]
+            for measure, count in counts.most_common()
+        ],
+        numeric=(2,),
+    )

@@ -1,0 +1,218 @@
+"""The tables of the group level, and what their columns mean."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bids_anomaly.bids.naming import COMBINED, group_path, sidecar_path
+from bids_anomaly.bids.tables import COLUMNS, MISSING, read_table, write_rows
+from bids_anomaly.bids.writing import write_json
+from bids_anomaly.group.analysis import Analysis, region_rows
+from bids_anomaly.group.burden import REGIONS, TISSUES, Burden, modified_z
+from bids_anomaly.group.cohorts import Cohorts
+
+WHO = {
+    "participant_id": {"Description": "Participant."},
+    "session_id": {"Description": "Session; n/a where there are none."},
+}
+_REGION = {name: COLUMNS["regions"][name] for name in ("index", "name", "hemisphere", "tissue")}
+_MM3 = {"Units": "mm^3"}
+COMPARED = {
+    "group": {"Description": "Group that is compared with controls."},
+    **_REGION,
+    "modality": {"Description": "BIDS suffix, or combined for the finding of all scans together."},
+    "measure": {
+        "Description": "What is compared.",
+        "Levels": {
+            "z_mean": "Mean z-score of the region",
+            "anomalous_fraction": "Share of the region that is anomalous",
+        },
+    },
+    "mean": {"Description": "Mean of the group."},
+    "mean_controls": {"Description": "Mean of controls."},
+    "t": {"Description": "t of the group in a linear model with age and sex where known; positive "
+          "where the group is higher."},
+    "p": {"Description": "Two-sided p by permutation, family-wise over all regions of the same "
+          "group, modality and measure."},
+}  # fmt: skip
+COHORTS = {
+    "group": {"Description": "Value of the column that says who the controls are."},
+    "people": {"Description": "Number of people.", "Format": "integer"},
+    "with_anomalies": {"Description": "Share of people with any anomaly, 0 to 1."},
+    "volume_quartile_1": {"Description": "First quartile of the anomalous volume.", **_MM3},
+    "volume_median": {"Description": "Median of the anomalous volume.", **_MM3},
+    "volume_quartile_3": {"Description": "Third quartile of the anomalous volume.", **_MM3},
+    "volume_mean": {"Description": "Mean of the anomalous volume.", **_MM3},
+    "lesions_median": {"Description": "Median of the number of lesions."},
+}
+DIFFERENCES = {
+    "group_1": {"Description": "First group."},
+    "group_2": {"Description": "Second group."},
+    "people_1": {"Description": "People of the first group.", "Format": "integer"},
+    "people_2": {"Description": "People of the second group.", "Format": "integer"},
+    "difference": {
+        "Description": "Median anomalous volume of the first group minus that of the second.",
+        **_MM3,
+    },
+    "t": {"Description": "t of log10(1 + volume in ml), positive where the first is higher."},
+    "p": {"Description": "Two-sided p by permutation."},
+    "p_holm": {"Description": "The same, adjusted for the number of pairs (Holm 1979)."},
+    "covariates": {"Description": "What was held constant, separated by commas."},
+}
+
+
+def write_tables(
+    output_dir: Path,
+    burdens: Sequence[Burden],
+    *,
+    described: Mapping[str, Any],
+    cohorts: Cohorts | None,
+    analysis: Analysis,
+) -> list[Path]:
+    """Write all tables of the group level, each with a JSON file about its columns.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Derivative dataset.
+    burdens : sequence of Burden
+        Everybody.
+    described : mapping
+        What ``participants.json`` says of the columns of ``participants.tsv``.
+    cohorts : Cohorts or None
+    analysis : Analysis
+
+    Returns
+    -------
+    list of Path
+        All that was written.
+    """
+    atlas = {"atlas": "DLMUSE"}
+    columns, rows = people_table(burdens, described, cohorts)
+    tables = [
+        ({"desc": "people"}, "Everybody, one row an occasion.", columns, rows),
+        ({"desc": "lesions"}, "All lesions of the combined finding of everybody.",
+         {**WHO, **COLUMNS["combined_lesions"]}, _lesions(burdens)),
+        ({**atlas, "desc": "burden"}, "Anomalous volume in each region of the atlas.",
+         {**WHO, **{region.name: {"Description": f"Anomalous volume in {region.name}.", **_MM3}
+                    for region in REGIONS}},
+         ((*who(burden), *map(float, burden.regions)) for burden in burdens)),
+    ]  # fmt: skip
+    if analysis.cohorts:
+        tables += [
+            ({"desc": "groups"}, "Anomalous volume of the combined finding by group.", COHORTS, [
+                (one.name, one.people, one.with_anomalies, *one.quartiles, one.mean, one.lesions)
+                for one in analysis.cohorts
+            ]),
+            ({"desc": "differences"}, "Anomalous volume of every group against every other.",
+             DIFFERENCES, [
+                (one.first, one.second, *one.people, one.difference, one.t, one.p, one.p_holm,
+                 ", ".join(one.covariates) or MISSING)
+                for one in analysis.differences
+            ]),
+            ({**atlas, "desc": "comparisons"}, "Every group against controls in every region.",
+             COMPARED, [row for one in analysis.comparisons for row in region_rows(one)]),
+        ]  # fmt: skip
+    written = []
+    for entities, description, columns, rows in tables:
+        path = group_path(output_dir, entities, "stats", ".tsv")
+        write_json(sidecar_path(path), {"Description": description, **columns})
+        write_rows(path, columns, rows)
+        written += [path, sidecar_path(path)]
+    return written
+
+
+def who(burden: Burden) -> tuple[str, str]:
+    """Return ``participant_id`` and ``session_id``."""
+    session = burden.member.session
+    return f"sub-{burden.member.participant}", f"ses-{session}" if session else MISSING
+
+
+def people_table(
+    burdens: Sequence[Burden], described: Mapping[str, Any], cohorts: Cohorts | None
+) -> tuple[dict[str, Any], list[tuple]]:
+    """Return the columns of the table of people with their descriptions, and its rows."""
+    modalities = sorted({m for one in burdens for m in one.member.modalities})
+    own = {
+        "modalities": {"Description": "BIDS suffixes of the scans with a z map."},
+        "brain_volume": {"Description": "Volume of the brain in the person.", **_MM3},
+        "anomalous_volume": {
+            "Description": "Anomalous volume of the combined finding, in the person.", **_MM3
+        },
+        "anomalous_fraction": {"Description": "Its share of the brain, 0 to 1."},
+        "lesions": {"Description": "Number of lesions of the combined finding.",
+                    "Format": "integer"},
+        "largest_lesion": {"Description": "Volume of the largest.", **_MM3},
+        "z_peak": {"Description": "Highest z-score in a lesion."},
+        **{f"anomalous_{tissue.replace(' ', '_')}":
+           {"Description": f"Anomalous volume in regions of the tissue {tissue}.", **_MM3}
+           for tissue in TISSUES},
+        "most_affected": {"Description": "Region of the atlas with the largest anomalous volume; "
+                          "n/a without anomalies."},
+        **{f"anomalous_volume_{m}":
+           {"Description": f"Anomalous volume of the {m} scan alone; n/a without one.", **_MM3}
+           for m in modalities},
+        **{f"lesions_{m}":
+           {"Description": f"Number of lesions of the {m} scan alone; n/a without one."}
+           for m in modalities},
+        "quality_flags": {"Description": "Measures of quality outside the limits of good scans, "
+                          "as scan:measure, separated by commas; n/a for none."},
+        "burden_z": {"Description": "Burden against controls (everybody, where none are named): "
+                     "log10(1 + ml) less its median, in robust standard deviations (Iglewicz and "
+                     "Hoaglin 1993); n/a where it does not vary."},
+        "in_maps": {"Description": "Whether this occasion stands for the person in maps and "
+                    "comparisons.", "Levels": {"true": "Yes", "false": "An earlier one does"}},
+    }  # fmt: skip
+    theirs = dict.fromkeys(
+        column for one in burdens for column in one.known if column != "participant_id"
+    )
+    names = {
+        column: f"participants_{column}" if column in own or column in WHO else column
+        for column in theirs
+    }
+    joined = {
+        names[column]: described.get(column) or {"Description": "Column of participants.tsv."}
+        for column in theirs
+    }
+    against = burden_z(burdens, cohorts)
+    rows = [
+        (*who(one), *(_one_line(one.known.get(column, MISSING)) for column in theirs),
+         ", ".join(one.member.modalities) or MISSING, one.brain_volume, one.volume,
+         one.volume / one.brain_volume if one.brain_volume else np.nan, one.lesions[COMBINED],
+         one.largest, one.z_peak, *map(one.tissue_volume, TISSUES), most_affected(one),
+         *(one.volumes.get(m, np.nan) for m in modalities),
+         *(one.lesions.get(m, MISSING) for m in modalities),
+         ", ".join(":".join(flag) for flag in one.flags) or MISSING, float(z), one.member.is_first)
+        for one, z in zip(burdens, against, strict=True)
+    ]  # fmt: skip
+    return {**WHO, **joined, **own}, rows
+
+
+def burden_z(burdens: Sequence[Burden], cohorts: Cohorts | None) -> np.ndarray:
+    """Return the burden of everybody against controls, or against everybody without any."""
+    volumes = np.array([one.volume for one in burdens])
+    reference = [
+        one.member.is_first
+        and (cohorts is None or cohorts.of.get(one.member.participant) == cohorts.controls)
+        for one in burdens
+    ]
+    return modified_z(volumes, volumes[np.array(reference, dtype=bool)])
+
+
+def most_affected(burden: Burden) -> str:
+    """Return the name of the region with the largest anomalous volume, n/a if there is none."""
+    largest = int(np.argmax(burden.regions))
+    return REGIONS[largest].name if burden.regions[largest] > 0 else MISSING
+
+
+def _lesions(burdens: Iterable[Burden]) -> Iterator[tuple]:
+    columns = COLUMNS["combined_lesions"]
+    for burden in burdens:
+        for row in read_table(burden.member.file("combined_lesions")):
+            yield (*who(burden), *(row.get(column, MISSING) for column in columns))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bids_anomaly.exceptions import MissingInputError, NothingFoundError
+from bids_anomaly.group.cohorts import Design, cohort_labels, covariates_of, design, read_cohorts
+
+
+def people(*groups: str, **columns):
+    values = list(groups)
+    rows = [{name: column[i] for name, column in columns.items()} for i in range(len(values))]
+    return values, rows
+
+
+@given(st.lists(st.text(max_size=12), max_size=8))
+def test_every_group_has_a_label_of_its_own_in_file_names(names):
+    labels = cohort_labels(names)
+    assert set(labels) == set(names)
+    assert all(label.isalnum() and label.isascii() for label in labels.values())
+    # Some disks do not tell upper from lower case.
+    assert len({label.lower() for label in labels.values()}) == len(set(names))
+
+
+def test_a_label_stays_readable():
+    assert cohort_labels(["early MS", "MS", "ms"]) == {
+        "early MS": "earlyMS", "MS": "MS", "ms": "ms2",
+    }  # fmt: skip
+
+
+def test_groups_that_are_too_small_are_refused_in_a_sentence():
+    setup = design(*people("a", "a", "a", "c", "c", "c", "c"), cases="a", controls="c")
+    assert setup == (
+        "a against c: not compared, because a has 3 of at least 4 people. Run the participant "
+        "level for more."
+    )
+
+
+def test_age_and_sex_are_held_constant_where_they_are_known():
+    setup = design(
+        *people(
+            *"aaaacccc",
+            age=["30", "41", "52", "89+", "35", "47", "55", "61"],
+            sex=list("FMFMFFMM"),
+        ),
+        cases="a",
+        controls="c",
+    )
+    assert isinstance(setup, Design)
+    assert setup.names == ("age", "sex")
+    assert setup.covariates.shape == (8, 2)
+    assert setup.notes == ()
+
+
+def test_what_few_know_is_left_out_and_said():
+    ages = ["30", "41", "n/a", "n/a", "35", "47", "55", "61"]
+    setup = design(*people(*"aaaacccc", age=ages), cases="a", controls="c")
+    assert setup.names == ()
+    assert setup.notes == (
+        "a against c: age is not accounted for, because it is known of 6 of 8 people only.",
+    )
+
+
+def test_the_few_who_lack_what_most_know_are_left_out_and_counted():
+    ages = ["30", "41", "52", "36", "n/a", "35", "47", "55", "61", "44"]
+    setup = design(*people(*"aaaaaccccc", age=ages), cases="a", controls="c")
+    assert setup.names == ("age",)
+    assert setup.rows.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    assert "1 people are left out, because their age is not known" in setup.notes[0]
+
+
+def test_a_sex_that_is_the_group_is_not_held_constant():
+    setup = design(*people(*"aaaacccc", sex=list("FFFFMMMM")), cases="a", controls="c")
+    assert setup.names == ()
+    assert "cannot be told from the group" in setup.notes[0]
+
+
+def test_the_oldest_count_as_89():
+    assert covariates_of({"age": "89+"}) == pytest.approx(covariates_of({"age": "89"}), nan_ok=True)
+    assert np.isnan(covariates_of({"age": "n/a", "sex": "?"})).all()
+
+
+def test_groups_come_from_the_column_of_the_controls(tmp_path):
+    (tmp_path / "participants.tsv").write_text(
+        "participant_id\tdiagnosis\nsub-1\thealthy\nsub-2\tMS\nsub-3\tn/a\n"
+    )
+    cohorts = read_cohorts(tmp_path, "diagnosis=healthy")
+    assert cohorts.of == {"1": "healthy", "2": "MS"}
+    with pytest.raises(NothingFoundError, match="Nobody in"):
+        read_cohorts(tmp_path, "diagnosis=control")
+    with pytest.raises(MissingInputError, match="no column group"):
+        read_cohorts(tmp_path, "group=control")

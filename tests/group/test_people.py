@@ -1,0 +1,93 @@
+import pytest
+
+from bids_anomaly.exceptions import BadScanError, NothingFoundError
+from bids_anomaly.group.people import find_members
+from bids_anomaly.preprocessing.template import TEMPLATE
+
+MASK = f"space-{TEMPLATE}_label-lesion_desc-anomaly_mask.nii.gz"
+Z = f"space-{TEMPLATE}_desc-zscore"
+
+
+def touch(folder, *names):
+    for name in names:
+        levels = [part for part in name.split("_") if part.startswith(("sub-", "ses-"))]
+        path = folder.joinpath(*levels, "anat", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_files_are_told_by_their_entities(tmp_path):
+    touch(
+        tmp_path,
+        f"sub-01_acq-x_{MASK}",
+        f"sub-01_acq-x_run-1_{Z}_T1w.nii.gz",
+        f"sub-01_acq-x_run-2_{Z}_T1w.nii.gz",
+        f"sub-01_{Z}_FLAIR.nii.gz",
+        "sub-01_acq-x_label-lesion_desc-anomaly_mask.nii.gz",  # native
+        "sub-01_acq-x_desc-zscore_T2w.nii.gz",
+        f"sub-01_acq-x_space-{TEMPLATE}_label-lesion_desc-anomalyT1w_mask.nii.gz",
+        "sub-01_acq-x_desc-lesions_dseg.tsv",
+        "sub-01_acq-x_desc-lesionsT1w_dseg.tsv",
+        "sub-01_acq-x_atlas-DLMUSE_dseg.tsv",
+        "sub-01_acq-x_atlas-DLMUSE_desc-regions_stats.tsv",
+        "sub-01_desc-quality_stats.tsv",
+    )
+    (member,) = find_members(tmp_path)
+    assert member.label == "sub-01"
+    assert member.modalities == ["T1w", "FLAIR"]
+    assert {key: path.name for key, path in member.files.items()} == {
+        ("combined_anomaly", "combined"): f"sub-01_acq-x_{MASK}",
+        ("zscore", "T1w"): f"sub-01_acq-x_run-1_{Z}_T1w.nii.gz",
+        ("zscore", "FLAIR"): f"sub-01_{Z}_FLAIR.nii.gz",
+        ("combined_lesions", "combined"): "sub-01_acq-x_desc-lesions_dseg.tsv",
+        ("lesions", "T1w"): "sub-01_acq-x_desc-lesionsT1w_dseg.tsv",
+        ("regions", "combined"): "sub-01_acq-x_atlas-DLMUSE_desc-regions_stats.tsv",
+        ("quality", "combined"): "sub-01_desc-quality_stats.tsv",
+    }
+
+
+def test_the_first_session_with_results_stands_for_the_person(tmp_path):
+    touch(
+        tmp_path,
+        "sub-01_ses-1_desc-quality_stats.tsv",
+        f"sub-01_ses-2_{MASK}",
+        f"sub-01_ses-3_{MASK}",
+        f"sub-02_{MASK}",
+    )
+    members = find_members(tmp_path)
+    assert [(one.label, one.is_first) for one in members] == [
+        ("sub-01_ses-1", False),
+        ("sub-01_ses-2", True),
+        ("sub-01_ses-3", False),
+        ("sub-02", True),
+    ]
+    (chosen,) = find_members(tmp_path, participants=["sub-01"], sessions=["3"])
+    assert (chosen.label, chosen.is_first) == ("sub-01_ses-3", True)
+
+
+def test_modalities_can_be_chosen(tmp_path):
+    touch(tmp_path, f"sub-01_{MASK}", f"sub-01_{Z}_T1w.nii.gz", f"sub-01_{Z}_FLAIR.nii.gz")
+    (member,) = find_members(tmp_path, modalities=["FLAIR"])
+    assert member.modalities == ["FLAIR"]
+
+
+def test_what_somebody_lacks_is_said(tmp_path):
+    touch(tmp_path, f"sub-01_{MASK}", "sub-02_desc-quality_stats.tsv")
+    _, without = find_members(tmp_path)
+    with pytest.raises(BadScanError, match=f"sub-02 has no mask of anomalies in {TEMPLATE}"):
+        without.file("combined_anomaly")
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "message"),
+    [
+        ([], {}, "no folder is named sub-<label>. Run the participant level first"),
+        (["sub-01_desc-quality_stats.tsv"], {}, "with MNI152NLin2009aSym among its --output-spac"),
+        ([f"sub-01_{MASK}"], {"participants": ["01", "xx"]}, "has no sub-xx"),
+        ([f"sub-01_ses-1_{MASK}"], {"sessions": ["9"]}, "has no ses-9"),
+    ],
+)
+def test_nobody_to_group_is_said_in_a_sentence(tmp_path, names, options, message):
+    touch(tmp_path, *names)
+    with pytest.raises(NothingFoundError, match=message):
+        find_members(tmp_path, **options)
