@@ -216,7 +216,7 @@ def add_control(group: ArgumentGroup) -> None:
         ("--stop-on-first-crash", "do not go on with the other steps after one has failed"),
         (
             "--reports-only",
-            "not in this version: write the reports again from the outputs that are there",
+            "write the reports again from the outputs that are there, and do nothing else",
         ),
         ("--dry-run", "say what would be done, and do nothing"),
         (

@@ -40,6 +40,11 @@ def run_participants(settings: Settings) -> ExitCode:
         it; SOME_FAILED else.
     """
     set_up_log(settings)
+    if settings.reports_only:
+        from bids_anomaly.cli.reports import rebuild_reports
+
+        check_writable(settings.output_dir)
+        return rebuild_reports(settings)
     run_id = new_run_id()
     if settings.dry_run:
         with tempfile.TemporaryDirectory() as folder:
@@ -212,20 +217,11 @@ def exit_code(failures: Sequence[Sequence[int]], sessions: int) -> ExitCode:
 
 
 def _check_available(settings: Settings) -> None:
-    """Refuse options that this version knows but cannot honour, rather than ignore them."""
-    options = {
-        "--reports-only": settings.reports_only,
-    }
-    given = [option for option, value in options.items() if value]
+    """Refuse options that mean nothing here, rather than ignore them."""
     if settings.controls:
         raise UsageError(
             "--controls says who is compared with whom at the group level, and nothing at the "
             "participant level. Leave it out."
-        )
-    if given:
-        raise UsageError(
-            f"{', '.join(given)} cannot be used yet: this version reads the option and does "
-            "nothing with it. Leave it out."
         )
 
 

@@ -14,51 +14,10 @@ from PIL import Image
 
 from bids_anomaly.exceptions import CannotWriteError
 from bids_anomaly.reports.finding import Finding
-from bids_anomaly.reports.participant import Failure, ScanReport, write_participant_report
+from bids_anomaly.reports.participant import Failure, write_participant_report
 
-SHAPE = (30, 36, 32)
-AFFINE = np.array([[2.0, 0, 0, -29], [0, 2, 0, -40], [0, 0, 2, -30], [0, 0, 0, 1]])
-ANOMALY = (slice(6, 12), slice(14, 20), slice(17, 22))  # on the left of the head
 BELOW_THE_LETTERS = slice(60, None)  # rows of a picture
 FAILURE = Failure("Brain extraction of sub-01_T1w", "No brain was found.", "Traceback: <here>")
-
-
-@pytest.fixture(scope="module")
-def healthy():
-    """A ball of white matter without anomalies, and thick slices of it as acquired."""
-    x, y, z = np.indices(SHAPE)
-    brain = ((x - 14.5) / 13) ** 2 + ((y - 17.5) / 16) ** 2 + ((z - 15.5) / 14) ** 2 < 1
-    scan = brain * (0.9 + 0.1 * np.cos(x) * np.cos(y))
-    thick = np.diag([1.0, 1.0, 4.0, 1.0])
-    x, y, z = np.indices((60, 60, 14))
-    ball = (x - 30) ** 2 + (y - 30) ** 2 + (4 * z - 26) ** 2 < 20**2
-    return ScanReport(
-        name="sub-01_T1w",
-        modality="T1w",
-        model="restore-T1w 0.1.0",
-        scan=scan,
-        brain=brain,
-        template=0.9 * brain,
-        pseudo_healthy=scan,
-        residual=np.zeros(SHAPE),
-        zscore=np.zeros(SHAPE),
-        mask=np.zeros(SHAPE, bool),
-        native_scan=nib.Nifti1Image(100 * ball.astype(np.float32), thick),
-        native_brain=nib.Nifti1Image(ball.astype(np.uint8), thick),
-        numbers={"Anomalous volume": "0 ml"},
-        affine=AFFINE,
-    )
-
-
-@pytest.fixture(scope="module")
-def lesioned(healthy):
-    """The same brain with a bright block."""
-    scan = healthy.scan.copy()
-    scan[ANOMALY] = 2
-    mask = np.zeros(SHAPE, bool)
-    mask[ANOMALY] = True
-    residual = scan - healthy.pseudo_healthy
-    return replace(healthy, scan=scan, residual=residual, zscore=10 * residual, mask=mask)
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +173,7 @@ def test_the_same_content_gives_the_same_file_whatever_is_outside_the_brain(
 
 
 def test_an_empty_brain_mask_still_gives_a_report(path, healthy):
-    nothing = np.zeros(SHAPE)
+    nothing = np.zeros(healthy.scan.shape)
     native = nib.Nifti1Image(np.zeros((20, 20, 20), np.uint8), np.eye(4))
     empty = replace(healthy, scan=nothing, brain=nothing > 0, native_scan=native)
     assert "sub-01_T1w" in written(path, scans=[replace(empty, native_brain=native)])

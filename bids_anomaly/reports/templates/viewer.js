@@ -75,8 +75,10 @@
       context.clip();
       context.drawImage(drawn, 0, 0, canvas.width, canvas.height);
       context.restore();
-      context.fillStyle = "#fff";
-      context.fillRect(x - devicePixelRatio, 0, 2 * devicePixelRatio, canvas.height);
+      for (const [colour, thickness] of [["rgb(0 0 0 / 55%)", 4], ["#fff", 2]]) {
+        context.fillStyle = colour;
+        context.fillRect(x - thickness * devicePixelRatio / 2, 0, thickness * devicePixelRatio, canvas.height);
+      }
     }
     if (state.outline && !layer.filled) slices.trace(scene, context, plane, scale);
     slices.drawCrosshair(context, canvas, scale * (state.at[plane.right] + 0.5),

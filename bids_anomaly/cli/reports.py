@@ -1,0 +1,104 @@
+"""Write the reports of participants again, from the derivatives of an earlier run."""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from bids_anomaly.cli.participant import exit_code
+from bids_anomaly.cli.progress import make_console
+from bids_anomaly.exceptions import BidsAnomalyError, ExitCode, NothingFoundError
+from bids_anomaly.settings import Settings
+
+
+def rebuild_reports(settings: Settings) -> ExitCode:
+    """Write the reports of all sessions that came through to the end in an earlier run.
+
+    Nothing else is written, and neither the input nor a model is read. Reports of sessions that
+    failed stay as they are.
+
+    Returns
+    -------
+    ExitCode
+        OK if every report was written; the common code of all failures if none was; SOME_FAILED
+        else.
+
+    Raises
+    ------
+    NothingFoundError
+        If there is no session to report on.
+    """
+    records = find_records(
+        settings.output_dir,
+        participants=settings.participant_labels,
+        sessions=settings.session_labels,
+    )
+    labels = [path.name.removesuffix("_report.json") for path in records]
+    if settings.dry_run:
+        print(*labels, sep="\n")
+        return ExitCode.OK
+    console = make_console()
+    failures = []
+    # As in a run, no process inherits the threads of another.
+    workers = ProcessPoolExecutor(min(settings.nprocs, len(records)), get_context("forkserver"))
+    with workers:
+        results = workers.map(_rebuild, [settings.output_dir] * len(records), records)
+        for label, error in zip(labels, results, strict=True):
+            if error is None:
+                console.print(f"{label}: report written", markup=False)
+            else:
+                code, message = error
+                failures.append([code])
+                console.print(f"{label}: {message}", style="red", markup=False)
+    return exit_code(failures, len(records))
+
+
+def find_records(
+    output_dir: Path, *, participants: Sequence[str], sessions: Sequence[str]
+) -> list[Path]:
+    """Find the records from which reports can be made, sorted.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Derivative dataset.
+    participants, sessions : sequence of str
+        Labels without ``sub-`` and ``ses-``; empty for all.
+
+    Raises
+    ------
+    NothingFoundError
+        If there are none, or none of a participant who was asked for.
+    """
+    found = [
+        path
+        for pattern in ("sub-*/figures", "sub-*/ses-*/figures")
+        for path in sorted(output_dir.glob(f"{pattern}/*_report.json"))
+        if not participants or _label(path, output_dir, 0, "sub-") in participants
+        if not sessions or _label(path, output_dir, 1, "ses-") in sessions
+    ]
+    known = {_label(path, output_dir, 0, "sub-") for path in found}
+    missing = [f"sub-{label}" for label in participants if label not in known]
+    if missing or not found:
+        raise NothingFoundError(
+            f"{output_dir} has no finished session of {', '.join(missing) or 'anybody'}, so there "
+            "is nothing to report on. Run the participant level without --reports-only first."
+        )
+    return sorted(found)
+
+
+def _label(path: Path, output_dir: Path, position: int, prefix: str) -> str:
+    part = path.relative_to(output_dir).parts[position]
+    return part.removeprefix(prefix) if part.startswith(prefix) else ""
+
+
+def _rebuild(output_dir: Path, record: Path) -> tuple[ExitCode, str] | None:
+    """Write one report; return what went wrong."""
+    from bids_anomaly.reports.record import read_record
+    from bids_anomaly.reports.session import write_session_report
+
+    try:
+        write_session_report(output_dir, read_record(record))
+    except BidsAnomalyError as error:
+        return error.exit_code, str(error)
+    return None

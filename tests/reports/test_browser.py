@@ -1,0 +1,294 @@
+"""The participant report in a real browser, with the network cut."""
+
+import base64
+import io
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bids_anomaly.reports.finding import Finding
+from bids_anomaly.reports.participant import Failure, write_participant_report
+from bids_anomaly.reports.tables import Table, lesion_table
+
+WIDTHS = (1280, 400)
+LABEL = '"><img src=x onerror="document.title=1"><script>document.title=1</script>'
+LESIONS = [
+    {
+        "index": str(index),
+        "volume": volume,
+        "region": "Putamen_L",
+        "side": "left",
+        "z_peak": "4",
+        "confidence": "0.9",
+        **dict(zip(("centroid_x", "centroid_y", "centroid_z"), map(str, centre), strict=True)),
+    }
+    for index, volume, centre in ((1, "900", (-11, -6, 8)), (2, "90", (9, 10, -4)))
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no chromium on this machine (Debian: apt install chromium)")
+    with api.sync_playwright() as playwright:
+        # Containers do not allow chromium's own sandbox; the pages are ours.
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def report(lesioned, tmp_path_factory):
+    """Write a report with two scans, with HTML wherever data can bring it."""
+    path = tmp_path_factory.mktemp("browser") / "sub-01.html"
+    write_participant_report(
+        path,
+        title=LABEL,
+        finding=Finding(LABEL, {LABEL: LABEL}),
+        summary={LABEL: LABEL},
+        scans=[replace(lesioned, name=LABEL), replace(lesioned, name="second", modality=LABEL)],
+        combined=lesioned.mask,
+        methods=["Scans were registered.", LABEL],
+        references=[LABEL],
+        failures=[Failure(LABEL, LABEL, LABEL)],
+        provenance={"Command": LABEL},
+        warnings=[LABEL],
+        lesions=lesion_table(LESIONS),
+        quality=Table(LABEL, LABEL, ["Scan", "Value"], [["b", "−2"], ["a", "10"], ["c", "9"]]),
+    )
+    return path
+
+
+@pytest.fixture
+def open_page(browser, report):
+    """Give a function that opens the report and collects what the browser complains about."""
+    contexts, complaints = [], []
+
+    def open_page(width=1280, scheme="light"):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: complaints.append(request.url))
+        page.goto(report.as_uri())
+        page.wait_for_selector("#viewer-body.ready")
+        settle(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def settle(page):
+    """Wait until what was asked for is drawn."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+
+
+def pixels(page, plane) -> np.ndarray:
+    """Return what is drawn on a canvas: rows, columns and colours."""
+    uri = page.locator(".plane canvas").nth(plane).evaluate("(canvas) => canvas.toDataURL()")
+    content = base64.b64decode(uri.split(",")[1])
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), float)
+
+
+def place(page) -> list[int]:
+    return [int(part) for part in page.locator("#viewer-body").get_attribute("data-at").split()]
+
+
+def choose(page, layer):
+    page.locator(".choice label", has_text=layer).first.click()
+    settle(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_viewer_draws_and_the_page_fits(width, scheme, open_page):
+    page = open_page(width, scheme)
+    for plane in range(3):
+        values = pixels(page, plane)
+        assert values.shape[1] > 100
+        assert (values > 100).mean() > 0.2
+        assert (values < 10).mean() > 0.05
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page_colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (page_colour == "rgb(20, 24, 27)") == (scheme == "dark")
+
+
+def test_html_in_the_data_is_shown_and_not_run(open_page):
+    page = open_page()
+    assert page.title().startswith(LABEL)
+    assert page.locator("h1").inner_text() == LABEL
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_every_layer_looks_different(open_page):
+    page = open_page()
+    page.locator("#viewer-outline").uncheck()
+    shown = []
+    for layer in ("Scan", "Pseudo-healthy", "Residual", "z-score", "Mask"):
+        choose(page, layer)
+        shown.append(pixels(page, 0))
+    for i, one in enumerate(shown):
+        for other in shown[:i]:
+            assert np.abs(one - other).max() > 20
+
+
+def test_the_slider_moves_the_line_between_scan_and_pseudo_healthy_image(open_page):
+    page = open_page()
+    page.locator("#viewer-outline").uncheck()
+    shown = {}
+    for layer in ("Scan", "Pseudo-healthy"):
+        choose(page, layer)
+        shown[layer] = pixels(page, 0)
+    slider = page.locator("#viewer-wipe")
+    for value, expected in ((100, "Scan"), (0, "Pseudo-healthy")):
+        slider.fill(str(value))
+        settle(page)
+        inner = slice(5, -5)  # beside the line
+        difference = pixels(page, 0)[:, inner] - shown[expected][:, inner]
+        assert np.abs(difference).max() < 5
+    assert page.locator("#viewer-body").get_attribute("data-layer") == "Compare"
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert slider.input_value() == "1"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_line_between_the_images_can_be_dragged(width, open_page):
+    page = open_page(width)
+    choose(page, "Compare")
+    canvas = page.locator(".plane canvas").first
+    canvas.scroll_into_view_if_needed()
+    box, before = canvas.bounding_box(), place(page)
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 20, steps=4)
+    page.mouse.up()
+    assert float(page.locator("#viewer-wipe").input_value()) == pytest.approx(25, abs=2)
+    assert place(page) == before
+
+
+@pytest.mark.parametrize("how", ["row", "button", "keyboard"])
+def test_choosing_a_lesion_moves_the_cross_to_its_centre(how, open_page):
+    page = open_page()
+    for index, centre in ((1, [-9, 10]), (0, [-11, -6, 8])):
+        row = page.locator("#lesions tbody tr").nth(index)
+        if how == "row":
+            row.locator("td").nth(2).click()
+        elif how == "button":
+            row.get_by_role("button").click()
+        else:
+            row.get_by_role("button").focus()
+            page.keyboard.press("Enter")
+        settle(page)
+        centre = [float(LESIONS[index][f"centroid_{axis}"]) for axis in "xyz"]
+        assert np.abs(np.subtract(place(page), centre)).max() <= 1  # half a voxel
+        assert row.get_attribute("aria-current") == "true"
+        assert page.locator("#lesions [aria-current]").count() == 1
+    assert page.locator("[data-read=outline]").inner_text() == "inside"
+
+
+def test_the_cross_reads_the_value_below_it(open_page):
+    page = open_page()
+    page.locator("#lesions tbody tr").first.get_by_role("button").click()
+    settle(page)
+    assert page.locator("[data-read=scan]").inner_text().startswith("2.0")
+    assert 9 < float(page.locator("[data-read=zscore]").inner_text()) < 12
+
+
+def test_a_click_the_wheel_and_keys_move_the_cross(open_page):
+    page = open_page()
+    canvas = page.locator(".plane canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.25 * box["height"])
+    settle(page)
+    x, y, z = place(page)
+    assert x < -5  # left is left
+    assert y > 5
+    page.mouse.wheel(0, -100)
+    settle(page)
+    assert place(page) == [x, y, z + 2]
+    for key in ("ArrowRight", "ArrowDown", "PageDown"):
+        page.keyboard.press(key)
+    settle(page)
+    assert place(page) == [x + 2, y - 2, z]
+    slider = page.locator(".plane input").first
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    settle(page)
+    assert place(page) == [x + 2, y - 2, z + 2]
+
+
+def test_the_wheel_scrolls_the_page_until_a_picture_is_clicked(open_page):
+    page = open_page()
+    canvas = page.locator(".plane canvas").first
+    canvas.scroll_into_view_if_needed()
+    canvas.hover()
+    before = place(page), page.evaluate("scrollY")
+    page.mouse.wheel(0, 200)
+    page.wait_for_timeout(500)
+    assert page.evaluate("scrollY") > before[1]
+    assert place(page) == before[0]
+
+
+def test_tables_sort_by_numbers_and_words(open_page):
+    page = open_page()
+    headings = page.locator("#quality thead th")
+    rows = page.locator("#quality tbody tr")
+
+    def column(index):
+        return [rows.nth(i).locator("td").nth(index).inner_text() for i in range(3)]
+
+    headings.nth(1).get_by_role("button").click()
+    assert column(1) == ["−2", "9", "10"]
+    headings.nth(1).get_by_role("button").click()
+    assert column(1) == ["10", "9", "−2"]
+    assert headings.nth(1).get_attribute("aria-sort") == "descending"
+    headings.nth(0).get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert column(0) == ["a", "b", "c"]
+
+
+def test_the_methods_are_copied_with_their_references(open_page):
+    page = open_page()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("Scans were registered.")
+    assert "References" in copied
+
+
+def test_nothing_moves_after_the_page_is_laid_out(browser, report):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    page = context.new_page()
+    page.add_init_script(
+        "window.shift = 0; new PerformanceObserver((list) => list.getEntries().forEach((entry) => "
+        "{ window.shift += entry.value; })).observe({ type: 'layout-shift', buffered: true });"
+    )
+    page.goto(report.as_uri())
+    page.wait_for_selector("#viewer-body.ready")
+    settle(page)
+    for layer in ("Compare", "z-score", "Mask"):
+        choose(page, layer)
+    assert page.evaluate("window.shift") < 0.001
+    context.close()
+
+
+def test_without_scripts_the_page_shows_the_pictures(browser, report):
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    assert page.locator(".mosaic img").first.is_visible()
+    context.close()
