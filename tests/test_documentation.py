@@ -1,0 +1,69 @@
+"""What the documentation tells readers to type does what it says."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bids_anomaly.preprocessing.template import OUTPUT_GRID
+
+ROOT = Path(__file__).parents[1]
+
+
+def python_block(file: str, mentions: str) -> str:
+    """Return the only block of Python in a page that mentions something."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / file).read_text(), flags=re.DOTALL)
+    (block,) = (block for block in blocks if mentions in block)
+    return block
+
+
+@pytest.fixture
+def outputs(tmp_path) -> Path:
+    """Masks of three people in the template, one voxel anomalous in two of them."""
+    folder = tmp_path / "out"
+    for number in range(3):
+        name = f"sub-{number}"
+        anat = folder / name / "anat"
+        anat.mkdir(parents=True)
+        mask = np.zeros(OUTPUT_GRID.shape, np.uint8)
+        mask[40, 50, 60] = number > 0
+        stem = f"{name}_space-MNI152NLin2009aSym_label-lesion_desc-anomaly"
+        OUTPUT_GRID.image(mask).to_filename(anat / f"{stem}_mask.nii.gz")
+        OUTPUT_GRID.image(mask).to_filename(anat / f"{stem}T1w_mask.nii.gz")
+        (anat / f"{stem}_mask.json").write_text("{}")
+    (folder / "dataset_description.json").write_text(
+        '{"Name": "bids-anomaly", "BIDSVersion": "1.10.0", "DatasetType": "derivative",'
+        ' "GeneratedBy": [{"Name": "bids-anomaly"}]}'
+    )
+    return folder
+
+
+def test_pybids_and_nilearn_read_outputs_as_the_readme_says(outputs, tmp_path):
+    code = python_block("README.md", "BIDSLayout").replace("/data/out", str(outputs))
+    script = tmp_path / "lines.py"
+    script.write_text(code)
+    frequency = runpy.run_path(str(script))["frequency"]
+    assert frequency.shape == OUTPUT_GRID.shape
+    assert frequency.get_fdata()[40, 50, 60] == pytest.approx(2 / 3)
+    assert frequency.get_fdata().sum() == pytest.approx(2 / 3)
+
+
+def test_the_example_of_an_own_workflow_runs(
+    tmp_path, stripped_brain, write_dataset, sagittal_grid
+):
+    scan = {"sub-01_T1w": stripped_brain("T1w", 1, sagittal_grid)}
+    write_dataset(tmp_path / "bids", scan)
+    (tmp_path / "mine.py").write_text(python_block("docs/chaining.md", "init_preprocess_wf"))
+    finished = subprocess.run(
+        [sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    share = re.fullmatch(r"(\d+\.\d) % of the brain is unusual\.", finished.stdout.splitlines()[-1])
+    assert 0 <= float(share[1]) < 50
+    (zscore,) = tmp_path.glob("work/mine/**/zscore.nii.gz")
+    assert nib.load(zscore).shape == (80, 96, 80)
