@@ -25,7 +25,7 @@ from bids_anomaly.group.page_tables import (
     region_shares,
     volumes_by_group,
 )
-from bids_anomaly.preprocessing.atlas import atlas_labels
+from bids_anomaly.preprocessing.atlas import atlas_image
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, RESOLUTION, TEMPLATE
 from bids_anomaly.reports.burden_chart import burden_chart
 from bids_anomaly.reports.group import (
@@ -205,7 +205,10 @@ def _peak(t: np.ndarray) -> str:
     strongest = int(np.nanargmax(np.abs(np.where(np.isnan(t), 0, t))))
     voxel = voxels[strongest]
     place = OUTPUT_GRID.affine[:3] @ [*voxel, 1]
-    label = int(atlas_labels(OUTPUT_GRID)[tuple(voxel)])
+    atlas = atlas_image()
+    label = int(
+        atlas.dataobj[tuple(np.rint(np.linalg.inv(atlas.affine) @ [*place, 1])[:3].astype(int))]
+    )
     name = next((r.name for r in REGIONS if r.index == label), REGIONS[-1].name)
     where = ", ".join(f"{value:+.0f}".replace("-", "−") for value in place)
     return f"at {where} mm ({region_in_words(name)}), t = {t[strongest]:.1f}".replace("-", "−")

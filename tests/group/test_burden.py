@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bids_anomaly.exceptions import BadScanError
+from bids_anomaly.group.burden import REGIONS, modified_z, read_burden
+from bids_anomaly.group.maps import load_maps
+from bids_anomaly.group.people import find_members
+from bids_anomaly.group.tables import people_table
+from bids_anomaly.preprocessing.template import OUTPUT_GRID
+
+VOXEL_MM3 = OUTPUT_GRID.spacing.prod()
+
+
+@pytest.fixture
+def member(tmp_path, synthetic):
+    balls = [((-28.0, -24.0, 30.0), 8.0), ((30.0, 20.0, 20.0), 4.0)]
+    synthetic.write_result(
+        tmp_path, "01", balls=balls, modalities=("T1w", "FLAIR"), flagged=["noise", "ghosting"]
+    )
+    return find_members(tmp_path)[0]
+
+
+def test_the_tables_of_a_person_add_up(member):
+    burden = read_burden(member, {"age": "50"})
+    mask, _ = load_maps(member)
+    assert burden.volume == pytest.approx(mask.sum() * VOXEL_MM3, rel=1e-4)
+    assert burden.regions.sum() == pytest.approx(burden.volume, rel=1e-3)
+    assert burden.lesions == {"T1w": 2, "FLAIR": 2, "combined": 2}
+    assert set(burden.region_z) == {"T1w", "FLAIR"}
+    assert len(burden.fractions) == len(REGIONS)
+    assert burden.flags == (("sub-01_FLAIR", "noise"), ("sub-01_FLAIR", "ghosting"))
+
+
+@pytest.mark.parametrize(
+    ("output", "content"),
+    [
+        ("combined_lesions", ""),
+        ("combined_lesions", "index\tvolume\tz_peak\n1\tmany\t3\n"),
+        ("regions", "index\tname\n1\tx\n"),
+        ("regions", "name\tscan\tmodality\tvolume\tanomalous_volume\nx\ty\tT1w\t1\t1\n"),
+        ("quality", "scan\tmeasure\n\x00"),
+    ],
+)
+def test_a_broken_table_is_named_with_what_to_do(member, output, content):
+    path = member.file(output)
+    path.write_text(content)
+    with pytest.raises(BadScanError, match=rf"{path.name} .*(Run|run) the participant level again"):
+        read_burden(member, {})
+
+
+def test_columns_of_participants_stand_beside_ours(member):
+    known = {"participant_id": "sub-01", "lesions": "many", "note": "two\nlines\tand tabs"}
+    burden = read_burden(member, known)
+    columns, (row,) = people_table([burden], {"note": {"Description": "A note."}}, None)
+    values = dict(zip(columns, row, strict=True))
+    assert values["lesions"] == 2
+    assert values["participants_lesions"] == "many"
+    assert values["note"] == "two lines and tabs"
+    assert columns["note"] == {"Description": "A note."}
+    assert all("Description" in description for description in columns.values())
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=30))
+def test_the_median_is_no_outlier_and_larger_burdens_are_further_out(volumes):
+    z = modified_z(np.sort(volumes), np.array(volumes))
+    if np.isnan(z).any():  # at least half of the people are alike
+        return
+    assert (np.diff(z) >= 0).all()
+    assert abs(np.median(z)) < 1e-6
+
+
+def test_one_burden_among_small_ones_stands_out():
+    volumes = np.array([100.0, 150.0, 90.0, 120.0, 130.0, 80_000.0])
+    z = modified_z(volumes, volumes)
+    assert (np.abs(z[:-1]) < 3.5).all()
+    assert z[-1] > 3.5
