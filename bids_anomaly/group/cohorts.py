@@ -14,6 +14,8 @@ from bids_anomaly.reconstruction.covariates import COVARIATES, as_numbers
 
 # Four people a group can be told from four others in 70 ways, so that a p of .05 is within reach.
 FEWEST = 4
+# Covariates that explain this share of the groups leave a fifth of the precision, and less.
+ENTANGLED = 0.8
 # A covariate that fewer know is left out; who lacks one that is used is not compared.
 KNOWN_SHARE = 0.8
 
@@ -174,7 +176,22 @@ def design(
         )
         numbers, used = numbers[:, :0], []
     names = tuple(COVARIATES[column] for column in used)
+    explained = _explained(is_case, numbers)
+    if explained > ENTANGLED:
+        notes.append(
+            f"{cases} against {controls}: {100 * explained:.0f} % of who is in which group is "
+            f"explained by {' and '.join(names)}, so that little can be found with that held "
+            "constant."
+        )
     return Design(rows, is_case, numbers, names, tuple(notes))
+
+
+def _explained(is_case: np.ndarray, covariates: np.ndarray) -> float:
+    """Return the share of the variance of the group that covariates explain."""
+    group = is_case - is_case.mean()
+    centred = covariates - covariates.mean(axis=0)
+    weights, *_ = np.linalg.lstsq(centred, group, rcond=None)
+    return float(1 - ((group - centred @ weights) ** 2).sum() / (group**2).sum())
 
 
 def covariates_of(known: Mapping[str, str]) -> list[float]:

@@ -141,7 +141,8 @@ def _summary(collected: Collected, cohorts: Cohorts | None) -> dict[str, str]:
         "People": str(len(first)),
         "Sessions": str(len(collected.burdens)),
         "With anomalies": f"{100 * (volumes > 0).mean():.0f} %",
-        "Median burden (quartiles)": f"{middle:.2f} ml ({low:.2f} to {high:.2f})",
+        "Median burden": f"{middle:.2f} ml",
+        "Quartiles": f"{low:.2f} to {high:.2f} ml",
         "Doubtful quality": str(sum(bool(one.flags) for one in collected.burdens)),
         "Left out": str(len(collected.failures)),
     }

@@ -33,8 +33,8 @@ def group_maps(collected: Collected, cohorts: Cohorts | None, analysis: Analysis
         tables.append(
             map_table(
                 f"Mean z-score, {modality}",
-                "Warm colours are more unusual than in the healthy people of the calibration, cold "
-                "ones less.",
+                "Warm colours are more unusual than in the people whom the model was calibrated "
+                "on, cold ones less.",
                 [
                     Map(name, f"{one.scans[modality]} people", one.mean_z(modality))
                     for name, one in sums.items()

@@ -16,7 +16,7 @@ from bids_anomaly.group.tables import burden_z, most_affected
 from bids_anomaly.reports.group import People, Person, spark
 from bids_anomaly.reports.tables import Table, region_in_words
 
-MOST_REGIONS = 40
+MOST_REGIONS = 15
 EVERYBODY = "Everybody"
 
 
@@ -151,10 +151,10 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
     tissues = np.array([[one.tissue_volume(tissue) for tissue in TISSUES] for one in burdens])
     columns = [
         "Anomalous (ml)",
-        "Of the brain (%)",
+        "Brain (%)",
         "Lesions",
         "Largest (ml)",
-        "Against controls (z)" if cohorts else "Against all (z)",
+        "z to controls" if cohorts else "z to all",
         "Most affected region",
         "Age",
         "Sex",
@@ -169,7 +169,7 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
             f"{one.largest / 1000:.2f}" if np.isfinite(one.largest) else "",
             f"{z:+.1f}".replace("-", "−") if np.isfinite(z) else "",
             "" if region == MISSING else region_in_words(region),
-            _known(one, "age"),
+            _rounded(_known(one, "age")),
             _known(one, "sex"),
         ]
         words = ", ".join(
@@ -193,6 +193,14 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
 def _known(burden: Burden, column: str) -> str:
     value = burden.known.get(column, MISSING)
     return "" if value == MISSING else value
+
+
+def _rounded(age: str) -> str:
+    """Write an age with one decimal at most; what is no number stays as it is."""
+    try:
+        return f"{round(float(age), 1):g}"
+    except ValueError:
+        return age
 
 
 def flags_in_words(burden: Burden) -> str:

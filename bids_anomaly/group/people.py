@@ -63,8 +63,7 @@ class Member:
         except KeyError:
             what = NEEDED.get(output, output)
             raise BadScanError(
-                f"{self.label} has no {what}. See {self.report.name}, and run the participant "
-                "level again for it."
+                f"{self.label} has no {what}. Run the participant level again for it."
             ) from None
 
 

@@ -75,6 +75,13 @@ def test_a_sex_that_is_the_group_is_not_held_constant():
     assert "cannot be told from the group" in setup.notes[0]
 
 
+def test_groups_of_different_ages_are_told():
+    ages = ["70", "75", "78", "80", "35", "41", "38", "44"]
+    setup = design(*people(*"aaaacccc", age=ages), cases="a", controls="c")
+    assert setup.names == ("age",)
+    assert "96 % of who is in which group is explained by age" in setup.notes[0]
+
+
 def test_the_oldest_count_as_89():
     assert covariates_of({"age": "89+"}) == pytest.approx(covariates_of({"age": "89"}), nan_ok=True)
     assert np.isnan(covariates_of({"age": "n/a", "sex": "?"})).all()

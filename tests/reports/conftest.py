@@ -1,5 +1,6 @@
 """A phantom scan, without and with an anomaly."""
 
+import shutil
 from dataclasses import replace
 
 import nibabel as nib
@@ -49,3 +50,17 @@ def lesioned(healthy):
     mask[ANOMALY] = True
     residual = scan - healthy.pseudo_healthy
     return replace(healthy, scan=scan, residual=residual, zscore=10 * residual, mask=mask)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's chromium, driven by playwright."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no chromium on this machine (Debian: apt install chromium)")
+    with api.sync_playwright() as playwright:
+        # Containers do not allow chromium's own sandbox; the pages are ours.
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()

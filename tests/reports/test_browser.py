@@ -2,7 +2,6 @@
 
 import base64
 import io
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -27,19 +26,6 @@ LESIONS = [
     }
     for index, volume, centre in ((1, "900", (-11, -6, 8)), (2, "90", (9, 10, -4)))
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no chromium on this machine (Debian: apt install chromium)")
-    with api.sync_playwright() as playwright:
-        # Containers do not allow chromium's own sandbox; the pages are ours.
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
