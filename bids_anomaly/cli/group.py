@@ -4,7 +4,7 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,10 @@ def run_group(settings: Settings) -> ExitCode:
 
     from bids_anomaly.bids.dataset import copy_participants
     from bids_anomaly.bids.participants import read_participants
+    from bids_anomaly.bids.writing import write_json
     from bids_anomaly.group.analysis import large_cohorts
     from bids_anomaly.group.cohorts import read_cohorts
+    from bids_anomaly.group.collect import collect
     from bids_anomaly.group.people import find_members
 
     output_dir = settings.output_dir
@@ -43,23 +45,36 @@ def run_group(settings: Settings) -> ExitCode:
     )
     if not settings.dry_run:
         check_writable(output_dir / "group")
-        check_writable(settings.work_dir)
         # The input may know more of its people than when they were processed.
         copy_participants(settings.bids_dir, output_dir)
     known = read_participants(output_dir)
     cohorts = read_cohorts(output_dir, settings.controls) if settings.controls else None
-    large = (
-        large_cohorts(cohorts, [one.participant for one in members if one.is_first])
-        if (cohorts)
-        else []
-    )
+    people = [member.participant for member in members if member.is_first]
+    large = large_cohorts(cohorts, people) if cohorts else []
     if settings.dry_run:
         _print_plan(members, cohorts, large)
         return ExitCode.OK
 
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="group-", dir=settings.work_dir) as folder:
-        code, collected = _run(settings, members, known, cohorts, large, Path(folder))
+    compared = large if cohorts and cohorts.controls in large and len(large) > 1 else []
+    if compared:
+        check_writable(settings.work_dir)
+    with tempfile.TemporaryDirectory(
+        prefix="group-", dir=settings.work_dir if compared else None
+    ) as folder:
+        collected = collect(
+            members,
+            known,
+            cohort_of={who: cohort for who, cohort in cohorts.of.items() if cohort in large}
+            if cohorts
+            else {},
+            compared=compared,
+            work_dir=Path(folder),
+            tell=LOGGER.warning,
+        )
+        if collected.burdens:
+            _write_results(settings, members, known, cohorts, collected)
+    code = exit_code([[error.exit_code] for error in collected.failures.values()], len(members))
     run_id = new_run_id()
     log_folder = output_dir / "logs" / run_id
     log_folder.mkdir(parents=True)
@@ -69,34 +84,24 @@ def run_group(settings: Settings) -> ExitCode:
         "seconds": round(time.monotonic() - started, 1),
         "failed_sessions": sorted(collected.failures),
     }
-
-    from bids_anomaly.bids.writing import write_json
-
     write_json(log_folder / "run.json", record)
     return code
 
 
-def _run(settings, members, known, cohorts, large, work_dir: Path):
+def _write_results(
+    settings: Settings,
+    members: Sequence,
+    known: Mapping[str, Mapping[str, str]],
+    cohorts,
+    collected,
+) -> None:
+    """Compare groups, and write tables, maps and the page."""
     from bids_anomaly.group.analysis import Analysis, analyse
-    from bids_anomaly.group.collect import collect
     from bids_anomaly.group.images import write_maps
     from bids_anomaly.group.page import write_page
     from bids_anomaly.group.tables import write_tables
 
     output_dir = settings.output_dir
-    collected = collect(
-        members,
-        known,
-        cohort_of={p: cohort for p, cohort in cohorts.of.items() if cohort in large}
-        if cohorts
-        else {},
-        compared=large if cohorts and len(large) > 1 else [],
-        work_dir=work_dir,
-        tell=LOGGER.warning,
-    )
-    code = exit_code([[error.exit_code] for error in collected.failures.values()], len(members))
-    if not collected.burdens:
-        return code, collected
     LOGGER.info("Comparing groups.")
     analysis = analyse(collected, cohorts, seed=settings.seed) if cohorts else Analysis()
     for note in analysis.notes:
@@ -128,7 +133,6 @@ def _run(settings, members, known, cohorts, large, work_dir: Path):
         f"{len(collected.burdens)} of {len(members)} sessions came in; look at {page}, tables and "
         f"maps are in {output_dir / 'group'}."
     )
-    return code, collected
 
 
 def _remove_others(folder: Path, written: Sequence[Path]) -> None:

@@ -25,6 +25,7 @@ EPILOG = """\
 examples:
   bids-anomaly /data /out participant --participant-label 01 02 --device cuda
   bids-anomaly /data /out participant --modalities FLAIR --dry-run
+  bids-anomaly /data /out group --controls diagnosis=healthy
 
 An option that takes several values ends at the next option, so BIDS_DIR, OUTPUT_DIR and
 {participant,group} come first. Options may be written with underscores: --participant_label.

@@ -1,6 +1,7 @@
 """Compare groups with controls and with each other: voxels, regions, and the whole burden."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -79,12 +80,16 @@ class Analysis:
     notes: Sequence[str] = ()
 
 
+def cohort_names(cohorts: Cohorts, participants: Iterable[str]) -> dict[str, int]:
+    """Return how many people each group has, controls first."""
+    counts = Counter(cohorts.of[who] for who in participants if who in cohorts.of)
+    return {name: counts[name] for name in sorted(counts, key=lambda n: (n != cohorts.controls, n))}
+
+
 def large_cohorts(cohorts: Cohorts, participants: Iterable[str]) -> list[str]:
     """Return the groups with enough people for maps of their own, controls first."""
-    values = [cohorts.of.get(participant) for participant in participants]
-    names = sorted({value for value in values if value is not None})
-    names.sort(key=lambda name: name != cohorts.controls)
-    return [name for name in names if values.count(name) >= FEWEST]
+    counts = cohort_names(cohorts, participants)
+    return [name for name, count in counts.items() if count >= FEWEST]
 
 
 def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
@@ -100,11 +105,16 @@ def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
     rows = [row for row, burden in enumerate(collected.burdens) if burden.member.is_first]
     people = [collected.burdens[row] for row in rows]
     values = [cohorts.of.get(burden.member.participant) for burden in people]
-    names = sorted({value for value in values if value is not None})
-    names.sort(key=lambda name: name != cohorts.controls)
+    counts = cohort_names(cohorts, (burden.member.participant for burden in people))
+    names, large = list(counts), [name for name, count in counts.items() if count >= FEWEST]
     notes: dict[str, None] = {}
+    if small := [f"{name} ({counts[name]})" for name in names if name not in large]:
+        notes[
+            f"Not compared, because they have fewer than {FEWEST} people: {', '.join(small)}. Run "
+            "the participant level for more."
+        ] = None
     comparisons = []
-    for cases in names:
+    for cases in large if cohorts.controls in large else ():
         if cases == cohorts.controls:
             continue
         setup = _design(people, values, cases, cohorts.controls, notes)
@@ -121,7 +131,7 @@ def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
     return Analysis(
         comparisons,
         [_cohort_burden(name, people, values) for name in names],
-        _differences(people, values, names, notes, seed),
+        _differences(people, values, large, notes, seed),
         list(notes),
     )
 

@@ -84,7 +84,11 @@ def read_burden(member: Member, known: Mapping[str, str]) -> Burden:
         If a table is missing, or is not what the participant level writes.
     """
     lesions = _rows(member.file("combined_lesions"), "volume", "z_peak")
-    regions = _rows(member.file("regions"), "volume", "anomalous_volume")
+    regions = _rows(
+        member.file("regions"),
+        *("volume", "anomalous_volume"),
+        maybe=("anomalous_fraction", "z_mean"),
+    )
     quality = read_checked(member.file("quality"), ("scan", "measure", "flagged"))
     of_scans: dict[str, dict[str, Mapping[str, str]]] = {}
     for row in regions:
@@ -92,11 +96,13 @@ def read_burden(member: Member, known: Mapping[str, str]) -> Burden:
         scans.setdefault(row["scan"], {})[row["name"]] = row
     # Of several scans of a modality the first, as with the maps.
     by_name = {modality: min(scans.items())[1] for modality, scans in of_scans.items()}
-    if COMBINED not in by_name:
-        raise BadScanError(
-            f"The table {member.file('regions').name} says nothing of the combined finding. Run "
-            "the participant level again."
-        )
+    for modality in (COMBINED, *member.modalities):
+        if modality not in by_name:
+            what = "the combined finding" if modality == COMBINED else modality
+            raise BadScanError(
+                f"The table {member.file('regions').name} says nothing of {what}. Run the "
+                "participant level again."
+            )
     combined = by_name[COMBINED]
     tables = {
         modality: _rows(path, "volume")
@@ -140,13 +146,14 @@ def read_checked(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
     return rows
 
 
-def _rows(path: Path, *numbers: str) -> list[Mapping[str, str]]:
-    """Read a table some of whose columns hold numbers."""
-    rows = read_checked(path, numbers)
+def _rows(path: Path, *numbers: str, maybe: Sequence[str] = ()) -> list[Mapping[str, str]]:
+    """Read a table some of whose columns hold numbers, or `maybe` n/a."""
+    rows = read_checked(path, (*numbers, *maybe))
     for row in rows:
-        for column in numbers:
+        for column in (*numbers, *maybe):
             try:
-                float(row[column])
+                if column in numbers or row[column] != MISSING:
+                    float(row[column])
             except ValueError as error:
                 raise BadScanError(
                     f"The table {path.name} has {row[column]!r} for {column}. Delete it, and run "

@@ -143,7 +143,7 @@ def test_text_from_tables_is_shown_and_not_run(study, tmp_path):
     assert main([*group, "--participant-label", "00", "01", "02"]) == 0
     page = (out / "group.html").read_text()
     assert "<i>x</i>" not in page
-    assert "&lt;i&gt;x&lt;/i&gt; against y: not compared" in page
+    assert "fewer than 4 people: y (2), &lt;i&gt;x&lt;/i&gt; (1)." in page
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,11 @@ def test_the_tables_of_a_person_add_up(member):
         ("combined_lesions", "index\tvolume\tz_peak\n1\tmany\t3\n"),
         ("regions", "index\tname\n1\tx\n"),
         ("regions", "name\tscan\tmodality\tvolume\tanomalous_volume\nx\ty\tT1w\t1\t1\n"),
+        (
+            "regions",
+            "name\tscan\tmodality\tvolume\tanomalous_volume\tanomalous_fraction\tz_mean\n"
+            "x\tcombined\tcombined\t1\t1\t0.1\tn/a\n",
+        ),
         ("quality", "scan\tmeasure\n\x00"),
     ],
 )
