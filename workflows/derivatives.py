@@ -68,7 +68,7 @@ def init_scan_derivatives_wf(
     Outputs
     -------
     written
-        Files of maps and lesions.
+        All files.
     """
     workflow = Workflow(name=name)
     inputnode = Node(
@@ -114,7 +114,8 @@ def init_scan_derivatives_wf(
     ]
     workflow.connect([(inputnode, write_lesions, passed_on)])
     outputnode = Node(IdentityInterface(["written"]), name="outputnode")
-    written = Node(Merge(1 + len(output_spaces)), name="list_written", run_without_submitting=True)
+    writers = 1 + len(output_spaces) + (reference_modality is not None)
+    written = Node(Merge(writers), name="list_written", run_without_submitting=True)
     workflow.connect(
         [
             (write_lesions, written, [("written", "in1")]),
@@ -162,5 +163,10 @@ def init_scan_derivatives_wf(
         write_rigid = Node(
             WriteRigid(**described, reference_modality=reference_modality), name="write_rigid"
         )
-        workflow.connect([(inputnode, write_rigid, [("transform", "rigid")])])
+        workflow.connect(
+            [
+                (inputnode, write_rigid, [("transform", "rigid")]),
+                (write_rigid, written, [("written", f"in{writers}")]),
+            ]
+        )
     return workflow

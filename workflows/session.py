@@ -113,6 +113,7 @@ def init_session_outputs_wf(
             write_transforms = Node(
                 WriteTransforms(**described, space=space), name=f"write_transforms_{space}"
             )
+            writers.append(write_transforms)
             workflow.connect(
                 [
                     (inputnode, chain, [("scan_from_template", "in1"), ("affine", "in2")]),

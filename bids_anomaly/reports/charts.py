@@ -2,7 +2,7 @@
 
 import io
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from markupsafe import Markup
@@ -42,19 +42,16 @@ def new_axes(
     return figure, axes
 
 
+def add_legend(axes: Axes, **place: Any) -> None:
+    """Explain the labelled parts of a chart; `place` is for :meth:`matplotlib.axes.Axes.legend`."""
+    axes.legend(frameon=False, labelcolor=INK, fontsize="small", **place)
+
+
 def as_chart(title: str, figure: Figure, axes: Axes, caption: str) -> Chart:
     """Return a figure as a chart of the page, with a legend where parts of it have labels."""
-    if axes.get_legend_handles_labels()[1]:
+    if axes.get_legend_handles_labels()[1] and axes.get_legend() is None:
         # Above the axes, where nothing can hide it.
-        axes.legend(
-            frameon=False,
-            labelcolor=INK,
-            fontsize="small",
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            ncols=3,
-            borderaxespad=0.2,
-        )
+        add_legend(axes, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
     return Chart(title, _svg(figure, title, caption), caption)
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from bids_anomaly.reports.charts import COLOURS, INK, Chart, as_chart, new_axes
+from bids_anomaly.reports.charts import COLOURS, INK, Chart, add_legend, as_chart, new_axes
 from bids_anomaly.reports.tables import Row, affected_regions, region_in_words
 
-MOST_BARS = 12
+# Less than this share of all anomalies is not seen in a bar.
+MOST_BARS, LEAST_SHARE = 12, 0.005
 ORANGE, SKY, GREY = COLOURS[0], COLOURS[1], COLOURS[6]
 SIDES = {"left": ORANGE, "right": SKY, "n/a": GREY}
-INCH_A_BAR, INCHES_AROUND, WIDTH_INCHES = 0.26, 0.75, 5.6
+INCH_A_BAR, INCHES_AROUND, WIDTH_INCHES = 0.25, 0.75, 4.8
 
 
 def region_chart(rows: Sequence[Row]) -> Chart | None:
@@ -25,7 +26,11 @@ def region_chart(rows: Sequence[Row]) -> Chart | None:
         volumes.setdefault(stem, {})[row["hemisphere"]] = float(row["anomalous_volume"]) / 1000
     if not volumes:
         return None
-    largest = sorted(volumes, key=lambda stem: -sum(volumes[stem].values()))[:MOST_BARS]
+    totals = {stem: sum(parts.values()) for stem, parts in volumes.items()}
+    largest = sorted(
+        (stem for stem in totals if totals[stem] >= LEAST_SHARE * sum(totals.values())),
+        key=lambda stem: -totals[stem],
+    )[:MOST_BARS]
     height = INCHES_AROUND + INCH_A_BAR * len(largest)
     figure, axes = new_axes("Anomalous volume (ml)", "", inches=(WIDTH_INCHES, height))
     ends = [0.0] * len(largest)
@@ -40,6 +45,8 @@ def region_chart(rows: Sequence[Row]) -> Chart | None:
     axes.grid(visible=False, axis="y")
     axes.set_ylim(len(largest) - 0.4, -0.6)
     axes.spines["left"].set_color(INK)
+    # The largest are on top, so this corner is free.
+    add_legend(axes, loc="lower right")
     return as_chart(
         "Most affected regions",
         figure,

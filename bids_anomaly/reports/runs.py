@@ -7,6 +7,8 @@ from typing import Any
 
 from bids_anomaly.reports.tables import Table
 
+# Has not ended when it reads how long the others took.
+REPORT_STEP = "write report"
 STEPS_COLUMNS = ("step", "seconds", "peak_memory_mb")
 
 
@@ -41,6 +43,8 @@ def read_runs(output_dir: Path, label: str) -> tuple[dict[str, str], Table | Non
         provenance = _provenance(json.loads(path.read_text(encoding="utf-8")))
         for line in lines.read_text(encoding="utf-8").splitlines()[1:]:
             step, seconds, memory = line.split("\t")
+            if step.startswith(REPORT_STEP):
+                continue
             steps.pop(step, None)
             steps[step] = (seconds, memory)
     if not steps:

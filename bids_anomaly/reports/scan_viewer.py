@@ -12,8 +12,8 @@ from bids_anomaly.reports.scan import ScanReport
 from bids_anomaly.reports.tables import region_in_words
 from bids_anomaly.reports.viewer import Layer, Subject, Volume, viewer_content
 
-# The viewer keeps values within these.
-STORED_RESIDUAL, STORED_Z = (-1.0, 1.0), (-3.0, 17.0)
+# The viewer keeps values within these; 0 is one of its 256 steps.
+STORED_RESIDUAL, STORED_Z = (-1.27, 1.28), (-3.0, 17.4)
 
 
 def scan_viewer(scans: Sequence[ScanReport], combined: np.ndarray | None) -> dict[str, Any]:

@@ -89,7 +89,8 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
                 f"{float(row['volume']):.0f}",
                 region_in_words(row["region"]),
                 row["side"],
-                ", ".join(f"{value:+.0f}".replace("-", "−") for value in centre),
+                # Spaces at which no line is broken.
+                ",\u00a0".join(f"{value:+.0f}".replace("-", "−") for value in centre),
                 f"{float(row['z_peak']):.1f}",
                 f"{float(row['confidence']):.3f}",
             ]

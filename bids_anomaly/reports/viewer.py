@@ -190,6 +190,6 @@ def _pack(values: np.ndarray, packed: dict[str, str]) -> str:
 
 
 def _colours(colours: Colormap) -> str:
-    """Return 256 colours as bytes of red, green and blue."""
-    table = colours(np.linspace(0, 1, 256), bytes=True)[:, :3]
+    """Return 255 colours as bytes of red, green and blue; the middle is one of them."""
+    table = colours(np.linspace(0, 1, 255), bytes=True)[:, :3]
     return base64.b64encode(table.tobytes()).decode("ascii")

@@ -1,6 +1,7 @@
 """Tables of lesions, regions and quality, by the real command."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from bids_anomaly.bids.tables import read_table
 from bids_anomaly.preprocessing.atlas import atlas_regions
+from bids_anomaly.reports.tables import region_in_words
 
 LESIONS = {
     "sub-01_desc-lesions_dseg": "sub-01_label-lesion_desc-anomaly_mask",
@@ -108,7 +110,19 @@ def test_the_report_shows_lesions_regions_and_quality(finished_run, anat):
     for title in ("Lesions", "Regions", "Quality"):
         assert f"<h2>{title}</h2>" in page
     for row in read_table(anat / "sub-01_desc-lesions_dseg.tsv")[:3]:
-        assert f"<td>{row['region']}</td>" in page
+        assert f"<td>{region_in_words(row['region'])}</td>" in page
+
+
+def test_reports_are_written_again_from_the_derivatives_alone(finished_run, tmp_path, command):
+    out = shutil.copytree(finished_run.out, tmp_path / "out")
+    before = (out / "sub-01.html").read_bytes()
+    (out / "sub-01.html").unlink()
+    others = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    finished = command(finished_run.bids, out, "participant", "--reports-only")
+    assert finished.code == 0, finished.stderr
+    assert (out / "sub-01.html").read_bytes() == before
+    (out / "sub-01.html").unlink()
+    assert others == {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
 
 
 def inverted(scan):

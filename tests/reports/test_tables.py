@@ -26,7 +26,8 @@ def region(name, modality, anomalous, laterality):
 def test_the_largest_lesions_are_shown(tmp_path):
     rows = rows_of(tmp_path, "lesions", [lesion(index) for index in range(1, 131)])
     table = lesion_table(rows)
-    assert table.rows[0] == ["1", "80", "Putamen, left", "left", "−26, +2, +0", "4.0", "0.980"]
+    place = "−26,\u00a0+2,\u00a0+0"
+    assert table.rows[0] == ["1", "80", "Putamen, left", "left", place, "4.0", "0.980"]
     assert table.places[0] == "-26.0 2.0 0.4"
     assert len(table.rows) == len(table.places) == 100
     assert "100 largest of 130 lesions" in table.note

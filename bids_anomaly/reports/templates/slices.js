@@ -16,7 +16,7 @@ const slices = (() => {
     const filled = new Float32Array(4 * 256);
     for (let step = 0; step < 256; step++) {
       const value = volume.stored[0] + (volume.stored[1] - volume.stored[0]) * step / 255;
-      const place = 3 * Math.round(255 * clamp((value - low) / (high - low), 0, 1));
+      const place = 3 * Math.round(254 * clamp((value - low) / (high - low), 0, 1));
       for (let i = 0; i < 3; i++) filled[4 * step + i] = table[place + i];
       filled[4 * step + 3] = volume.opaque > volume.faint
         ? clamp((value - volume.faint) / (volume.opaque - volume.faint), 0, 1) : 1;

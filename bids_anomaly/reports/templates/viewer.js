@@ -107,8 +107,8 @@
     root.dataset.at = mm.map((value) => Math.round(value)).join(" ");
     root.dataset.layer = layer.label;
     const explained = subject.volumes[layer.over || layer.base], bar = find(".viewer-bar canvas");
-    const strip = new ImageData(256, 1), table = colours[explained.colours];
-    for (let i = 0; i < 256; i++) strip.data.set([table[3 * i], table[3 * i + 1], table[3 * i + 2], 255], 4 * i);
+    const strip = new ImageData(255, 1), table = colours[explained.colours];
+    for (let i = 0; i < 255; i++) strip.data.set([table[3 * i], table[3 * i + 1], table[3 * i + 2], 255], 4 * i);
     bar.getContext("2d").putImageData(strip, 0, 0);
     find(".viewer-bar-label").textContent = explained.label;
     const plain = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
