@@ -14,6 +14,8 @@ from bids_anomaly.interfaces.reports import WriteReport
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.workflows.derivatives import NATIVE, WRITE_MEM_GB
 
+# Of three scans, with room to spare; logs tell the peak of each step.
+REPORT_MEM_GB = 1.2
 # Inputs that are lists with an item for each scan, by the workflow of a scan that they come from.
 LISTED_FROM_PREPROCESSING = ("brain_method", "white_matter_level", "brain_in_model_grid")
 LISTED_FROM_RECONSTRUCTION = ("zscore", "evaluations")
@@ -161,7 +163,7 @@ def init_session_outputs_wf(
             **threshold,
         ),
         name="write_report",
-        mem_gb=1.0,
+        mem_gb=REPORT_MEM_GB,
     )
     writers.append(write_findings)
     derivatives = Node(

@@ -42,7 +42,10 @@ def scan_viewer(scans: Sequence[ScanReport], combined: np.ndarray | None) -> dic
         for scan, subject in zip(scans, subjects, strict=True)
     ]
     return viewer_content(
-        subjects, regions=regions, outlined="finding", first=int(np.argmax(highest))
+        subjects,
+        regions=regions,
+        outlined="anomalies" if combined is None else "finding",
+        first=int(np.argmax(highest)),
     )
 
 
