@@ -30,7 +30,7 @@ def list_participants(bids_dir: Path) -> list[str]:
         If nobody has a folder in it.
     """
     try:
-        participants = _labels(bids_dir, "sub-")
+        participants = labels_in(bids_dir, "sub-")
         _check_description(bids_dir)
     except NotADirectoryError as error:
         raise MissingInputError(
@@ -70,7 +70,7 @@ def list_sessions(bids_dir: Path, participant: str) -> list[str]:
         Labels without ``ses-``; none if the participant's folder may not be read.
     """
     try:
-        return _labels(bids_dir / f"sub-{participant}", "ses-")
+        return labels_in(bids_dir / f"sub-{participant}", "ses-")
     except PermissionError:
         return []  # find_unreadable_folders names it
 
@@ -122,7 +122,8 @@ def find_unreadable_folders(bids_dir: Path, participant: str) -> list[Path]:
     ]
 
 
-def _labels(folder: Path, prefix: str) -> list[str]:
+def labels_in(folder: Path, prefix: str) -> list[str]:
+    """List the folders in a folder that begin with a prefix, sorted, without it."""
     with os.scandir(folder) as entries:
         return sorted(
             entry.name.removeprefix(prefix)

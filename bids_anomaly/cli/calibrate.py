@@ -65,6 +65,7 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
     device = resolve_device(arguments.device)
 
     from bids_anomaly.bids.participants import declared_controls
+    from bids_anomaly.bids.reading import describe_dataset
     from bids_anomaly.preprocessing.template import Grid, same_grid
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.scoring.calibration import calibrate
@@ -73,7 +74,6 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
     from bids_anomaly.training.lesions import known_lesions
     from bids_anomaly.training.people import (
         FEWEST,
-        describe_dataset,
         load_people,
     )
 

@@ -1,12 +1,10 @@
 """The group level: from settings to an exit code."""
 
-import json
 import logging
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bids_anomaly.cli.participant import exit_code, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import check_writable
@@ -96,6 +94,7 @@ def _write_results(
     collected,
 ) -> None:
     """Compare groups, and write tables, maps and the page."""
+    from bids_anomaly.bids.reading import describe_dataset, read_object
     from bids_anomaly.group.analysis import Analysis, analyse
     from bids_anomaly.group.images import write_maps
     from bids_anomaly.group.page import write_page
@@ -110,7 +109,7 @@ def _write_results(
         *write_tables(
             output_dir,
             collected.burdens,
-            described=_described(output_dir),
+            described=read_object(output_dir / "participants.json"),
             cohorts=cohorts,
             analysis=analysis,
         ),
@@ -121,7 +120,7 @@ def _write_results(
     page = write_page(
         output_dir,
         collected,
-        title=_name(output_dir),
+        title=describe_dataset(output_dir)["name"],
         cohorts=cohorts,
         analysis=analysis,
         absent=[]
@@ -141,25 +140,6 @@ def _remove_others(folder: Path, written: Sequence[Path]) -> None:
         is_ours = path.name.endswith((".nii.gz", ".json", ".tsv")) and "desc-" in path.name
         if path.is_file() and is_ours and path not in written:
             path.unlink()
-
-
-def _described(output_dir: Path) -> dict[str, Any]:
-    """Return what is said of the columns of ``participants.tsv``."""
-    return _read_object(output_dir / "participants.json")
-
-
-def _name(output_dir: Path) -> str:
-    """Return the name of the dataset, or of its folder."""
-    name = _read_object(output_dir / "dataset_description.json").get("Name", output_dir.name)
-    return str(name).removeprefix("bids-anomaly: ")
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _print_plan(members: Sequence, cohorts, large: Sequence[str]) -> None:

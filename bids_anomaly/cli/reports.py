@@ -5,6 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from bids_anomaly.bids.naming import entities_of
 from bids_anomaly.cli.participant import exit_code
 from bids_anomaly.cli.progress import make_console
 from bids_anomaly.exceptions import BidsAnomalyError, ExitCode, NothingFoundError
@@ -73,11 +74,11 @@ def find_records(
     found = [
         path
         for pattern in ("sub-*/figures", "sub-*/ses-*/figures")
-        for path in sorted(output_dir.glob(f"{pattern}/*_report.json"))
-        if not participants or _label(path, output_dir, 0, "sub-") in participants
-        if not sessions or _label(path, output_dir, 1, "ses-") in sessions
+        for path in output_dir.glob(f"{pattern}/sub-*_report.json")
+        if not participants or entities_of(path)["sub"] in participants
+        if not sessions or entities_of(path).get("ses") in sessions
     ]
-    known = {_label(path, output_dir, 0, "sub-") for path in found}
+    known = {entities_of(path)["sub"] for path in found}
     missing = [f"sub-{label}" for label in participants if label not in known]
     if missing or not found:
         raise NothingFoundError(
@@ -85,11 +86,6 @@ def find_records(
             "is nothing to report on. Run the participant level without --reports-only first."
         )
     return sorted(found)
-
-
-def _label(path: Path, output_dir: Path, position: int, prefix: str) -> str:
-    part = path.relative_to(output_dir).parts[position]
-    return part.removeprefix(prefix) if part.startswith(prefix) else ""
 
 
 def _rebuild(output_dir: Path, record: Path) -> tuple[ExitCode, str] | None:

@@ -117,12 +117,12 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     place, local_rank = launched_with()
     device = _device(arguments.device, local_rank, several=place.count > 1)
 
+    from bids_anomaly.bids.reading import describe_dataset
     from bids_anomaly.preprocessing.template import Grid
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.training.bundles import train_bundles
     from bids_anomaly.training.controls import rates_table
     from bids_anomaly.training.people import (
-        describe_dataset,
         find_people,
         load_people,
         split_people,

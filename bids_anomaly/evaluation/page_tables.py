@@ -9,6 +9,7 @@ from bids_anomaly.evaluation.curves import NOMINAL_RATES
 from bids_anomaly.evaluation.dataset import CONTROL, PATIENT, Row
 from bids_anomaly.evaluation.measures import rate_name
 from bids_anomaly.reports.evaluation import Table
+from bids_anomaly.reports.numbers import with_minus
 
 # Measures on the page: their words, how often they are counted in one unit, and their decimals.
 SHOWN: dict[str, tuple[str, float, int]] = {
@@ -86,7 +87,7 @@ def _interval(row: pd.Series, measure: str, sign: str = "") -> str:
     text = f"{factor * row['estimate']:{sign}.{decimals}f}"
     if np.isfinite(row["low"]):
         text += f" ({factor * row['low']:.{decimals}f} to {factor * row['high']:.{decimals}f})"
-    return text.replace("-", "−")
+    return with_minus(text)
 
 
 def by_rate(own: pd.DataFrame, model: str, group: str, kind: str) -> list[np.ndarray] | None:

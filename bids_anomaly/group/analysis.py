@@ -80,7 +80,7 @@ class Analysis:
     notes: Sequence[str] = ()
 
 
-def cohort_names(cohorts: Cohorts, participants: Iterable[str]) -> dict[str, int]:
+def cohort_sizes(cohorts: Cohorts, participants: Iterable[str]) -> dict[str, int]:
     """Return how many people each group has, controls first."""
     counts = Counter(cohorts.of[who] for who in participants if who in cohorts.of)
     return {name: counts[name] for name in sorted(counts, key=lambda n: (n != cohorts.controls, n))}
@@ -88,7 +88,7 @@ def cohort_names(cohorts: Cohorts, participants: Iterable[str]) -> dict[str, int
 
 def large_cohorts(cohorts: Cohorts, participants: Iterable[str]) -> list[str]:
     """Return the groups with enough people for maps of their own, controls first."""
-    counts = cohort_names(cohorts, participants)
+    counts = cohort_sizes(cohorts, participants)
     return [name for name, count in counts.items() if count >= FEWEST]
 
 
@@ -105,10 +105,10 @@ def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
     rows = [row for row, burden in enumerate(collected.burdens) if burden.member.is_first]
     people = [collected.burdens[row] for row in rows]
     values = [cohorts.of.get(burden.member.participant) for burden in people]
-    counts = cohort_names(cohorts, (burden.member.participant for burden in people))
-    names, large = list(counts), [name for name, count in counts.items() if count >= FEWEST]
+    participants = [burden.member.participant for burden in people]
+    counts, large = cohort_sizes(cohorts, participants), large_cohorts(cohorts, participants)
     notes: dict[str, None] = {}
-    if small := [f"{name} ({counts[name]})" for name in names if name not in large]:
+    if small := [f"{name} ({counts[name]})" for name in counts if name not in large]:
         notes[
             f"Not compared, because they have fewer than {FEWEST} people: {', '.join(small)}. Run "
             "the participant level for more."
@@ -130,7 +130,7 @@ def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
                 comparisons.append(comparison)
     return Analysis(
         comparisons,
-        [_cohort_burden(name, people, values) for name in names],
+        [_cohort_burden(name, people, values) for name in counts],
         _differences(people, values, large, notes, seed),
         list(notes),
     )

@@ -1,11 +1,10 @@
 """How the results of people were made, and whether all were made alike."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from bids_anomaly.bids.naming import COMBINED, sidecar_path
+from bids_anomaly.bids.reading import read_object
 from bids_anomaly.group.people import Member
 
 
@@ -19,13 +18,13 @@ def origin_of(member: Member) -> dict[str, str]:
     """
     said = {}
     for modality in member.modalities:
-        model = _sidecar(member.files["zscore", modality]).get("Model")
+        model = read_object(sidecar_path(member.files["zscore", modality])).get("Model")
         if isinstance(model, Mapping):
             digest = str(model.get("Digest", "")).removeprefix("sha256:")[:8]
             name = f"{model.get('Name', 'unknown')} {model.get('Version', '')}".strip()
             said[f"model for {modality}"] = f"{name} ({digest})" if digest else name
     finding = member.files.get(("combined_anomaly", COMBINED))
-    content = _sidecar(finding) if finding else {}
+    content = read_object(sidecar_path(finding)) if finding else {}
     for key, words, unit in (
         ("NominalFalsePositiveRate", "nominal false positive rate", ""),
         ("MinimumLesionVolume", "smallest lesion", " mm³"),
@@ -53,11 +52,3 @@ def differing_origins(counts: Mapping[str, Counter]) -> list[str]:
         for what, values in counts.items()
         if len(values) > 1
     ]
-
-
-def _sidecar(path: Path) -> dict:
-    try:
-        content = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -28,11 +28,8 @@ from bids_anomaly.group.page_tables import (
 from bids_anomaly.preprocessing.atlas import atlas_image
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, RESOLUTION, TEMPLATE
 from bids_anomaly.reports.burden_chart import burden_chart
-from bids_anomaly.reports.group import (
-    Finding,
-    Linked,
-    write_group_report,
-)
+from bids_anomaly.reports.group import Finding, Linked, write_group_report
+from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.reports.tables import region_in_words
 
 VOXEL_ML = float(OUTPUT_GRID.spacing.prod()) / 1000
@@ -211,8 +208,8 @@ def _peak(t: np.ndarray) -> str:
         atlas.dataobj[tuple(np.rint(np.linalg.inv(atlas.affine) @ [*place, 1])[:3].astype(int))]
     )
     name = next((r.name for r in REGIONS if r.index == label), REGIONS[-1].name)
-    where = ", ".join(f"{value:+.0f}".replace("-", "−") for value in place)
-    return f"at {where} mm ({region_in_words(name)}), t = {t[strongest]:.1f}".replace("-", "−")
+    where = ", ".join(f"{value:+.0f}" for value in place)
+    return with_minus(f"at {where} mm ({region_in_words(name)}), t = {t[strongest]:.1f}")
 
 
 def _methods(collected: Collected, cohorts: Cohorts | None, analysis: Analysis) -> list[str]:

@@ -14,6 +14,7 @@ from bids_anomaly.group.cohorts import FEWEST, Cohorts
 from bids_anomaly.group.comparison import LEVEL, PERMUTATIONS
 from bids_anomaly.group.tables import burden_z, most_affected
 from bids_anomaly.reports.group import People, Person, spark
+from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.reports.tables import Table, region_in_words
 
 MOST_REGIONS = 15
@@ -69,8 +70,8 @@ def group_tables(analysis: Analysis) -> list[Table]:
          "Held constant"],
         [
             [f"{one.first} against {one.second}", f"{one.people[0]} and {one.people[1]}",
-             f"{one.difference / 1000:+.2f}".replace("-", "−"),
-             f"{one.t:.2f}".replace("-", "−"), _p(one.p), _p(one.p_holm),
+             with_minus(f"{one.difference / 1000:+.2f}"),
+             with_minus(f"{one.t:.2f}"), _p(one.p), _p(one.p_holm),
              ", ".join(one.covariates)]
             for one in analysis.differences
         ],
@@ -124,8 +125,8 @@ def region_differences(analysis: Analysis) -> list[Table]:
     rows = [
         (float(one.regions.p[i]), [
             region_in_words(REGIONS[i].name), one.cases, one.modality,
-            *(f"{value:.3g}".replace("-", "−") for value in one.means[:, i]),
-            f"{one.regions.t[i]:.1f}".replace("-", "−").replace("inf", "∞"), _p(one.regions.p[i]),
+            *(with_minus(f"{value:.3g}") for value in one.means[:, i]),
+            with_minus(f"{one.regions.t[i]:.1f}").replace("inf", "∞"), _p(one.regions.p[i]),
         ])
         for one in analysis.comparisons
         for i in np.flatnonzero(one.regions.p < LEVEL)
@@ -167,7 +168,7 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
             f"{100 * one.volume / one.brain_volume:.2f}" if one.brain_volume else "",
             str(one.lesions[COMBINED]),
             f"{one.largest / 1000:.2f}" if np.isfinite(one.largest) else "",
-            f"{z:+.1f}".replace("-", "−") if np.isfinite(z) else "",
+            with_minus(f"{z:+.1f}") if np.isfinite(z) else "",
             "" if region == MISSING else region_in_words(region),
             _rounded(_known(one, "age")),
             _known(one, "sex"),

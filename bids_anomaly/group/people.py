@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bids_anomaly.bids.folders import list_anat_folders, list_sessions
+from bids_anomaly.bids.folders import labels_in, list_anat_folders, list_sessions
 from bids_anomaly.bids.naming import COMBINED, OUTPUTS, entities_of, suffix_of
 from bids_anomaly.bids.query import known_labels
 from bids_anomaly.exceptions import BadScanError, NothingFoundError
@@ -105,7 +105,7 @@ def find_members(
     NothingFoundError
         If nobody has a folder, a label is unknown, or nobody has maps in the template.
     """
-    there = _participants(output_dir)
+    there = labels_in(output_dir, "sub-")
     if not there:
         raise NothingFoundError(
             f"{output_dir} has nobody's results: no folder is named sub-<label>. Run the "
@@ -126,15 +126,6 @@ def find_members(
             f"{TEMPLATE} among its --output-spaces."
         )
     return members
-
-
-def _participants(output_dir: Path) -> list[str]:
-    with os.scandir(output_dir) as entries:
-        return sorted(
-            entry.name.removeprefix("sub-")
-            for entry in entries
-            if entry.name.startswith("sub-") and entry.is_dir()
-        )
 
 
 def _occasions(

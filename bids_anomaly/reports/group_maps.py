@@ -21,6 +21,7 @@ from bids_anomaly.reports.figures import (
     colour_bar,
     draw,
 )
+from bids_anomaly.reports.numbers import with_minus
 
 SLICES, SLICE_WIDTH = 7, 288
 # Intensity of the template at the edge of the brain.
@@ -92,7 +93,7 @@ def map_table(
     spacing = voxel_sizes(OUTPUT_GRID.affine)
     planes = [views.tight_view(views.AXIAL, index, window, spacing) for index in slices]
     heights = [
-        f"{OUTPUT_GRID.affine[2, 2] * index + OUTPUT_GRID.affine[2, 3]:+.0f}".replace("-", "−")
+        with_minus(f"{OUTPUT_GRID.affine[2, 2] * index + OUTPUT_GRID.affine[2, 3]:+.0f}")
         for index in slices
     ]
     rows = []
@@ -109,7 +110,7 @@ def map_table(
             lines=[Contour(one.outlined, [0.5], WHITE)] if one.outlined is not None else (),
         )
         rows.append(MapRow(one.title, one.note, pictures))
-    low, high = (f"{value:{form}}".replace("-", "−") for value in (scale.low, scale.high))
+    low, high = (with_minus(f"{value:{form}}") for value in (scale.low, scale.high))
     return MapTable(
         title, caption, heights, colour_bar(scale, f"Colours from {low} to {high}"), low, high, rows
     )

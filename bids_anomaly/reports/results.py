@@ -21,6 +21,7 @@ from bids_anomaly.reports.figures import (
     draw,
     strip,
 )
+from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.reports.scan import ScanReport, describe, millimetres, place
 from bids_anomaly.reports.views import View
 
@@ -125,7 +126,7 @@ def _residual(residual: np.ndarray, brain: np.ndarray) -> _Measure:
 
 
 def _row(scan: ScanReport, measure: _Measure, planes: Sequence[View]) -> Row:
-    low, high = f"{measure.bar.low:g}".replace("-", "−"), f"{measure.bar.high:g}"
+    low, high = with_minus(f"{measure.bar.low:g}"), f"{measure.bar.high:g}"
     bar = colour_bar(measure.bar, f"Colours from {low} to {high}")
     pictures = _draw(scan, measure, planes, SLICE_WIDTH)
     return Row(measure.title, measure.note, bar, low, high, pictures)

@@ -8,6 +8,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from bids_anomaly.preprocessing.template import MODEL_GRID_2MM
+from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.reports.views import PLANES, View
 
 
@@ -74,7 +75,7 @@ class ScanReport:
 def millimetres(scan: ScanReport, view: View) -> str:
     """Return where a slice lies in the template space, such as ``+18``."""
     position = scan.affine[view.axis, view.axis] * view.index + scan.affine[view.axis, 3]
-    return f"{position:+.0f}".replace("-", "−") if round(position) else "0"
+    return with_minus(f"{position:+.0f}") if round(position) else "0"
 
 
 def place(scan: ScanReport, view: View) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.bids.tables import MISSING
+from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.scoring.quality_limits import Check, describe_flags
 
 # The largest come first; the rest stands in the files.
@@ -90,7 +91,7 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
                 region_in_words(row["region"]),
                 row["side"],
                 # Spaces at which no line is broken.
-                ",\u00a0".join(f"{value:+.0f}".replace("-", "−") for value in centre),
+                ",\u00a0".join(with_minus(f"{value:+.0f}") for value in centre),
                 f"{float(row['z_peak']):.1f}",
                 f"{float(row['confidence']):.3f}",
             ]
@@ -134,7 +135,7 @@ def region_table(rows: Sequence[Row]) -> Table:
                 else f"{100 * float(row['anomalous_fraction']):.1f}",
                 ""
                 if row["laterality"] == MISSING
-                else f"{float(row['laterality']):+.2f}".replace("-", "−"),
+                else with_minus(f"{float(row['laterality']):+.2f}"),
             ]
             for row in shown
         ],
@@ -153,7 +154,7 @@ def quality_table(rows: Sequence[Row]) -> Table:
                 row["scan"],
                 row["measure"].replace("_", " "),
                 *(
-                    "" if row[column] == MISSING else row[column].replace("-", "−")
+                    "" if row[column] == MISSING else with_minus(row[column])
                     for column in ("value", "lower_limit", "upper_limit")
                 ),
                 "outside" if row["flagged"] == "true" else "",

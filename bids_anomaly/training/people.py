@@ -1,6 +1,5 @@
 """The preprocessed scans of a dataset, and who may be used for what."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -181,15 +180,3 @@ def write_splits(path: Path, splits: dict[str, set[str]]) -> None:
     rows = sorted((person, name) for name, people in splits.items() for person in people)
     lines = ["participant_id\tsplit", *("\t".join(row) for row in rows)]
     write_text(path, "\n".join(lines) + "\n")
-
-
-def describe_dataset(derivatives: Path) -> dict[str, str]:
-    """Return the name and the licence of a dataset, as far as it says them."""
-    try:
-        said = json.loads((derivatives / "dataset_description.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        said = {}
-    return {
-        "name": str(said.get("Name", derivatives.name)).removeprefix("bids-anomaly: "),
-        "licence": str(said.get("License", "unknown")),
-    }

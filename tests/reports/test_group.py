@@ -60,29 +60,6 @@ def report(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def open_page(browser, report):
-    """Give a function that opens the page and collects what the browser complains about."""
-    contexts, complaints = [], []
-
-    def open_page(width=1280, scheme="light"):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(request.url))
-        page.goto(report.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
 def shown(page) -> list[str]:
     return [text.strip() for text in page.locator("#people tbody tr:visible th").all_inner_texts()]
 

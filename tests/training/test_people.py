@@ -1,11 +1,11 @@
 import pytest
 
 from bids_anomaly.bids.participants import participants_with
+from bids_anomaly.bids.reading import describe_dataset
 from bids_anomaly.exceptions import BadScanError, MissingInputError, NothingFoundError
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.training.people import (
     SPLITS,
-    describe_dataset,
     find_people,
     load_people,
     read_split,
