@@ -68,7 +68,7 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, report):
-    """Give a function that opens the `report` of a module and collects what the browser complains about."""
+    """Give a function that opens the `report` of a module and collects the browser's complaints."""
     contexts, complaints = [], []
 
     def open_page(width=1280, scheme="light"):
