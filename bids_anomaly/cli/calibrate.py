@@ -69,13 +69,14 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
     from bids_anomaly.preprocessing.template import Grid, same_grid
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.scoring.calibration import calibrate
-    from bids_anomaly.training.controls import rates_table, scores_by_person
+    from bids_anomaly.training.controls import scores_by_person
     from bids_anomaly.training.export import write_recalibrated
     from bids_anomaly.training.lesions import known_lesions
     from bids_anomaly.training.people import (
         FEWEST,
         load_people,
     )
+    from bids_anomaly.training.rates import PICTURE, draw_rates, rates_table, realised_rates
 
     derivatives = arguments.derivatives
     bundle = named_bundle(arguments.bundle)
@@ -116,7 +117,9 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
         bundle, arguments.output, calibration=calibrate(scores), calibration_data=whom
     )
     print(f"Wrote {copy.name} {copy.version} to {copy.folder}.")
-    print(rates_table(scores))
+    realised = realised_rates(scores)
+    draw_rates(realised, copy.folder / PICTURE, title=f"{copy.name} {copy.version}")
+    print(rates_table(realised))
     return ExitCode.OK
 
 

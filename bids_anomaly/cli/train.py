@@ -121,13 +121,13 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     from bids_anomaly.preprocessing.template import Grid
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.training.bundles import train_bundles
-    from bids_anomaly.training.controls import rates_table
     from bids_anomaly.training.people import (
         find_people,
         load_people,
         split_people,
         write_splits,
     )
+    from bids_anomaly.training.rates import PICTURE, draw_rates, rates_table, realised_rates
     from bids_anomaly.training.recipes import RECIPES
     from bids_anomaly.training.volumes import controls_of, people_from_labels
 
@@ -210,7 +210,9 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     for bundle, scores in trained:
         print(f"Wrote {bundle.name} {bundle.version} to {bundle.folder}.")
         print(f"Calibrated on {whom[bundle.modality]}.")
-        print(rates_table(scores))
+        realised = realised_rates(scores)
+        draw_rates(realised, bundle.folder / PICTURE, title=f"{bundle.name} {bundle.version}")
+        print(rates_table(realised))
     if any("painted" in people for people in whom.values()):
         print("Real scans have other rates than painted ones: use bids-anomaly-calibrate.")
     return ExitCode.OK

@@ -1,4 +1,4 @@
-"""How a bundle scores people without disease, and whether its false positive rate holds."""
+"""How a bundle scores people without disease."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,11 +8,8 @@ import numpy as np
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.registry import reconstruct
 from bids_anomaly.reconstruction.result import Reconstruction
-from bids_anomaly.scoring.calibration import calibrate, healthy_exceedance
 from bids_anomaly.scoring.score import anomaly_score
 from bids_anomaly.training.people import Preprocessed
-
-NOMINAL_RATES = (0.0005, 0.001, 0.002, 0.005, 0.01)
 
 
 def scores_by_person(
@@ -81,42 +78,3 @@ def score_of(
         anomaly=result.anomaly,
         spacing=float(bundle.grid.spacing[0]),
     )
-
-
-def realised_rates(
-    scores: Sequence[np.ndarray], nominal: Sequence[float] = NOMINAL_RATES
-) -> np.ndarray:
-    """Return how many voxels of each person are called anomalous when the others calibrate.
-
-    Parameters
-    ----------
-    scores : sequence of (V,) arrays
-        From :func:`scores_by_person`, of at least two people.
-    nominal : sequence of float
-        False positive rates that are asked for.
-
-    Returns
-    -------
-    (P, R) array
-        For each person and nominal rate, the share of voxels that the threshold calls anomalous.
-    """
-    rates = []
-    for person, own in enumerate(scores):
-        others = [*scores[:person], *scores[person + 1 :]]
-        exceedance = healthy_exceedance(calibrate(others).zscore(own))
-        rates.append([float((exceedance < rate).mean()) for rate in nominal])
-    return np.array(rates)
-
-
-def rates_table(scores: Sequence[np.ndarray]) -> str:
-    """Return nominal against realised rates as lines of text, each person left out in turn."""
-    realised = 100 * realised_rates(scores)
-    lines = [
-        f"False positive rate in {len(scores)} people, each judged by the calibration of the others"
-        " (% of voxels):",
-        f"{'nominal':>10}{'realised':>10}{'median':>10}{'lowest':>10}{'highest':>10}",
-    ]
-    for nominal, rates in zip(NOMINAL_RATES, realised.T, strict=True):
-        values = (100 * nominal, rates.mean(), np.median(rates), rates.min(), rates.max())
-        lines.append("".join(f"{value:10.3f}" for value in values))
-    return "\n".join(lines)

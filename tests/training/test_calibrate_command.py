@@ -58,6 +58,7 @@ def test_the_copy_knows_the_controls_and_the_original_stays(preprocessed, bundle
     arguments = [str(preprocessed), str(bundles / "T1w"), str(output), *DEVICE]
     assert main([*arguments, "--controls", "group=control"]) == 0
     original, copy = load_bundle(bundles / "T1w"), load_bundle(output)
+    assert (output / "rates.png").stat().st_size > 1000
     assert original.digest() == before != copy.digest()
     assert copy.weights.read_bytes() == original.weights.read_bytes()
     assert copy.version == "1.0+recalibrated"

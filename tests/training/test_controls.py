@@ -4,7 +4,6 @@ import pytest
 
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.preprocessing.template import Grid
-from bids_anomaly.training.controls import NOMINAL_RATES, rates_table, realised_rates
 from bids_anomaly.training.lesions import known_lesions
 from bids_anomaly.training.people import load_people
 
@@ -33,23 +32,6 @@ def write_mask(tmp_path, flair):
         return tmp_path
 
     return write
-
-
-def test_realised_rates_are_nominal_where_people_are_alike():
-    random = np.random.default_rng(0)
-    scores = [random.normal(size=100_000) for _ in range(12)]
-    realised = realised_rates(scores).mean(axis=0)
-    np.testing.assert_allclose(realised, NOMINAL_RATES, rtol=0.15)
-
-
-def test_a_person_unlike_the_others_shows_in_the_table():
-    random = np.random.default_rng(0)
-    scores = [random.normal(size=20_000) for _ in range(6)] + [random.normal(2, 1, 20_000)]
-    highest = realised_rates(scores).max(axis=0)
-    assert (highest > 10 * np.array(NOMINAL_RATES)).all()
-    lines = rates_table(scores).splitlines()
-    assert len(lines) == 2 + len(NOMINAL_RATES)
-    assert "7 people" in lines[0]
 
 
 def test_a_mask_of_the_scan_is_brought_to_the_model_grid_with_a_margin(
