@@ -47,10 +47,56 @@ _LESION = {
         },
     },
 }
+_VOLUME_THEN = "Volume in the scan of the {} session, within the brain that both scans saw."
+_CHANGE = {
+    "index": {
+        "Description": "Label in the image; 1 is the largest.",
+        "Format": "integer",
+    },
+    "name": {"Description": "Name of the lesion within this image."},
+    "verdict": {
+        "Description": "What became of it from the first session to the second.",
+        "Levels": {
+            "new": "Not there at first, and the change passes the noise floor in at least the "
+            "least volume",
+            "grown": "There twice; what passes the noise floor has the least volume and a tenth "
+            "of the mean of both volumes",
+            "shrunk": "The same the other way round",
+            "gone": "There at first only, and the change passes the noise floor",
+            "unchanged": "No change beyond the noise floor, also where it is above the threshold "
+            "in one session only",
+        },
+    },
+    "volume_first": {"Description": _VOLUME_THEN.format("first"), "Units": "mm^3"},
+    "volume_second": {"Description": _VOLUME_THEN.format("second"), "Units": "mm^3"},
+    "change": {"Description": "Second volume minus first.", "Units": "mm^3"},
+    "change_percent": {
+        "Description": "The same relative to the first volume; n/a where that is 0.",
+        "Units": "%",
+    },
+    "gained": {
+        "Description": "Volume that is a lesion in the second session only, and where the z-score "
+        "rose by more than three standard deviations of the noise floor.",
+        "Units": "mm^3",
+    },
+    "lost": {"Description": "The same for the first session, and falling.", "Units": "mm^3"},
+    "parts_first": {
+        "Description": "Lesions of the first session that it consists of; several in the first and "
+        "one in the second have grown together.",
+        "Format": "integer",
+    },
+    "parts_second": {"Description": "Lesions of the second session.", "Format": "integer"},
+    "z_change": {"Description": "Mean change of the matched z-scores, second minus first."},
+    "z_noise": {"Description": "Mean standard deviation of that change in a voxel without change."},
+    **{axis: _LESION[axis] for axis in ("centroid_x", "centroid_y", "centroid_z")},
+    "region": _LESION["region"],
+    "side": _LESION["side"],
+}
 # The columns of each table, by its key in :data:`bids_anomaly.bids.naming.OUTPUTS`.
 COLUMNS: dict[str, dict[str, dict[str, Any]]] = {
     "lesions": _LESION,
     "combined_lesions": _LESION,
+    "changes": _CHANGE,
     "atlas": _REGION,
     "regions": {
         **_REGION,
@@ -91,6 +137,8 @@ COLUMNS: dict[str, dict[str, dict[str, Any]]] = {
                 "matter = 1",
                 "ghosting": "99th percentile of the intensity of air above its median, white "
                 "matter = 1",
+                "axis_ghosting": "How much brighter air in line with the head is along one axis "
+                "than along another or along none, white matter = 1",
                 "weakest_slice": "Lowest brightness of a slice relative to the mean of its "
                 "neighbours",
                 "brain_at_edge": "Largest area of brain on a face of the field of view in cm2",

@@ -24,6 +24,8 @@ DEEP_MM = 15.0
 # Air begins at this distance from the head, and is looked at in voxels of about this size.
 AIR_DISTANCE_MM = 10.0
 AIR_SPACING_MM = 2.0
+# Fewer voxels of air than this, in that spacing, have no mean that could be trusted.
+FEWEST_AIR_VOXELS = 500
 # Slices count that hold this share of the largest section of the brain, or of the brightness.
 SECTION_SHARE = 0.2
 # From a median absolute difference to the standard deviation of a normal distribution.
@@ -81,6 +83,10 @@ def measure_quality(
         ``ghosting``
             How bright the brightest hundredth of the air is, white matter = 1. Ghosts as bright
             as dark tissue count as head, and are missed.
+        ``axis_ghosting``
+            How much brighter the air in line with the head is along one axis than along another,
+            or than air in line with it along none; white matter = 1. Motion repeats the head along
+            the axis of phase encoding.
         ``weakest_slice``
             Lowest brightness of a slice relative to its neighbours.
         ``brain_at_edge``
@@ -94,6 +100,7 @@ def measure_quality(
     inside = np.asanyarray(brain_in_model_grid.dataobj) > 0
     mask = np.asanyarray(brain.dataobj) > 0
     spacing = Grid.of(brain).spacing
+    brightest_air, along_axis = _air(scan)
     grey, fluid = _median(values[tissue.grey & inside]), _median(values[tissue.fluid & inside])
     return {
         "grey_to_white": grey,
@@ -105,7 +112,8 @@ def measure_quality(
         ),
         "tissue_agreement": _tissue_agreement(values, inside & tissue.brain, tissue.maps),
         "noise": _noise(values, tissue.white & inside),
-        "ghosting": _air(scan) / white_matter_level,
+        "ghosting": brightest_air / white_matter_level,
+        "axis_ghosting": along_axis / white_matter_level,
         "weakest_slice": _weakest_slice(scan.get_fdata(dtype=np.float32), mask),
         "brain_at_edge": _area_at_edge(mask, spacing),
     }
@@ -161,16 +169,28 @@ def _noise(scan: np.ndarray, white: np.ndarray) -> float:
     )
 
 
-def _air(scan: nib.Nifti1Image) -> float:
-    """Return how much the brightest hundredth of the air stands out, in the units of the scan."""
+def _air(scan: nib.Nifti1Image) -> tuple[float, float]:
+    """Return how much the brightest hundredth of the air, and that along one axis, stand out.
+
+    Both in the units of the scan.
+    """
     steps = [max(1, int(AIR_SPACING_MM / size)) for size in Grid.of(scan).spacing]
     thinned = scan.slicer[tuple(slice(None, None, step) for step in steps)]
+    values = thinned.get_fdata(dtype=np.float32)
     head = ndimage.binary_fill_holes(head_mask(thinned))
     distance = ndimage.distance_transform_edt(~head, sampling=Grid.of(thinned).spacing)
-    air = thinned.get_fdata(dtype=np.float32)[distance > AIR_DISTANCE_MM]
-    if not air.size:
-        return np.nan
-    return float(np.percentile(air, 99) - np.median(air))
+    air = distance > AIR_DISTANCE_MM
+    if not air.any():
+        return np.nan, np.nan
+    brightest = np.percentile(values[air], 99) - np.median(values[air])
+    in_line = np.stack(
+        [np.broadcast_to((~air).any(axis, keepdims=True), air.shape) for axis in range(3)]
+    )
+    # Air in line with the head along one axis only, and along none.
+    places = [air & in_line[axis] & (in_line.sum(axis=0) == 1) for axis in range(3)]
+    places.append(air & ~in_line.any(axis=0))
+    means = [values[at].mean() for at in places if np.count_nonzero(at) >= FEWEST_AIR_VOXELS]
+    return float(brightest), float(np.ptp(means)) if len(means) > 1 else np.nan
 
 
 def _weakest_slice(scan: np.ndarray, brain: np.ndarray) -> float:

@@ -21,6 +21,7 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
         "brain_overlap": (0.925, np.inf),
         "noise": (-np.inf, 0.06),
         "ghosting": (-np.inf, 0.19),
+        "axis_ghosting": (-np.inf, 0.02),
         "weakest_slice": (0.7, np.inf),
         "brain_at_edge": (-np.inf, 15.0),
     },
@@ -33,6 +34,7 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
     "FLAIR": {
         "grey_to_white": (0.86, 1.15),
         "fluid_to_white": (-np.inf, 0.46),
+        "axis_ghosting": (-np.inf, 0.013),
         "grey_position": (-0.22, 0.13),
         "tissue_agreement": (0.19, np.inf),
     },
@@ -56,6 +58,8 @@ SUSPICIONS = {
     "tissue_agreement": REGISTRATION,
     "noise": MOTION,
     "ghosting": MOTION,
+    "axis_ghosting": "the head may have moved while it was scanned: look for its ghosts in the air, "
+    "and expect false findings",
     "weakest_slice": "slices are missing or much darker than their neighbours",
     "brain_at_edge": "the field of view cuts the brain: nothing is known beyond it",
 }

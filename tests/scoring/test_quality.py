@@ -138,6 +138,21 @@ def test_ghosts_of_a_moving_head_are_noticed_in_the_air(good):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
+def test_faint_ghosts_along_one_axis_are_noticed(good, axis):
+    scan, brain = good
+    native = head_of(scan, brain)
+    far = np.roll(native, native.shape[axis] // 2, axis=axis)
+    assert flagged(measure(scan, brain, native=native + 0.05 * far), "T1w") == {"axis_ghosting"}
+
+
+def test_even_air_has_no_ghosts_however_bright_it_is(good):
+    scan, brain = good
+    native = head_of(scan, brain)
+    measures = measure(scan, brain, native=native + 0.05 * LEVEL)
+    assert measures["axis_ghosting"] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("missing", [1, 3])
 def test_missing_slices_are_noticed(good, axis, missing):
     scan, brain = good
