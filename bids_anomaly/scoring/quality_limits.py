@@ -58,8 +58,8 @@ SUSPICIONS = {
     "tissue_agreement": REGISTRATION,
     "noise": MOTION,
     "ghosting": MOTION,
-    "axis_ghosting": "the head may have moved while it was scanned: look for its ghosts in the air, "
-    "and expect false findings",
+    "axis_ghosting": "the head may have moved while it was scanned: look for its ghosts in the "
+    "air, and expect false findings",
     "weakest_slice": "slices are missing or much darker than their neighbours",
     "brain_at_edge": "the field of view cuts the brain: nothing is known beyond it",
 }
