@@ -6,7 +6,7 @@ import os
 
 from nipype.pipeline.plugins.slurm import SLURMPlugin
 
-from bids_anomaly.cli.processes import KILLED, TracebackFirst
+from bids_anomaly.cli.processes import KILLED, CrashFirst
 
 # A step's own memory is an estimate, and SLURM kills at its limit.
 SPARE_GB = 1.0
@@ -14,7 +14,7 @@ SPARE_GB = 1.0
 JOB_WITHOUT_RESULT = "results file does not exist"
 
 
-class StepwiseSLURM(TracebackFirst, SLURMPlugin):
+class StepwiseSLURM(CrashFirst, SLURMPlugin):
     """Submit each node as a job with its CPUs, memory and GPU; ``sbatch_args`` have the last word.
 
     Nipype's own plugin submits all nodes with the same arguments, needs ``LOGNAME``, and takes a

@@ -184,12 +184,22 @@ def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) 
         write_failure_report(
             settings.output_dir,
             labels[name],
-            [Failure(failed.step, failed.message, failed.details) for failed in failures],
+            [
+                Failure(failed.step, failed.message, failed.details, _within(settings, failed))
+                for failed in failures
+            ],
         )
     done = len(labels) - len(progress.failures)
     console.print(
         f"{done} of {len(labels)} sessions done; results in {settings.output_dir}.", markup=False
     )
+
+
+def _within(settings: Settings, failed) -> str:
+    """Return where the crash file of a step is in the output folder; empty if there is none."""
+    if failed.crash_file is None:
+        return ""
+    return os.path.relpath(failed.crash_file, settings.output_dir)
 
 
 def exit_code(failures: Sequence[Sequence[int]], sessions: int) -> ExitCode:

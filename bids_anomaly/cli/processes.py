@@ -1,7 +1,10 @@
 """Nipype's process pool, mended: a killed worker ends a node, and sessions are finished in turn."""
 
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from copy import copy
 from functools import partial
 from multiprocessing import get_context
 from traceback import format_exception
@@ -11,16 +14,31 @@ from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializ
 KILLED = "WorkerKilled"
 
 
-class TracebackFirst:
-    """Hands a failed node its traceback before anybody is told; Nipype's plugins do it after."""
+class CrashFirst:
+    """Hands a failed node its traceback and crash file before anybody is told, not after.
+
+    Both are attributes of the node: ``_traceback``, and ``_crash_file``, None if the file could not
+    be written.
+    """
 
     def _clean_queue(self, jobid, graph, result=None):
-        if result is not None:
-            self.procs[jobid]._traceback = result["traceback"]
+        if result is None:
+            result = {"result": None, "traceback": format_exception(*sys.exc_info())}
+        node, trace = self.procs[jobid], result["traceback"]
+        node._crash_file = None
+        with suppress(OSError):  # The disk is full: the traceback itself says so.
+            # A copy, because Nipype adds to it what hinders it in writing the file.
+            node._crash_file = super()._report_crash(
+                node, result=result | {"traceback": copy(trace)}
+            )
+        node._traceback = trace
         return super()._clean_queue(jobid, graph, result=result)
 
+    def _report_crash(self, node, result=None):
+        return node._crash_file
 
-class SurvivingMultiProc(TracebackFirst, MultiProcPlugin):
+
+class SurvivingMultiProc(CrashFirst, MultiProcPlugin):
     """Run nodes in processes of this machine.
 
     When the operating system kills a worker (most often for memory), Nipype's own plugin waits for

@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,13 +36,16 @@ class FailedStep:
     message : str
         What went wrong and what to do.
     details : str
-        Traceback.
+        The text of the crash file, or the traceback if there is none.
+    crash_file : Path or None
+        Where it is.
     """
 
     step: str
     code: int
     message: str
     details: str
+    crash_file: Path | None
 
 
 class RunProgress:
@@ -163,14 +167,22 @@ def is_plumbing(node) -> bool:
 
 
 def failed_step(node, step: str) -> FailedStep:
-    """Read why a node failed from what it left in its folder."""
+    """Read why a node failed from what it left in its folder, and from its crash file."""
     traceback = getattr(node, "_traceback", None) or []
-    details = "".join(traceback) if isinstance(traceback, list) else str(traceback)
+    trace = "".join(traceback) if isinstance(traceback, list) else str(traceback)
+    written = getattr(node, "_crash_file", None)
+    crash_file, details = None, trace
+    if written:
+        with suppress(OSError):
+            details = Path(written).read_text(encoding="utf-8", errors="replace")
+            crash_file = Path(written)
     try:
         record = json.loads((Path(node.output_dir()) / FAILURE_FILE).read_text())
     except (OSError, json.JSONDecodeError):
-        if KILLED in details:
-            return FailedStep(step, int(ExitCode.TEMPORARY), KILLED_MESSAGE, details)
-        last_line = details.strip().rsplit("\n", 1)[-1] or "unknown error"
-        return FailedStep(step, int(ExitCode.INTERNAL), last_line, details)
-    return FailedStep(step, record["code"], record["message"], details)
+        if KILLED in trace:
+            code, message = ExitCode.TEMPORARY, KILLED_MESSAGE
+        else:
+            message = trace.strip().rsplit("\n", 1)[-1] or "unknown error"
+            code = ExitCode.INTERNAL
+        return FailedStep(step, int(code), message, details, crash_file)
+    return FailedStep(step, record["code"], record["message"], details, crash_file)

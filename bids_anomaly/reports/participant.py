@@ -34,12 +34,15 @@ class Failure:
     message : str
         What went wrong and what to do, for the user.
     details : str
-        The traceback; may be empty.
+        The text of the crash file, or the traceback; may be empty.
+    crash_file : str
+        Where the crash file is in the output folder; empty if there is none.
     """
 
     step: str
     message: str
     details: str
+    crash_file: str = ""
 
 
 def write_participant_report(
@@ -99,7 +102,7 @@ def write_participant_report(
     """
     page = render(
         "participant.html.jinja",
-        scripts=("slices.js", "viewer.js", "tables.js") if scans else (),
+        scripts=("slices.js", "viewer.js", "tables.js") if scans else ("tables.js",),
         title=title,
         finding=finding,
         summary=summary or {},

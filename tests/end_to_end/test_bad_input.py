@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import nibabel as nib
 import numpy as np
 import pytest
+from markupsafe import escape
 
 
 def corrupt(path: Path, scan: nib.Nifti1Image) -> None:
@@ -101,6 +102,15 @@ def assert_failed_alone(finished, out: Path, label: str) -> None:
     assert "Traceback" not in finished.stderr
     report = (out / f"sub-{label}.html").read_text()
     assert f"sub-{label}_T1w" in report
+    crash_files = [
+        path
+        for path in out.glob("logs/*/crash-*.txt")
+        if f".sub_{label}_wf." in path.read_text().splitlines()[0]
+    ]
+    assert crash_files
+    for path in crash_files:
+        assert str(path.relative_to(out)) in report
+        assert str(escape(path.read_text())) in report
     assert not (out / f"sub-{label}").exists()
 
 

@@ -189,6 +189,13 @@ def test_a_failed_participant_has_a_report_that_begins_with_the_failure(path):
     assert "<img" not in page
 
 
+def test_a_failure_names_its_crash_file_and_shows_what_it_holds(path):
+    where = "logs/run/crash-20260101.txt"
+    page = written(path, scans=[], failures=[replace(FAILURE, crash_file=where)])
+    assert f"Crash file: <code>{where}</code>" in page
+    assert "Crash file" not in written(path, scans=[])
+
+
 def test_a_new_report_replaces_the_old_one_and_leaves_nothing_beside_it(path):
     path.write_text("old")
     assert written(path).startswith("<!DOCTYPE html>")
