@@ -27,7 +27,7 @@ def origin_of(member: Member) -> dict[str, str]:
     content = read_object(sidecar_path(finding)) if finding else {}
     for key, words, unit in (
         ("NominalFalsePositiveRate", "nominal false positive rate", ""),
-        ("MinimumLesionVolume", "smallest lesion", " mm³"),
+        ("MinimumLesionVolume", "smallest finding", " mm³"),
     ):
         if key in content:
             said[words] = f"{content[key]}{unit}"

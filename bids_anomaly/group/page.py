@@ -217,8 +217,8 @@ def _methods(collected: Collected, cohorts: Cohorts | None, analysis: Analysis) 
     paragraphs = [
         f"Maps of {people} people in {TEMPLATE} at 2 mm, each person once, were summed to the "
         "share of people with an anomaly in each voxel and to mean z-scores by modality. Volumes "
-        "and numbers of lesions are those of the person's own space (bids-anomaly "
-        f"{__version__})."
+        "and numbers of findings (connected anomalous voxels) are those of the person's own space "
+        f"(bids-anomaly {__version__})."
     ]
     if cohorts and analysis.comparisons:
         used = list(dict.fromkeys(n for one in analysis.comparisons for n in one.design.names))

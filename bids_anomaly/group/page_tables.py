@@ -50,7 +50,7 @@ def group_tables(analysis: Analysis) -> list[Table]:
         "Groups",
         "Anomalous volume of the combined finding; each person counts once.",
         ["Group", "People", "With anomalies (%)", "Median (ml)", "Quartiles (ml)", "Mean (ml)",
-         "Lesions (median)"],
+         "Findings (median)"],
         [
             [one.name, str(one.people), f"{100 * one.with_anomalies:.0f}",
              f"{one.quartiles[1] / 1000:.2f}",
@@ -153,7 +153,7 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
     columns = [
         "Anomalous (ml)",
         "Brain (%)",
-        "Lesions",
+        "Findings",
         "Largest (ml)",
         "z to controls" if cohorts else "z to all",
         "Most affected region",

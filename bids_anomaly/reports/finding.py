@@ -6,7 +6,7 @@ from typing import NamedTuple
 from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.reports.tables import Row, region_in_words
 
-# Lesions from this confidence on are called sure: the rate of healthy voxels that score as high is
+# Findings from this confidence on are called sure: the rate of healthy voxels that score as high is
 # a twentieth of the nominal one.
 SURE = 0.95
 MOST_PLACES = 3
@@ -39,17 +39,17 @@ def describe_finding(
     Returns
     -------
     Finding
-        Without lesions it says so, and what that does not mean.
+        Without any it says so, and what that does not mean.
     """
     combined = [row for row in regions if row["modality"] == COMBINED]
     brain = sum(float(row["volume"]) for row in combined)
     anomalous = sum(float(row["volume"]) for row in lesions)
     share = anomalous / brain if brain else 0.0
     if lesions:
-        many = f"{len(lesions)} lesion{'' if len(lesions) == 1 else 's'}"
+        many = f"{len(lesions)} finding{'' if len(lesions) == 1 else 's'}"
         headline = f"{many}, {in_millilitres(anomalous)} in all: {percent(share)} of the brain."
     else:
-        headline = "No lesions."
+        headline = "No findings."
     return Finding(
         headline,
         {
@@ -105,7 +105,7 @@ def _where(combined: Sequence[Row]) -> str:
 def _how_unusual(lesions: Sequence[Row]) -> str:
     highest = max(lesions, key=lambda row: float(row["z_peak"]))
     return (
-        f"The highest z-score is {float(highest['z_peak']):.1f}, in lesion {highest['index']} "
+        f"The highest z-score is {float(highest['z_peak']):.1f}, in finding {highest['index']} "
         f"({region_in_words(highest['region'])})."
     )
 
@@ -115,7 +115,7 @@ def _how_sure(lesions: Sequence[Row]) -> str:
     volume = sum(float(row["volume"]) for row in sure)
     return (
         f"{len(sure)} of {len(lesions)} reach a confidence of {SURE:g} (of 0.5 to 1), together "
-        f"{in_millilitres(volume)}. Confidence ranks lesions; it is no probability of disease."
+        f"{in_millilitres(volume)}. Confidence ranks findings; it is no probability of disease."
     )
 
 

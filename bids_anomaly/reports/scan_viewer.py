@@ -44,7 +44,7 @@ def scan_viewer(scans: Sequence[ScanReport], combined: np.ndarray | None) -> dic
     return viewer_content(
         subjects,
         regions=regions,
-        outlined="anomalies" if combined is None else "finding",
+        outlined="findings",
         first=int(np.argmax(highest)),
     )
 

@@ -125,16 +125,16 @@ def _combined(output_dir: Path, reference: ScanRecord) -> np.ndarray:
 
 def _burden(lesions: list[Row], regions: list[Row]) -> str:
     volume, brain = _volume(lesions), _volume(regions)
-    places = f"{len(lesions)} place{'' if len(lesions) == 1 else 's'}"
-    return f"{in_millilitres(volume)} in {places}, {percent(volume / brain if brain else 0)}"
+    findings = f"{len(lesions)} finding{'' if len(lesions) == 1 else 's'}"
+    return f"{in_millilitres(volume)} in {findings}, {percent(volume / brain if brain else 0)}"
 
 
 def _numbers(scan: ScanRecord, lesions: list[Row], regions: list[Row]) -> dict[str, str]:
     """Return what is measured of one scan; volumes are those of the person."""
     highest = max((float(row["z_max"]) for row in regions if row["z_max"] != "n/a"), default=0.0)
     return {
-        "Volume of anomalies": in_millilitres(_volume(lesions)),
-        "Number of anomalies": str(len(lesions)),
+        "Anomalous volume": in_millilitres(_volume(lesions)),
+        "Findings": str(len(lesions)),
         "Highest z": f"{highest:.1f}",
         "Brain volume": f"{_volume(regions) / 1000:.0f} ml",
         "Brain extraction": scan.brain_extraction,

@@ -1,4 +1,4 @@
-"""The tables of a report: lesions, regions, and the quality of scans."""
+"""The tables of a report: findings, regions, and the quality of scans."""
 
 import math
 import re
@@ -67,7 +67,7 @@ def region_in_words(name: str) -> str:
 
 
 def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
-    """Show the largest lesions.
+    """Show the largest components of the finding.
 
     Parameters
     ----------
@@ -80,10 +80,11 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
     centres = [[float(row[f"centroid_{axis}"]) for axis in "xyz"] for row in shown]
     hint = " Choose one to see it in the viewer." if in_viewer and shown else ""
     return Table(
-        "Lesions",
-        f"{_how_many(len(shown), len(rows), 'lesion', 'lesions')}{hint} Volumes are those of the "
-        "person; places are in the template, x to the right, y to the front, z up.",
-        ["Lesion", "Volume (mm³)", "Region", "Side", "Centre (mm)", "Peak z", "Confidence"],
+        "Findings",
+        f"{_how_many(len(shown), len(rows), 'finding', 'findings')}{hint} A finding is a connected "
+        "place of unusual voxels; whether it is a lesion is for you to judge. Volumes are those of "
+        "the person; places are in the template, x to the right, y to the front, z up.",
+        ["Finding", "Volume (mm³)", "Region", "Side", "Centre (mm)", "Peak z", "Confidence"],
         [
             [
                 row["index"],
@@ -99,7 +100,7 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
         ],
         numeric=(1, 5, 6),
         places=[" ".join(f"{value:.1f}" for value in c) for c in centres] if in_viewer else (),
-        what="lesion",
+        what="finding",
     )
 
 

@@ -153,10 +153,10 @@ def test_the_line_between_the_images_can_be_dragged(width, open_page):
 
 
 @pytest.mark.parametrize("how", ["row", "button", "keyboard"])
-def test_choosing_a_lesion_moves_the_cross_to_its_centre(how, open_page):
+def test_choosing_a_finding_moves_the_cross_to_its_centre(how, open_page):
     page = open_page()
     for index, centre in ((1, [-9, 10]), (0, [-11, -6, 8])):
-        row = page.locator("#lesions tbody tr").nth(index)
+        row = page.locator("#findings tbody tr").nth(index)
         if how == "row":
             row.locator("td").nth(2).click()
         elif how == "button":
@@ -168,13 +168,13 @@ def test_choosing_a_lesion_moves_the_cross_to_its_centre(how, open_page):
         centre = [float(LESIONS[index][f"centroid_{axis}"]) for axis in "xyz"]
         assert np.abs(np.subtract(place(page), centre)).max() <= 1  # half a voxel
         assert row.get_attribute("aria-current") == "true"
-        assert page.locator("#lesions [aria-current]").count() == 1
+        assert page.locator("#findings [aria-current]").count() == 1
     assert page.locator("[data-read=outline]").inner_text() == "inside"
 
 
 def test_the_cross_reads_the_value_below_it(open_page):
     page = open_page()
-    page.locator("#lesions tbody tr").first.get_by_role("button").click()
+    page.locator("#findings tbody tr").first.get_by_role("button").click()
     settle(page)
     assert page.locator("[data-read=scan]").inner_text().startswith("2.0")
     assert 9 < float(page.locator("[data-read=zscore]").inner_text()) < 12

@@ -98,8 +98,8 @@ def unpacked(viewer, name, subject):
 
 def test_volumes_are_those_of_the_person(derivatives):
     page = write_session_report(derivatives, record_of(("native", TEMPLATE))).read_text()
-    assert "1 lesion, 27.0 ml in all: 0.80 % of the brain." in page
-    assert "27.0 ml in 1 place, 0.80 %" in page
+    assert "1 finding, 27.0 ml in all: 0.80 % of the brain." in page
+    assert "27.0 ml in 1 finding, 0.80 %" in page
     assert "3375 ml" in page
 
 
@@ -135,7 +135,7 @@ def test_every_choice_of_spaces_has_a_viewer_and_the_checks_that_it_allows(
     assert subject["spacing"] == [2, 2, 2]
     for check in ("Template on scan", "Brain mask"):
         assert (f"<b>{check}</b>" in page) == (check in checks)
-    # Lesions have places in the template only.
+    # Findings have places in the template only.
     assert ("data-mm=" in page) == (TEMPLATE in spaces)
 
 

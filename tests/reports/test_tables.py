@@ -23,18 +23,18 @@ def region(name, modality, anomalous, laterality):
     return (1, name, "left", "cortex", "s", modality, 2000.0, anomalous, 0.05, 0.1, 3.0, laterality)
 
 
-def test_the_largest_lesions_are_shown(tmp_path):
+def test_the_largest_findings_are_shown(tmp_path):
     rows = rows_of(tmp_path, "lesions", [lesion(index) for index in range(1, 131)])
     table = lesion_table(rows)
     place = "−26,\u00a0+2,\u00a0+0"
     assert table.rows[0] == ["1", "80", "Putamen, left", "left", place, "4.0", "0.980"]
     assert table.places[0] == "-26.0 2.0 0.4"
     assert len(table.rows) == len(table.places) == 100
-    assert "100 largest of 130 lesions" in table.note
+    assert "100 largest of 130 findings" in table.note
 
 
-def test_no_lesion_is_said_in_words():
-    assert lesion_table([]).note.startswith("No lesions.")
+def test_no_finding_is_said_in_words():
+    assert lesion_table([]).note.startswith("No findings.")
     assert region_table([]).note.startswith("No regions with anomalies.")
 
 
