@@ -7,7 +7,7 @@ from bids_anomaly.bids.scans import TRANSFORMS_TOO
 from bids_anomaly.citation import REFERENCES
 from bids_anomaly.preprocessing.brain import PREPARED_BY
 from bids_anomaly.preprocessing.template import TEMPLATE
-from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle
+from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, FALLBACK_FAMILY, Bundle
 
 BRAIN_EXTRACTION = {
     "deepbet": "The brain was extracted with deepbet.",
@@ -15,6 +15,22 @@ BRAIN_EXTRACTION = {
     "template": "The brain mask of the template was warped to the head.",
     "already stripped": "The scans came without skull; what was left of them was taken as brain.",
     "none": "The scans came without skull; what was left of them was taken as brain.",
+}
+
+# Each method after its article, by its key in :mod:`bids_anomaly.reconstruction.registry`.
+METHODS_IN_WORDS = {
+    "threshold": "the smoothed intensity itself, without a network",
+    "ae": "a convolutional autoencoder",
+    "vae": "a variational autoencoder",
+    "fanogan": "a generative adversarial network with an encoder (f-AnoGAN)",
+    "dae": "a denoising autoencoder",
+    "anoddpm": "a denoising diffusion model (AnoDDPM)",
+    "pddpm": "a patched denoising diffusion model (pDDPM)",
+    "cddpm": "a conditioned denoising diffusion model (cDDPM)",
+    "cadd": "a diffusion model of volumes conditioned on age and sex (CADD)",
+    "guided": "a diffusion model of volumes guided by the scan",
+    "features": "a network whose features are compared with those of healthy people",
+    "restore": "a few-step restoration network",
 }
 
 
@@ -117,8 +133,10 @@ def _model_sentence(bundle: Bundle) -> str:
     painted = (
         "" if bundle.modality == "T1w" else f", {bundle.modality} painted from their T1w scans,"
     )
+    made = "pseudo-healthy image" if bundle.makes_image else "score"
+    anomalies = " with procedural anomalies" if bundle.method == DEFAULT_FAMILY else ""
     return (
-        f"On {bundle.modality}, the pseudo-healthy image was made by {bundle.name} "
-        f"{bundle.version}, a restoration network trained on {trained}{painted} with procedural "
-        "anomalies."
+        f"On {bundle.modality}, the {made} was made by {bundle.name} {bundle.version}, "
+        f"{METHODS_IN_WORDS.get(bundle.method, 'a network')} trained on {trained}{painted}"
+        f"{anomalies}."
     )
