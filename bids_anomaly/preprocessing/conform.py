@@ -58,7 +58,26 @@ def conform(path: Path) -> nib.Nifti1Image:
         raise BadScanError(
             f"The scan {name} holds the single value {values.flat[0]:g} everywhere. {ADVICE}"
         )
-    conformed = nib.Nifti1Image(values, _orthogonal(scan.affine, scan.shape, name))
+    return conform_grid(nib.Nifti1Image(values, scan.affine), name)
+
+
+def conform_grid(image: nib.Nifti1Image, name: str) -> nib.Nifti1Image:
+    """Put an image in the grid of a scan into the grid of the conformed scan.
+
+    Parameters
+    ----------
+    image : nibabel.Nifti1Image
+        3-D.
+    name : str
+        Of its file, for messages.
+
+    Raises
+    ------
+    BadScanError
+        If its orientation has no volume or is sheared.
+    """
+    affine = _orthogonal(image.affine, image.shape, name)
+    conformed = nib.Nifti1Image(np.asanyarray(image.dataobj), affine)
     conformed.header.set_xyzt_units("mm", "sec")
     conformed.set_qform(conformed.affine, 1)
     conformed.set_sform(conformed.affine, 1)

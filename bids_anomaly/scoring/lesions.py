@@ -107,27 +107,58 @@ def describe_lesions(
         return []
     at = tuple(voxels.T)
     places = move_points(nib.affines.apply_affine(grid.affine, voxels), transforms, invert=invert)
-    regions = regions_at(places)
     order = np.argsort(labels[at], kind="stable")
     ends = np.cumsum(np.bincount(labels[at])[1:])[:-1]
     voxel_volume = float(grid.spacing.prod())
-    names = {region.index: region.name for region in atlas_regions()}
+    located = locate_lesions(labels[at], places)
     lesions = []
     for index, members in enumerate(np.split(order, ends), start=1):
         inside = tuple(voxels[members].T)
+        *centroid, region, side = located[index - 1]
         lesions.append(
             Lesion(
                 index=index,
                 volume=len(members) * voxel_volume,
-                centroid=tuple(float(mm) for mm in places[members].mean(axis=0)),
+                centroid=tuple(centroid),
                 z_peak=float(z[inside].max()),
                 z_mean=float(z[inside].mean()),
                 confidence=float(probability[inside].max()),
-                region=names[most_frequent_region(regions[members], places[members])],
-                side=side_of(places[members, 0]),
+                region=region,
+                side=side,
             )
         )
     return lesions
+
+
+def locate_lesions(
+    labels: np.ndarray, places: np.ndarray
+) -> list[tuple[float, float, float, str, str]]:
+    """Say where lesions lie.
+
+    Parameters
+    ----------
+    labels : (N,) int array
+        The lesion that each voxel belongs to, from 1 on.
+    places : (N, 3) array
+        Where the voxels lie in the template, in mm, RAS+.
+
+    Returns
+    -------
+    list of tuples
+        Centroid x, y and z, region and side, by label.
+    """
+    regions = regions_at(places)
+    names = {region.index: region.name for region in atlas_regions()}
+    order = np.argsort(labels, kind="stable")
+    ends = np.cumsum(np.bincount(labels)[1:])[:-1]
+    return [
+        (
+            *(float(mm) for mm in places[members].mean(axis=0)),
+            names[most_frequent_region(regions[members], places[members])],
+            side_of(places[members, 0]),
+        )
+        for members in np.split(order, ends)
+    ]
 
 
 def regions_at(places: np.ndarray) -> np.ndarray:
