@@ -13,7 +13,7 @@ from bids_anomaly.group.cohorts import FEWEST, Cohorts
 from bids_anomaly.group.collect import Collected, compared_voxels
 from bids_anomaly.group.comparison import LEVEL, PERMUTATIONS
 from bids_anomaly.group.origin import count_origins, differing_origins
-from bids_anomaly.group.page_maps import group_maps
+from bids_anomaly.group.page_maps import group_maps, viewer_maps
 from bids_anomaly.group.page_tables import (
     flags_in_words,
     group_of,
@@ -29,6 +29,7 @@ from bids_anomaly.preprocessing.atlas import atlas_image
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, RESOLUTION, TEMPLATE
 from bids_anomaly.reports.burden_chart import burden_chart
 from bids_anomaly.reports.group import Finding, Linked, write_group_report
+from bids_anomaly.reports.group_viewer import group_viewer, most_frequent_place
 from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.reports.tables import region_in_words
 
@@ -64,6 +65,7 @@ def write_page(
     """
     path = output_dir / "group.html"
     burdens = collected.burdens
+    frequency = collected.everybody.frequency()
     origins = count_origins(one.member for one in burdens)
     notes = [*differing_origins(origins), *analysis.notes]
     if cohorts is None:
@@ -90,13 +92,15 @@ def write_page(
             for label, error in collected.failures.items()
         ],
         notes=notes,
+        viewer=group_viewer(viewer_maps(collected, cohorts)),
+        start=most_frequent_place(frequency),
         maps=group_maps(collected, cohorts, analysis),
         findings=[_finding(one, cohorts) for one in analysis.comparisons],
         burden=burden_chart(
             volumes_by_group(burdens, cohorts), cohorts.controls if cohorts else None
         ),
         tables=group_tables(analysis),
-        regions=[region_shares(burdens, cohorts), *region_differences(analysis)],
+        regions=[region_shares(burdens, cohorts, frequency), *region_differences(analysis)],
         outliers=[
             Linked(
                 burdens[i].member.label,
@@ -137,7 +141,7 @@ def _summary(collected: Collected, cohorts: Cohorts | None) -> dict[str, str]:
     facts = {
         "People": str(len(first)),
         "Sessions": str(len(collected.burdens)),
-        "With anomalies": f"{100 * (volumes > 0).mean():.0f} %",
+        "With findings": f"{100 * (volumes > 0).mean():.0f} %",
         "Median burden": f"{middle:.2f} ml",
         "Quartiles": f"{low:.2f} to {high:.2f} ml",
         "Doubtful quality": str(sum(bool(one.flags) for one in collected.burdens)),

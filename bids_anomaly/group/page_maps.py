@@ -1,7 +1,5 @@
 """The pictures of the page of the group level."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from bids_anomaly.group.analysis import Analysis
@@ -12,11 +10,12 @@ from bids_anomaly.group.images import in_grid
 from bids_anomaly.group.maps import Sums
 from bids_anomaly.group.page_tables import EVERYBODY
 from bids_anomaly.reports.group_maps import Map, MapTable, map_table
+from bids_anomaly.reports.group_viewer import GroupMaps
 
 
 def group_maps(collected: Collected, cohorts: Cohorts | None, analysis: Analysis) -> list[MapTable]:
     """Draw frequencies, mean z-scores and differences."""
-    sums = {EVERYBODY: collected.everybody, **_ordered(collected.cohorts, cohorts)}
+    sums = _by_group(collected, cohorts)
     tables = [
         map_table(
             "How often",
@@ -67,6 +66,15 @@ def group_maps(collected: Collected, cohorts: Cohorts | None, analysis: Analysis
     return tables
 
 
-def _ordered(sums: Mapping[str, Sums], cohorts: Cohorts | None) -> dict[str, Sums]:
+def viewer_maps(collected: Collected, cohorts: Cohorts | None) -> list[GroupMaps]:
+    """Return what the viewer shows of everybody, of controls and of the other groups."""
+    return [
+        GroupMaps(name, one.frequency(), {modality: one.mean_z(modality) for modality in one.z})
+        for name, one in _by_group(collected, cohorts).items()
+    ]
+
+
+def _by_group(collected: Collected, cohorts: Cohorts | None) -> dict[str, Sums]:
     controls = cohorts.controls if cohorts else None
-    return dict(sorted(sums.items(), key=lambda item: (item[0] != controls, item[0])))
+    groups = sorted(collected.cohorts.items(), key=lambda item: (item[0] != controls, item[0]))
+    return {EVERYBODY: collected.everybody, **dict(groups)}

@@ -13,7 +13,10 @@ from bids_anomaly.group.burden import REGIONS, TISSUES, Burden
 from bids_anomaly.group.cohorts import FEWEST, Cohorts
 from bids_anomaly.group.comparison import LEVEL, PERMUTATIONS
 from bids_anomaly.group.tables import burden_z, most_affected
+from bids_anomaly.preprocessing.atlas import atlas_labels
+from bids_anomaly.preprocessing.template import OUTPUT_GRID
 from bids_anomaly.reports.group import People, Person, spark
+from bids_anomaly.reports.group_viewer import most_frequent_place
 from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.reports.tables import Table, region_in_words
 
@@ -49,7 +52,7 @@ def group_tables(analysis: Analysis) -> list[Table]:
     groups = Table(
         "Groups",
         "Anomalous volume of the combined finding; each person counts once.",
-        ["Group", "People", "With anomalies (%)", "Median (ml)", "Quartiles (ml)", "Mean (ml)",
+        ["Group", "People", "With findings (%)", "Median (ml)", "Quartiles (ml)", "Mean (ml)",
          "Findings (median)"],
         [
             [one.name, str(one.people), f"{100 * one.with_anomalies:.0f}",
@@ -84,8 +87,18 @@ def _p(value: float) -> str:
     return f"{value:.3f}" if np.isfinite(value) else ""
 
 
-def region_shares(burdens: Sequence[Burden], cohorts: Cohorts | None) -> Table:
-    """Show in how many people each region has anomalies."""
+def region_shares(
+    burdens: Sequence[Burden], cohorts: Cohorts | None, frequency: np.ndarray
+) -> Table:
+    """Show in how many people each region has anomalies.
+
+    Parameters
+    ----------
+    burdens : sequence of Burden
+    cohorts : Cohorts or None
+    frequency : (X, Y, Z) array
+        Share of people with an anomaly in the template; the viewer goes where most have one.
+    """
     first = [one for one in burdens if one.member.is_first]
     affected = np.array([one.regions > 0 for one in first])
     volumes = np.array([one.regions for one in first])
@@ -93,10 +106,12 @@ def region_shares(burdens: Sequence[Burden], cohorts: Cohorts | None) -> Table:
     members = np.array([group_of(one, cohorts) or "No group" for one in first])
     order = np.argsort(-volumes.mean(axis=0), kind="stable")
     shown = [i for i in order if affected[:, i].any()][:MOST_REGIONS]
+    labels = atlas_labels(OUTPUT_GRID)
     return Table(
         "Most affected regions",
         f"The {len(shown)} regions of the atlas DLMUSE with the largest mean anomalous volume. All "
-        "regions of everybody are in group/atlas-DLMUSE_desc-burden_stats.tsv."
+        "regions of everybody are in group/atlas-DLMUSE_desc-burden_stats.tsv. Choose one to see "
+        "in the viewer where in it most people have anomalies."
         if shown
         else "No region has anomalies in anybody.",
         [
@@ -115,6 +130,8 @@ def region_shares(burdens: Sequence[Burden], cohorts: Cohorts | None) -> Table:
             for i in shown
         ],
         numeric=range(1, 3 + len(names)),
+        places=[most_frequent_place(frequency, labels == REGIONS[i].index) for i in shown],
+        what="region",
     )
 
 

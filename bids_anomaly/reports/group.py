@@ -5,7 +5,7 @@ People are listed in a table that can be sorted and filtered; their own pages li
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.reports.charts import Chart
@@ -105,6 +105,8 @@ def write_group_report(
     summary: Mapping[str, str],
     left_out: Sequence[Linked],
     notes: Sequence[str],
+    viewer: Mapping[str, Any],
+    start: str,
     maps: Sequence[MapTable],
     findings: Sequence[Finding],
     burden: Chart,
@@ -132,6 +134,10 @@ def write_group_report(
         Whose files are broken, and why.
     notes : sequence of str
         What the user can act on.
+    viewer : mapping
+        From :func:`bids_anomaly.reports.group_viewer.group_viewer`.
+    start : str
+        Where the viewer begins: x, y and z in mm, empty for the middle.
     maps : sequence of MapTable
         Frequencies, mean z-scores, comparisons.
     findings : sequence of Finding
@@ -152,11 +158,13 @@ def write_group_report(
     """
     page = render(
         "group.html.jinja",
-        scripts=["tables.js", "group.js"],
+        scripts=["slices.js", "viewer.js", "tables.js", "group.js"],
         title=title,
         summary=summary,
         left_out=left_out,
         notes=notes,
+        viewer=viewer,
+        start=start,
         maps=maps,
         findings=findings,
         burden=burden,

@@ -1,6 +1,6 @@
 """Pictures of maps of many people: axial slices of the template, a row a map."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +57,15 @@ class MapTable(NamedTuple):
     rows: Sequence[MapRow]
 
 
+def highest_colour(volumes: Iterable[np.ndarray], *, least: float, most: float = np.inf) -> float:
+    """Return the value that gets the last colour, so that several (X, Y, Z) maps can be compared.
+
+    The colours go at least to `least`, further if values do, and at most to `most`.
+    """
+    highest = [brightest(np.abs(volume), volume != 0) for volume in volumes if volume.any()]
+    return min(max([least, *highest]), most)
+
+
 def map_table(
     title: str,
     caption: str,
@@ -84,8 +93,7 @@ def map_table(
     """
     brain = template_brain(2).get_fdata(dtype=np.float32)
     inside = brain > TEMPLATE_EDGE
-    highest = [brightest(np.abs(one.volume), one.volume != 0) for one in maps if one.volume.any()]
-    top = min(max([least, *highest]), most)
+    top = highest_colour([one.volume for one in maps], least=least, most=most)
     scale = Scale(SIGNED, -top, top) if signed else Scale(UNUSUAL, 0, top)
     peak = np.max([np.abs(one.volume) for one in maps], axis=0)
     slices = views.axial_slices(inside, peak > peak.max() / 2 if peak.any() else peak > 0, SLICES)

@@ -34,8 +34,10 @@ class Volume:
         The range that is kept; values beyond it are set to its ends.
     faint, opaque : float
         As an overlay, values up to `faint` are not seen, and values from `opaque` on cover.
-    decimals : int
-        Of the values that are read out.
+    signed : bool
+        Whether values below 0 are seen as those above it are.
+    decimals : int or None
+        Of the values that are read out; None not to read them out.
     """
 
     label: str
@@ -44,7 +46,8 @@ class Volume:
     stored: tuple[float, float]
     faint: float = 0.0
     opaque: float = 0.0
-    decimals: int = 2
+    signed: bool = False
+    decimals: int | None = 2
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Subject:
         By the names that layers use.
     layers : sequence of Layer
         The first is shown first.
-    outline : (X, Y, Z) bool array
+    outline : (X, Y, Z) bool array or None
         What is outlined.
     labels : (X, Y, Z) array or None
         Regions, 0 to 255.
@@ -99,12 +102,17 @@ class Subject:
     brain: np.ndarray
     volumes: Mapping[str, Volume]
     layers: Sequence[Layer]
-    outline: np.ndarray
+    outline: np.ndarray | None
     labels: np.ndarray | None
 
 
 def viewer_content(
-    subjects: Sequence[Subject], *, regions: Mapping[int, str], outlined: str, first: int = 0
+    subjects: Sequence[Subject],
+    *,
+    regions: Mapping[int, str],
+    kind: str = "Scan",
+    outlined: str = "",
+    first: int = 0,
 ) -> dict[str, Any]:
     """Return what the viewer needs, as JSON knows it.
 
@@ -114,8 +122,10 @@ def viewer_content(
         In the order of their buttons.
     regions : mapping of int to str
         Names of the labels.
+    kind : str
+        What a subject is.
     outlined : str
-        What the outline is.
+        What the outline is; empty if there is none.
     first : int
         Which subject is shown first.
 
@@ -131,6 +141,7 @@ def viewer_content(
         "packed": packed,
         "colours": colours,
         "regions": {str(index): name for index, name in regions.items()},
+        "kind": kind,
         "outlined": outlined,
         "first": first,
     }
@@ -143,12 +154,15 @@ def _subject(subject: Subject, packed: dict[str, str], colours: dict[str, str]) 
     labels = None
     if subject.labels is not None:
         labels = _pack(subject.labels[window].astype(np.uint8), packed)
+    outline = None
+    if subject.outline is not None:
+        outline = _pack(subject.outline[window].astype(np.uint8), packed)
     return {
         "name": subject.name,
         "shape": [side.stop - side.start for side in window],
         "origin": (subject.affine[:3, 3] + spacing * first).tolist(),
         "spacing": spacing.tolist(),
-        "outline": _pack(subject.outline[window].astype(np.uint8), packed),
+        "outline": outline,
         "labels": labels,
         "layers": [vars(layer) for layer in subject.layers],
         "volumes": {
@@ -173,6 +187,7 @@ def _volume(
         "colours": scale.colours.name,
         "faint": volume.faint,
         "opaque": volume.opaque,
+        "signed": volume.signed,
         "decimals": volume.decimals,
     }
 

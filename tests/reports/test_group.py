@@ -1,9 +1,15 @@
 """The page of the group level in a real browser, with the network cut."""
 
+import base64
+import io
+import json
+
 import numpy as np
 import pytest
+from PIL import Image
+from scipy import ndimage
 
-from bids_anomaly.preprocessing.template import OUTPUT_GRID
+from bids_anomaly.preprocessing.template import OUTPUT_GRID, template_brain
 from bids_anomaly.reports.burden_chart import burden_chart
 from bids_anomaly.reports.group import (
     Finding,
@@ -14,6 +20,12 @@ from bids_anomaly.reports.group import (
     write_group_report,
 )
 from bids_anomaly.reports.group_maps import Map, map_table
+from bids_anomaly.reports.group_viewer import (
+    MOST_GROUPS,
+    GroupMaps,
+    group_viewer,
+    most_frequent_place,
+)
 from bids_anomaly.reports.tables import Table
 
 LABEL = '"><img src=x onerror="document.title=1"><script>document.title=1</script>'
@@ -35,6 +47,10 @@ def report(tmp_path_factory):
     maps = map_table(
         LABEL, LABEL, [Map(LABEL, LABEL, volume, volume > 0)], signed=False, least=0.1, form=".0%"
     )
+    groups = [
+        GroupMaps("Everybody", volume, {"T1w": -6 * volume, LABEL: volume}),
+        GroupMaps(LABEL, 0 * volume, {"T1w": volume}),
+    ]
     people = [person(number, LABEL if number < 3 else "control") for number in range(11)]
     table = Table(LABEL, LABEL, [LABEL, "Value"], [["b", "1"], [LABEL, "2"]], numeric=(1,))
     write_group_report(
@@ -43,17 +59,19 @@ def report(tmp_path_factory):
         summary={LABEL: LABEL},
         left_out=[Linked(LABEL, "javascript:document.title=1", LABEL)],
         notes=[LABEL],
+        viewer=group_viewer(groups),
+        start=most_frequent_place(volume),
         maps=[maps],
         findings=[Finding(LABEL, LABEL)],
         burden=burden_chart({LABEL: [1.0, 20.0], "$x$": [0.0, 0.1]}, LABEL),
         tables=[table],
-        regions=[table],
+        regions=[table._replace(places=["", "-10 -20 30"], what="region")],
         outliers=[Linked("sub-0", "sub-0.html", LABEL)],
         outlier_rule=LABEL,
         people=People(["Anomalous (ml)", LABEL], (0, 1), ["grey", "white"],
                       [*people, person(11, "control", LABEL)], True),
         quality=table,
-        flagged=[Linked(LABEL, "", LABEL)],
+        flagged=[Linked(LABEL, "", LABEL), Linked("sub-0", "sub-0.html", LABEL)],
         methods=[LABEL],
         provenance={LABEL: LABEL},
     )  # fmt: skip
@@ -78,6 +96,81 @@ def test_html_in_the_data_is_shown_and_not_run(open_page):
     assert page.locator("h1").inner_text() == LABEL
     assert page.locator("img[src=x]").count() == 0
     assert page.locator("a[href^='javascript:']").count() == 0
+
+
+def settled(page):
+    """Wait until the viewer has drawn what was asked for."""
+    page.wait_for_selector("#viewer-body.ready")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+    return page.locator("#viewer-body")
+
+
+def colours(page) -> np.ndarray:
+    """Return the colours on the axial slice, rows by columns."""
+    uri = page.locator(".plane canvas").first.evaluate("(canvas) => canvas.toDataURL()")
+    content = base64.b64decode(uri.split(",")[1])
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), float)
+
+
+def test_the_viewer_begins_where_most_people_have_an_anomaly(open_page):
+    page = open_page()
+    viewer = settled(page)
+    place = [int(value) for value in viewer.get_attribute("data-at").split()]
+    voxel = np.rint(np.linalg.inv(OUTPUT_GRID.affine) @ [*place, 1])[:3]
+    assert ((voxel >= [40, 50, 40]) & (voxel < [50, 60, 50])).all()
+    assert page.locator("[data-read=frequency]").inner_text() == "50"
+    assert page.locator("[data-read=zT1w]").inner_text() == "−3.00"
+    assert page.locator("#viewer-outline").count() == 0
+
+
+def test_maps_and_groups_can_be_chosen_in_the_viewer(open_page):
+    page = open_page()
+    viewer = settled(page)
+    often = colours(page)
+    assert (often[..., 0] - often[..., 2]).max() > 80  # orange
+    page.locator(".choice label", has_text="Mean z, T1w").click()
+    settled(page)
+    unusual = colours(page)
+    assert (unusual[..., 2] - unusual[..., 0]).max() > 80  # below 0: blue
+    page.get_by_label(LABEL, exact=True).locator("xpath=..").first.click()
+    settled(page)
+    assert viewer.get_attribute("data-layer") == "Mean z, T1w"
+    assert page.locator("[data-read=frequency]").inner_text() == "0"
+    other = page.get_by_label(f"Mean z, {LABEL}")
+    assert other.is_disabled()
+
+
+def test_a_region_moves_the_viewer(open_page):
+    page = open_page()
+    viewer = settled(page)
+    page.locator("#regions").get_by_role("button", name="Show region").click()
+    settled(page)
+    assert viewer.get_attribute("data-at") == "-10 -20 30"
+
+
+def test_the_viewer_shows_a_few_groups_only():
+    nothing = np.zeros(OUTPUT_GRID.shape, np.float32)
+    groups = [GroupMaps(str(number), nothing, {}) for number in range(9)]
+    assert len(group_viewer(groups)["subjects"]) == MOST_GROUPS
+    assert most_frequent_place(nothing) == ""
+
+
+def test_the_viewer_of_many_groups_leaves_room_in_15_mb():
+    random = np.random.default_rng(0)
+    brain = template_brain(2).get_fdata(dtype=np.float32) > 0.1
+    groups = []
+    for number in range(MOST_GROUPS):
+        noise = random.normal(size=(4, *OUTPUT_GRID.shape)).astype(np.float32)
+        smooth = brain * ndimage.gaussian_filter(noise, (0, 1, 1, 1))
+        often = np.clip(np.rint(20 * smooth[0]) / 20, 0, 1)
+        mean_z = dict(zip(("T1w", "T2w", "FLAIR"), smooth[1:], strict=True))
+        groups.append(GroupMaps(str(number), often, mean_z))
+    assert len(json.dumps(group_viewer(groups))) < 12e6
+
+
+def test_doubtful_people_are_links_to_the_quality_of_their_scans(open_page, report):
+    link = open_page().locator("#quality").get_by_role("link", name="sub-0")
+    assert link.evaluate("(a) => a.href") == (report.parent / "sub-0.html").as_uri() + "#quality"
 
 
 def test_people_are_found_by_words_group_and_quality(open_page):

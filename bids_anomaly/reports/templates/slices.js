@@ -18,8 +18,9 @@ const slices = (() => {
       const value = volume.stored[0] + (volume.stored[1] - volume.stored[0]) * step / 255;
       const place = 3 * Math.round(254 * clamp((value - low) / (high - low), 0, 1));
       for (let i = 0; i < 3; i++) filled[4 * step + i] = table[place + i];
+      const seen = volume.signed ? Math.abs(value) : value;
       filled[4 * step + 3] = volume.opaque > volume.faint
-        ? clamp((value - volume.faint) / (volume.opaque - volume.faint), 0, 1) : 1;
+        ? clamp((seen - volume.faint) / (volume.opaque - volume.faint), 0, 1) : 1;
     }
     return filled;
   }

@@ -38,9 +38,9 @@
   }
 
   async function open(subject) {
-    const names = [subject.outline, ...Object.values(subject.volumes).map((volume) => volume.data)];
-    if (subject.labels) names.push(subject.labels);
-    await Promise.all(names.map(unpack));
+    const names = Object.values(subject.volumes).map((volume) => volume.data);
+    names.push(subject.outline, subject.labels);
+    await Promise.all(names.filter(Boolean).map(unpack));
   }
 
   const indexOf = (at) => stepsOf(state.subject.shape).reduce((sum, step, i) => sum + step * at[i], 0);
@@ -80,7 +80,7 @@
         context.fillRect(x - thickness * devicePixelRatio / 2, 0, thickness * devicePixelRatio, canvas.height);
       }
     }
-    if (state.outline && !layer.filled) slices.trace(scene, context, plane, scale);
+    if (state.outline && state.subject.outline && !layer.filled) slices.trace(scene, context, plane, scale);
     slices.drawCrosshair(context, canvas, scale * (state.at[plane.right] + 0.5),
       scale * (shape[plane.up] - state.at[plane.up] - 0.5));
   }
@@ -99,9 +99,9 @@
     const read = { place: mm.map(millimetres).join(", ") + " mm" };
     read.region = subject.labels
       ? content.regions[unpacked[subject.labels][index]] ?? "outside the atlas" : "–";
-    read.outline = unpacked[subject.outline][index] ? "inside" : "outside";
+    if (subject.outline) read.outline = unpacked[subject.outline][index] ? "inside" : "outside";
     for (const [name, volume] of Object.entries(subject.volumes)) {
-      read[name] = number(valueOf(volume, index), volume.decimals);
+      if (volume.decimals !== null) read[name] = number(valueOf(volume, index), volume.decimals);
     }
     for (const cell of findAll("[data-read]")) cell.textContent = read[cell.dataset.read] ?? "–";
     root.dataset.at = mm.map((value) => Math.round(value)).join(" ");
