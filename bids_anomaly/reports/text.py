@@ -88,8 +88,7 @@ def methods_text(
     )
     if several:
         scoring += (
-            " The combined finding takes, at each voxel, the smallest of these rates over the "
-            "scans, times the number of scans."
+            " The combined finding takes, at each voxel, the mean of the z-scores of the scans."
         )
     return [" ".join(filter(None, preprocessing)), " ".join(models), scoring]
 

@@ -13,7 +13,6 @@ from bids_anomaly.scoring.calibration import healthy_exceedance
 from bids_anomaly.scoring.findings import (
     anomaly_mask,
     anomaly_probability,
-    combined_exceedance,
     combined_zscore,
 )
 
@@ -183,9 +182,9 @@ def combined_findings(
         seen = np.asanyarray(resample_mask(covered, grid, transforms, invert=invert).dataobj) > 0
         # Where a scan did not see the brain it says nothing.
         seen_z.append(np.where(seen & inside, z, -np.inf))
-    exceedance = combined_exceedance([healthy_exceedance(z) for z in seen_z])
-    found = _findings(exceedance, inside, grid, healthy_fpr, min_lesion_volume)
-    return Findings(combined_zscore(seen_z), *found)
+    z = combined_zscore(seen_z)
+    found = _findings(healthy_exceedance(z), inside, grid, healthy_fpr, min_lesion_volume)
+    return Findings(z, *found)
 
 
 def _findings(
