@@ -18,6 +18,7 @@ import nibabel as nib
 import numpy as np
 from data_folder import add_data_folder
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 from people import people
 from real_scans import PATIENTS
 from scipy.stats import bootstrap, pearsonr, spearmanr
@@ -28,6 +29,7 @@ from bids_anomaly.preprocessing.template import Grid
 ELDERLY = PATIENTS[0]
 SPLITS = ("dev", "report")
 DRAWS, SEED = 2000, 0
+TICKS = (1, 2, 5, 10, 20, 50, 100)
 
 
 class Volumes(NamedTuple):
@@ -128,7 +130,9 @@ def draw(found: list[Volumes], path: Path) -> None:
         ylabel="Marked on FLAIR by restore (ml)",
     )
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(FixedLocator(TICKS))
         axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
 
