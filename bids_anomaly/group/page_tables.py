@@ -13,8 +13,7 @@ from bids_anomaly.group.burden import REGIONS, TISSUES, Burden
 from bids_anomaly.group.cohorts import FEWEST, Cohorts
 from bids_anomaly.group.comparison import LEVEL, PERMUTATIONS
 from bids_anomaly.group.tables import burden_z, most_affected
-from bids_anomaly.preprocessing.atlas import atlas_labels
-from bids_anomaly.preprocessing.template import OUTPUT_GRID
+from bids_anomaly.preprocessing.atlas import output_labels
 from bids_anomaly.reports.group import People, Person, spark
 from bids_anomaly.reports.group_viewer import most_frequent_place
 from bids_anomaly.reports.numbers import with_minus
@@ -106,7 +105,7 @@ def region_shares(
     members = np.array([group_of(one, cohorts) or "No group" for one in first])
     order = np.argsort(-volumes.mean(axis=0), kind="stable")
     shown = [i for i in order if affected[:, i].any()][:MOST_REGIONS]
-    labels = atlas_labels(OUTPUT_GRID)
+    labels = output_labels()
     return Table(
         "Most affected regions",
         f"The {len(shown)} regions of the atlas DLMUSE with the largest mean anomalous volume. All "

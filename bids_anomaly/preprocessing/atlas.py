@@ -15,7 +15,7 @@ import nibabel as nib
 import numpy as np
 
 from bids_anomaly.preprocessing.labels import resample_labels
-from bids_anomaly.preprocessing.template import TEMPLATE, Grid
+from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
 
 ATLAS_FOLDER = Path(str(files("bids_anomaly.resources") / "atlas"))
 ATLAS_NAME = f"tpl-{TEMPLATE}_res-1_atlas-DLMUSE_dseg"
@@ -78,3 +78,9 @@ def atlas_labels(
         An index of :func:`atlas_regions`, or 0, at the centre of each voxel of `onto`.
     """
     return np.asanyarray(resample_labels(atlas_image(), onto, transforms, invert=invert).dataobj)
+
+
+@cache
+def output_labels() -> np.ndarray:
+    """Return the labels of the atlas in the grid of outputs in the template."""
+    return atlas_labels(OUTPUT_GRID)

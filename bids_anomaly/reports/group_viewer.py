@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
+from bids_anomaly.preprocessing.atlas import atlas_regions, output_labels
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, template_brain
 from bids_anomaly.reports.figures import GREY, SIGNED, UNUSUAL, Scale
 from bids_anomaly.reports.group_maps import TEMPLATE_EDGE, highest_colour
@@ -87,7 +87,7 @@ def group_viewer(groups: Sequence[GroupMaps]) -> dict[str, Any]:
                 volumes,
                 layers,
                 outline=None,
-                labels=atlas_labels(OUTPUT_GRID),
+                labels=output_labels(),
             )
         )
     regions = {region.index: region_in_words(region.name) for region in atlas_regions()}

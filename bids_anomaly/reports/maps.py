@@ -9,7 +9,7 @@ from nibabel.spaces import vox2out_vox
 
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.exceptions import MissingInputError
-from bids_anomaly.preprocessing.atlas import atlas_labels
+from bids_anomaly.preprocessing.atlas import output_labels
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid, template_brain
 from bids_anomaly.reports.record import ScanRecord
@@ -86,7 +86,7 @@ def read_scan(
         scan=values("preproc"),
         brain=inside,
         template=_template() if in_template else None,
-        labels=_regions() * inside if in_template else None,
+        labels=output_labels() * inside if in_template else None,
         pseudo_healthy=values("pseudohealthy") if scan.makes_image else None,
         residual=values("residual") if scan.makes_image else None,
         zscore=values("zscore"),
@@ -99,8 +99,3 @@ def read_scan(
 @cache
 def _template() -> np.ndarray:
     return resample(template_brain(1), OUTPUT_GRID).get_fdata(dtype=np.float32)
-
-
-@cache
-def _regions() -> np.ndarray:
-    return atlas_labels(OUTPUT_GRID)
