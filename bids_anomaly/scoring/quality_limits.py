@@ -11,6 +11,7 @@ import numpy as np
 
 # Lowest and highest values of good scans: what train and calibration people of IXI and dev people
 # of the other datasets have, widened by a quarter of the range. Brain volumes are those of adults.
+# Ghosts along an axis are as bright as that in a few of these scans, which do show them.
 # Slices of two-dimensional scans differ more than those scans show, and the outermost slice of a
 # whole brain may hold a small cap of it. The position of grey matter is from 0.16 on in T1w and up
 # to 0.10 in FLAIR; the limit lies between. A side on which no value is bad is open.
@@ -21,7 +22,7 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
         "brain_overlap": (0.925, np.inf),
         "noise": (-np.inf, 0.06),
         "ghosting": (-np.inf, 0.19),
-        "axis_ghosting": (-np.inf, 0.02),
+        "axis_ghosting": (-np.inf, 0.0175),
         "weakest_slice": (0.7, np.inf),
         "brain_at_edge": (-np.inf, 15.0),
     },
@@ -34,7 +35,6 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
     "FLAIR": {
         "grey_to_white": (0.86, 1.15),
         "fluid_to_white": (-np.inf, 0.46),
-        "axis_ghosting": (-np.inf, 0.013),
         "grey_position": (-0.22, 0.13),
         "tissue_agreement": (0.19, np.inf),
     },
