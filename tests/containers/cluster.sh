@@ -21,12 +21,14 @@ need apptainer "https://apptainer.org/docs/admin/main/installation.html"
 need "$command" "make test installs it; name another one with BIDS_ANOMALY"
 [ -f "$sif" ] || need "$sif" "make the image, then this: make bids-anomaly.sif"
 [ "$(id -u)" -ne 0 ] || need "an ordinary user" "root may do what users may not; use su"
+# Not nproc, which gives OMP_NUM_THREADS where that is set.
+SLURM_TEST_CPUS=$(getconf _NPROCESSORS_ONLN)
+[ "$SLURM_TEST_CPUS" -ge 2 ] || need "a second CPU" "each task of the array asks for two"
 stop_if_missing
 
-SLURM_TEST_CPUS=$(nproc)
 SLURM_TEST_MB=$(awk '/^MemTotal/ {print int($2 / 1024 * 0.8)}' /proc/meminfo)
 folder=$(mktemp -d)
-trap 'stop_slurm "$folder/slurm"; sleep 1; rm -rf "$folder"' EXIT
+trap 'stop_slurm "$folder/slurm"; sleep 1; chmod -R u+w "$folder"; rm -rf "$folder"' EXIT
 mkdir "$folder/slurm" "$folder/logs"
 start_slurm "$folder/slurm" || exit 1
 export SBATCH_OUTPUT="$folder/logs/%A_%a.log"
