@@ -82,11 +82,29 @@ def max_t_test(
                     random_state=seed,
                     output_type="dict",
                 )
-            t[varied] = outputs["t"][0]
+            t[varied] = _without_error(outputs["t"][0], block[:, varied], tested, confounds)
             np.maximum(highest, outputs["h0_max_t"][0], out=highest)
         parts.append(t)
     t = np.concatenate(parts) if parts else np.empty(0)
     return Test(t, _family_wise(t, np.sort(highest)))
+
+
+def _without_error(
+    t: np.ndarray, block: np.ndarray, tested: np.ndarray, confounds: np.ndarray | None
+) -> np.ndarray:
+    """Return t with infinity where rounding made a correlation of more than 1, which has no t.
+
+    Where covariates alone explain everything, t stays NaN.
+    """
+    lost = np.isnan(t)
+    if not lost.any():
+        return t
+    columns = [tested, np.ones_like(tested), *([] if confounds is None else [confounds])]
+    effects = np.linalg.lstsq(np.hstack(columns), block[:, lost], rcond=None)[0][0]
+    is_told = np.abs(effects) > 1e-6 * np.ptp(block[:, lost], axis=0)
+    t = t.copy()
+    t[lost] = np.where(is_told, np.copysign(np.inf, effects), np.nan)
+    return t
 
 
 def _family_wise(t: np.ndarray, highest: np.ndarray) -> np.ndarray:

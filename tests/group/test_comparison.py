@@ -69,6 +69,18 @@ def test_the_answer_is_that_of_nilearn():
     np.testing.assert_allclose(-np.log10(test.p), theirs["logp_max_t"][0], atol=1e-6)
 
 
+def test_groups_that_are_told_apart_without_error_have_a_t_however_it_is_rounded():
+    random = np.random.default_rng(0)
+    for _ in range(30):
+        covariates = random.normal(size=(PEOPLE, 2)) * random.uniform(1, 50, size=2)
+        low, high = random.normal(size=2)
+        values = np.where(IS_CASE, low, high)[:, None]
+        test = max_t_test([values], IS_CASE, covariates, seed=0, permutations=100)
+        assert np.sign(test.t[0]) == np.sign(low - high)
+        assert abs(test.t[0]) > 1e5
+        assert test.p[0] < 0.05
+
+
 def test_exchanging_the_groups_changes_the_sign_only():
     values, covariates = draw(5)
     one = max_t_test([values], IS_CASE, covariates, seed=0, permutations=50)
