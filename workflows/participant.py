@@ -152,7 +152,7 @@ def init_session_wf(
             use_gpu=device != "cpu",
             seed=seed,
             omp_nthreads=omp_nthreads,
-            name=f"preprocess_{_identifier(scan.name)}_wf",
+            name=f"preprocess_{identifier(scan.name)}_wf",
         )
         workflow.add_nodes([preprocess])
         if preprocessed:
@@ -189,7 +189,7 @@ def init_session_wf(
                     sources=source_uris(scan, bids_dir),
                     space=bundles[scan.suffix].description["grid"]["template"],
                 ),
-                name=f"write_model_grid_{_identifier(scan.name)}",
+                name=f"write_model_grid_{identifier(scan.name)}",
             )
             passed_on = [
                 ("outputnode.scan_in_model_grid", "scan"),
@@ -209,7 +209,7 @@ def init_session_wf(
             batch_size=batch_size,
             seed=seed,
             omp_nthreads=omp_nthreads,
-            name=f"reconstruct_{_identifier(scan.name)}_wf",
+            name=f"reconstruct_{identifier(scan.name)}_wf",
         )
         passed_on = [
             ("outputnode.scan_in_model_grid", "inputnode.scan"),
@@ -244,7 +244,7 @@ def init_session_wf(
             sources=source_uris(scan, bids_dir),
             bundle=bundles[scan.suffix],
             reference_modality=None if scan is reference else reference.suffix,
-            name=f"derivatives_{_identifier(scan.name)}_wf",
+            name=f"derivatives_{identifier(scan.name)}_wf",
         )
         workflow.connect(
             [
@@ -307,7 +307,7 @@ def init_session_wf(
 
 def session_wf_name(session: Session) -> str:
     """Return the name of a session's workflow, which is also its folder in the work folder."""
-    return f"{_identifier(session.label)}_wf"
+    return f"{identifier(session.label)}_wf"
 
 
 def _connect_lists(
@@ -330,6 +330,6 @@ def _same_names(*names: str) -> list[tuple[str, str]]:
     return [(f"outputnode.{name}", f"inputnode.{name}") for name in names]
 
 
-def _identifier(label: str) -> str:
+def identifier(label: str) -> str:
     """Turn a BIDS name into one that Nipype accepts."""
     return re.sub(r"\W", "_", label)

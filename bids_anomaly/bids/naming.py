@@ -28,12 +28,16 @@ OUTPUTS: dict[str, dict[str, str]] = {
     "atlas": {"atlas": "DLMUSE", "suffix": "dseg"},
     "regions": {"atlas": "DLMUSE", "desc": "regions", "suffix": "stats"},
     "quality": {"desc": "quality", "suffix": "stats"},
+    "change": {"desc": "change", "suffix": "{modality}"},
+    "changes": {"desc": "changes{modality}", "suffix": "dseg"},
     "model_scan": {"desc": "affine", "suffix": "{modality}"},
     "model_brain": {"desc": "affinebrain{modality}", "suffix": "mask"},
 }
 
 # What stands for all scans of a session together where a modality or scan is expected.
 COMBINED = "combined"
+# How names of spaces half way between two sessions begin.
+MIDPOINT = "midpoint"
 
 
 def file_name(entities: Mapping[str, str], suffix: str, extension: str = ".nii.gz") -> str:
@@ -105,6 +109,11 @@ def anat_folder(output_dir: Path, entities: Mapping[str, str]) -> Path:
     """Return the folder of a participant's (and session's) anatomical derivatives."""
     folder = output_dir / f"sub-{entities['sub']}"
     return (folder / f"ses-{entities['ses']}" if "ses" in entities else folder) / "anat"
+
+
+def midpoint_space(first: str, second: str) -> str:
+    """Return the name of the space half way between two sessions, given their labels."""
+    return f"{MIDPOINT}{first}to{second}"
 
 
 def group_path(

@@ -19,7 +19,7 @@ DESCRIPTIONS: dict[str, str] = {
     "the nominal false positive rate.",
     "anomaly": "Where the probability is above one half, without small components.",
     "combined_probability": "Probability of an anomaly from all modalities together: q is the "
-    "smallest of their rates times their number.",
+    "rate of the mean of their z-scores.",
     "combined_anomaly": "Where the combined probability is above one half, without small "
     "components.",
     "lesions": "Connected components of the anomalies of one scan, the largest first.",
@@ -27,6 +27,9 @@ DESCRIPTIONS: dict[str, str] = {
     "atlas": "Regions of the atlas DLMUSE, brought from the template by affine and SyN.",
     "regions": "What was found in each region of the atlas, in the grid of the reference scan.",
     "quality": "What tells whether scans and their preprocessing can be trusted.",
+    "change": "Change of the z-score between two sessions, later minus earlier, in standard "
+    "deviations of the noise floor; 0 outside the brain that both scans saw.",
+    "changes": "Connected components of the lesions of either session, the largest first.",
     "model_scan": "Scan after an affine registration to the template, in the grid of the model, "
     "divided by its white matter level, 0 outside the brain.",
     "model_brain": "Brain mask in the grid of the model.",
@@ -38,7 +41,7 @@ MASKS = {
 }  # fmt: skip
 FINDINGS = (
     "probability", "combined_probability", "anomaly", "combined_anomaly", "lesions",
-    "combined_lesions", "regions",
+    "combined_lesions", "regions", "change", "changes",
 )  # fmt: skip
 
 

@@ -76,7 +76,7 @@ _CHANGE = {
     },
     "gained": {
         "Description": "Volume that is a lesion in the second session only, and where the z-score "
-        "rose by more than three standard deviations of the noise floor.",
+        "rose by more than Limit standard deviations of the noise floor, and by more than 1.",
         "Units": "mm^3",
     },
     "lost": {"Description": "The same for the first session, and falling.", "Units": "mm^3"},

@@ -18,6 +18,7 @@ from typing import Any
 from bids_anomaly import __version__
 from bids_anomaly.bids.writing import remove_lost, write_json, write_text
 from bids_anomaly.citation import cite
+from bids_anomaly.cli.changes import print_comparisons, run_changes
 from bids_anomaly.cli.execution import prepare_environment, run_workflow
 from bids_anomaly.cli.workfolder import check_writable, prepare_work_folder
 from bids_anomaly.exceptions import ExitCode, UsageError
@@ -135,6 +136,8 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
     labels = {session_wf_name(session): session.label for session in sessions}
     if settings.dry_run:
         _print_graph(graph, labels)
+        if settings.stage != "preprocess":
+            print_comparisons(settings.bids_dir, sessions)
         return ExitCode.OK
 
     console = make_console()
@@ -159,16 +162,26 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
             gpu=settings.device != "cpu",
             on_status=progress,
         )
+    failed_sessions = sorted(labels[name] for name in progress.failures)
+    parts = [progress]
+    if settings.stage != "preprocess" and not (settings.stop_on_first_crash and failed_sessions):
+        participants = {session.participant for session in sessions}
+        parts += run_changes(
+            settings, participants, failed=failed_sessions, log_folder=log_folder, console=console
+        )
     code = exit_code(
-        [[failed.code for failed in failures] for failures in progress.failures.values()],
-        len(labels),
+        [[failed.code for failed in failures] for p in parts for failures in p.failures.values()],
+        sum(len(part.labels) for part in parts),
     )
     record["result"] = {
         "exit_code": int(code),
         "seconds": round(time.monotonic() - started, 1),
-        "steps_run": progress.executed,
-        "steps": sum(steps.values()),
-        "failed_sessions": sorted(labels[name] for name in progress.failures),
+        "steps_run": sum(part.executed for part in parts),
+        "steps": sum(part.steps for part in parts),
+        "failed_sessions": failed_sessions,
+        "failed_comparisons": sorted(
+            part.labels[name] for part in parts[1:] for name in part.failures
+        ),
     }
     write_json(log_folder / "run.json", record)
     _conclude(settings, labels, progress, console)

@@ -68,7 +68,8 @@ class RunProgress:
     ):
         self.failures: dict[str, list[FailedStep]] = {}
         self.executed = 0
-        self._labels = labels
+        self.labels = labels
+        self.steps = sum(steps.values())
         self._waiting = Counter(steps)
         self._started: dict[str, float] = {}
         self._log_folder = log_folder
@@ -81,7 +82,7 @@ class RunProgress:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("steps", total=sum(steps.values()))
+        self._task = self._bar.add_task("steps", total=self.steps)
 
     def __enter__(self) -> "RunProgress":
         """Show the progress bar."""
@@ -98,7 +99,7 @@ class RunProgress:
             return
         session = session_of(node)
         step = in_words(node)
-        label = self._labels.get(session, session)
+        label = self.labels.get(session, session)
         if status == "start":
             self._started[node.fullname] = time.monotonic()
             self._bar.update(self._task, description=f"{label}: {step}")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from bids_anomaly.bids.naming import (
     COMBINED,
+    MIDPOINT,
     OUTPUTS,
     anat_folder,
     entities_of,
@@ -223,7 +224,10 @@ def _rigid(prediction: Prediction, origin: str, entities: Mapping[str, str]) -> 
     folder = anat_folder(prediction.derivatives, prediction.entities)
     named = {*entities.items(), ("from", origin), ("mode", "image")}
     for path in sorted(folder.glob(f"*_from-{origin}_to-*_mode-image_xfm.txt")):
-        if named <= set(entities_of(path).items()):
+        entities_there = entities_of(path)
+        # The space between two sessions is no scan's.
+        to_scan = not entities_there["to"].startswith(MIDPOINT)
+        if to_scan and named <= set(entities_there.items()):
             return path
     return None
 

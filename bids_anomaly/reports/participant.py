@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bids_anomaly.bids.writing import write_text
+from bids_anomaly.reports.change import ChangeReport
 from bids_anomaly.reports.charts import Chart
 from bids_anomaly.reports.checks import quality_checks
 from bids_anomaly.reports.finding import Finding
@@ -63,6 +64,7 @@ def write_participant_report(
     regions: Table | None = None,
     region_chart: Chart | None = None,
     quality: Table | None = None,
+    change: ChangeReport | None = None,
 ) -> None:
     """Write the report of one participant.
 
@@ -99,6 +101,8 @@ def write_participant_report(
         Of the session as a whole.
     region_chart : Chart
         Of the most affected regions.
+    change : ChangeReport
+        What changed since the session before.
     """
     page = render(
         "participant.html.jinja",
@@ -126,5 +130,6 @@ def write_participant_report(
         regions=regions,
         region_chart=region_chart,
         quality=quality,
+        change=change,
     )
     write_text(path, page)

@@ -10,6 +10,7 @@ from bids_anomaly.bids.naming import output_path
 from bids_anomaly.bids.tables import read_table
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.preprocessing.template import TEMPLATE
+from bids_anomaly.reports.change import read_change
 from bids_anomaly.reports.finding import describe_finding, in_millilitres, percent
 from bids_anomaly.reports.maps import read_scan
 from bids_anomaly.reports.participant import Failure, write_participant_report
@@ -58,6 +59,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         scans.append(read_scan(output_dir, scan, spaces=record.spaces, numbers=numbers))
     in_template = TEMPLATE in record.spaces
     provenance, steps = read_runs(output_dir, record.label)
+    change = read_change(output_dir, record, in_viewer=in_template)
     path = output_dir / f"{record.label}.html"
     write_participant_report(
         path,
@@ -71,11 +73,12 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         failures=[],
         provenance={"bids-anomaly": record.version, **provenance},
         steps=steps,
-        warnings=[*quality_warnings(quality), *record.warnings],
+        warnings=[*quality_warnings(quality), *record.warnings, *change.warnings],
         lesions=lesion_table(lesions, in_viewer=in_template),
         regions=region_table(regions),
         region_chart=region_chart(regions),
         quality=quality_table(quality),
+        change=change,
     )
     return path
 

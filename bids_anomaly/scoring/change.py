@@ -6,6 +6,7 @@ from typing import NamedTuple
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.scoring.lesions import label_lesions
@@ -23,6 +24,9 @@ VERDICTS = ("new", "grown", "shrunk", "gone", "unchanged")
 # noise floor, and by more than all but this share of unaffected voxels do. With normal noise both
 # are the same; between real scans two voxels in a hundred are beyond three standard deviations.
 LEAST_LIMIT, UNAFFECTED_RATE = 3.0, 0.0027
+# It has not changed, however small the floor, by less than healthy people differ (z has a standard
+# deviation of one): where scans are alike, a model that is unsure passes the floor by far.
+LEAST_DIFFERENCE = 1.0
 # A lesion that is there twice has grown or shrunk if, besides, this part of its mean volume did.
 LEAST_PART = 0.1
 # Voxels of a scan that lie so near a lesion of the midpoint belong to it, mm.
@@ -156,8 +160,11 @@ def judge_lesions(
     indices = np.arange(1, count + 1)
     voxel = float(together.grid.spacing.prod())
     there = [lesions > 0 for lesions in together.lesions]
-    more = there[1] & ~there[0] & (changes.score > changes.limit)
-    less = there[0] & ~there[1] & (changes.score < -changes.limit)
+    changed = (np.abs(changes.score) > changes.limit) & (
+        np.abs(changes.difference) > LEAST_DIFFERENCE
+    )
+    more = there[1] & ~there[0] & changed & (changes.difference > 0)
+    less = there[0] & ~there[1] & changed & (changes.difference < 0)
     gained, lost = (voxel * ndimage.sum_labels(where, labels, indices) for where in (more, less))
     difference = ndimage.mean(changes.difference, labels, indices)
     spread = ndimage.mean(changes.spread, labels, indices)
@@ -243,16 +250,15 @@ def volumes_of(
     voxels = np.argwhere(np.asanyarray(lesions.dataobj) > 0)
     if not count or not len(voxels):
         return np.zeros(count)
-    to_voxel = np.linalg.inv(grid.affine) @ np.linalg.inv(scan_from_midpoint) @ lesions.affine
-    places = np.rint(nib.affines.apply_affine(to_voxel, voxels)).astype(int)
-    places = places[((places >= 0) & (places < grid.shape)).all(axis=1)]
-    at = tuple(places[compared[tuple(places.T)]].T)
+    places = nib.affines.apply_affine(np.linalg.inv(scan_from_midpoint) @ lesions.affine, voxels)
+    at = np.rint(nib.affines.apply_affine(np.linalg.inv(grid.affine), places)).astype(int)
+    inside = ((at >= 0) & (at < grid.shape)).all(axis=1)
+    inside[inside] = compared[tuple(at[inside].T)]
     # The nearest lesion, since the centre of a large voxel may lie just outside.
-    distance, nearest = ndimage.distance_transform_edt(
-        labels == 0, sampling=grid.spacing, return_indices=True
-    )
-    near = distance[at] <= REACH_MM
-    found = labels[tuple(nearest)][at][near]
+    labelled = np.argwhere(labels)
+    tree = KDTree(nib.affines.apply_affine(grid.affine, labelled))
+    distance, nearest = tree.query(places[inside], distance_upper_bound=REACH_MM)
+    found = labels[tuple(labelled[nearest[np.isfinite(distance)]].T)]
     return np.bincount(found, minlength=count + 1)[1:] * float(Grid.of(lesions).spacing.prod())
 
 

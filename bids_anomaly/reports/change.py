@@ -1,0 +1,322 @@
+"""Show what changed in a participant since the session before: in words, a table and pictures."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nibabel as nib
+import numpy as np
+from nibabel.affines import voxel_sizes
+from scipy import ndimage
+
+from bids_anomaly.bids.naming import sidecar_path
+from bids_anomaly.bids.reading import read_object
+from bids_anomaly.bids.tables import MISSING, read_table
+from bids_anomaly.reports import views
+from bids_anomaly.reports.comparisons import Comparison, plan_comparisons
+from bids_anomaly.reports.figures import (
+    GREY,
+    ORANGE,
+    SIGNED,
+    SKY,
+    WHITE,
+    Contour,
+    Overlay,
+    Scale,
+    Strip,
+    brightest,
+    draw,
+    strip,
+)
+from bids_anomaly.reports.numbers import with_minus
+from bids_anomaly.reports.record import SessionRecord
+from bids_anomaly.reports.tables import Row, Table, region_in_words
+from bids_anomaly.scoring.change import VERDICTS
+
+# The largest changes come first; the rest stands in the files.
+MOST_LESIONS, MOST_SLICES = 100, 5
+UNCHANGED = "unchanged"
+RISING, FALLING = ("new", "grown"), ("gone", "shrunk")
+SCORE_LIMIT = 12.0
+TILE_WIDTH = 480
+APART_MM = 8.0
+
+
+class ChangeSection(NamedTuple):
+    """What changed in the scans of one modality.
+
+    Attributes
+    ----------
+    title, headline, note : str
+        Which scans these are, what changed, and how sure that is.
+    table : Table
+        Of lesions, the largest change first.
+    strips : list of Strip
+        Slices of both scans and of the change.
+    """
+
+    title: str
+    headline: str
+    note: str
+    table: Table
+    strips: list[Strip]
+
+
+class Later(NamedTuple):
+    """Where it stands what changed after this session: label of the next one, and its page."""
+
+    label: str
+    page: str
+
+
+class ChangeReport(NamedTuple):
+    """What a session's report says of other sessions.
+
+    Attributes
+    ----------
+    sections : list of ChangeSection
+        Change since the session before.
+    later : list of Later
+        Sessions that were compared with this one.
+    warnings : list of str
+        What could not be compared, and why.
+    """
+
+    sections: list[ChangeSection]
+    later: list[Later]
+    warnings: list[str]
+
+
+def read_change(output_dir: Path, record: SessionRecord, *, in_viewer: bool) -> ChangeReport:
+    """Gather what is known of the change from and to a session.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Derivative dataset.
+    record : SessionRecord
+        Of the session.
+    in_viewer : bool
+        Whether the page has a viewer of the template, which goes where a lesion is.
+    """
+    entities = record.scans[0].entities
+    if "ses" not in entities:
+        return ChangeReport([], [], [])
+    plan = plan_comparisons(output_dir, entities["sub"])
+    done = [
+        comparison
+        for comparison in plan.comparisons
+        if comparison.result(output_dir, "changes", ".tsv").is_file()
+    ]
+    later = dict.fromkeys(
+        comparison.records[1].label
+        for comparison in done
+        if comparison.records[0].label == record.label
+    )
+    return ChangeReport(
+        [
+            _section(output_dir, comparison, in_viewer=in_viewer)
+            for comparison in done
+            if comparison.records[1].label == record.label
+        ],
+        [Later(label, f"{label}.html") for label in later],
+        [refusal.sentence for refusal in plan.refusals if refusal.label == record.label],
+    )
+
+
+def _section(output_dir: Path, comparison: Comparison, *, in_viewer: bool) -> ChangeSection:
+    path = comparison.result(output_dir, "changes", ".tsv")
+    rows = read_table(path)
+    about = read_object(sidecar_path(path))
+    changed = [row for row in rows if row["verdict"] != UNCHANGED]
+    changed.sort(key=lambda row: -abs(float(row["change"])))
+    unchanged = [row for row in rows if row["verdict"] == UNCHANGED]
+    first, second = (f"ses-{label}" for label in comparison.sessions)
+    return ChangeSection(
+        title=f"{comparison.modality} since {first}",
+        headline=_headline(rows, first, second),
+        note=_note(about, comparison),
+        table=_table([*changed, *unchanged], len(changed), first, second, in_viewer=in_viewer),
+        strips=_strips(output_dir, comparison, rows, changed, float(about["Limit"])),
+    )
+
+
+def _headline(rows: Sequence[Row], first: str, second: str) -> str:
+    """Count verdicts, and say by how much the volume changed."""
+    if not rows:
+        return f"No findings in {first} or {second}."
+    number = Counter(row["verdict"] for row in rows)
+    counts = ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS if number[verdict])
+    volumes = [sum(float(row[f"volume_{when}"]) for row in rows) for when in ("first", "second")]
+    change = with_minus(f"{(volumes[1] - volumes[0]) / 1000:+.2f}")
+    return (
+        f"{counts[:1].upper()}{counts[1:]}. Their volume is {volumes[0] / 1000:.2f} ml in {first}, "
+        f"{volumes[1] / 1000:.2f} ml in {second} ({change} ml)."
+    )
+
+
+def _note(about: dict[str, Any], comparison: Comparison) -> str:
+    least = comparison.records[0].min_lesion_volume
+    return (
+        "Both scans were registered to the space half way between them. "
+        f"{100 * about['Compared']:.0f} % of the brain that either saw was seen by both and is "
+        "compared. Where neither has a finding, z-scores differ by a standard deviation of "
+        f"{about['Noise']:.2f}, and borders seem to move by {about['Shift']:.2f} mm. A voxel "
+        f"counts as changed beyond {about['Limit']:.1f} times that and a z of 1, a finding if at "
+        f"least {least:g} mm³ and a tenth of it did. This noise floor is from these two scans. It "
+        "does not know what else changes findings without disease: another scanner or sequence, a "
+        "contrast agent, or a model that is unsure."
+    )
+
+
+def _table(rows: Sequence[Row], changed: int, first: str, second: str, *, in_viewer: bool) -> Table:
+    shown = rows[:MOST_LESIONS]
+    located = in_viewer and all(row["centroid_x"] != MISSING for row in shown)
+    hint = " Choose one to see its place in the viewer." if located and shown else ""
+    more = (
+        f" The {MOST_LESIONS} with the largest change are shown." if len(rows) > len(shown) else ""
+    )
+    return Table(
+        "Findings over time",
+        f"{changed} of {len(rows)} changed.{more}{hint} Volumes are those of each scan, within "
+        "what both saw; gained and lost are what passed the noise floor. Several parts in one "
+        "session that are one in the other have grown together or fallen apart.",
+        [
+            "Finding",
+            "Verdict",
+            f"{first} (mm³)",
+            f"{second} (mm³)",
+            "Change (mm³)",
+            "Change (%)",
+            "Gained (mm³)",
+            "Lost (mm³)",
+            "Parts",
+            "Region",
+            "Side",
+        ],
+        [
+            [
+                row["index"],
+                row["verdict"],
+                f"{float(row['volume_first']):.0f}",
+                f"{float(row['volume_second']):.0f}",
+                with_minus(f"{float(row['change']):+.0f}"),
+                ""
+                if row["change_percent"] == MISSING
+                else with_minus(f"{float(row['change_percent']):+.0f}"),
+                f"{float(row['gained']):.0f}",
+                f"{float(row['lost']):.0f}",
+                f"{row['parts_first']} → {row['parts_second']}",
+                "" if row["region"] == MISSING else region_in_words(row["region"]),
+                "" if row["side"] == MISSING else row["side"],
+            ]
+            for row in shown
+        ],
+        numeric=(2, 3, 4, 5, 6, 7),
+        places=[" ".join(f"{float(row[f'centroid_{a}']):.1f}" for a in "xyz") for row in shown]
+        if located
+        else (),
+        what="finding",
+    )
+
+
+def _strips(
+    output_dir: Path,
+    comparison: Comparison,
+    rows: Sequence[Row],
+    changed: Sequence[Row],
+    limit: float,
+) -> list[Strip]:
+    """Draw both scans and the change in the slices of the largest changes."""
+    space = comparison.space
+    scans, lesions = (
+        [_values(comparison.of_scan(output_dir, output, which, space)) for which in (0, 1)]
+        for output in ("preproc", "anomaly")
+    )
+    image = nib.load(comparison.result(output_dir, "change"))
+    score = image.get_fdata(dtype=np.float32)
+    compared = _values(comparison.result(output_dir, "brain")) > 0
+    labels = _values(comparison.result(output_dir, "changes")).astype(np.int32)
+    spacing = voxel_sizes(image.affine)
+    slices = _slices(labels, changed, compared, float(spacing[2]))
+    window = views.window_around(compared, margin=4)
+    planes = [views.tight_view(views.AXIAL, index, window, spacing) for index in slices]
+    groups = {
+        colour: np.isin(labels, [int(row["index"]) for row in rows if row["verdict"] in verdicts])
+        for colour, verdicts in ((WHITE, (UNCHANGED,)), (ORANGE, RISING), (SKY, FALLING))
+    }
+    grey = Scale(GREY, 0, max(brightest(scan, compared) for scan in scans))
+    sessions = [f"ses-{label}" for label in comparison.sessions]
+    columns = []
+    for session, scan, own in zip(sessions, scans, lesions, strict=True):
+        columns.append(
+            draw(
+                planes,
+                scan,
+                grey,
+                width=TILE_WIDTH,
+                alts=[
+                    f"{comparison.modality} of {session} in the space half way, axial slice "
+                    f"{view.index + 1} of {labels.shape[2]}, findings outlined"
+                    for view in planes
+                ],
+                lines=[Contour(own * group, [0.5], colour) for colour, group in groups.items()],
+            )
+        )
+    opacity = np.clip(np.abs(score) - (limit - 1), 0, 1) * compared
+    columns.append(
+        draw(
+            planes,
+            np.mean(scans, axis=0) * np.float32(0.7),
+            grey,
+            width=TILE_WIDTH,
+            alts=[
+                f"Change of the z-score from {sessions[0]} to {sessions[1]}, axial slice "
+                f"{view.index + 1} of {labels.shape[2]}, changed findings outlined"
+                for view in planes
+            ],
+            overlay=Overlay(score, Scale(SIGNED, -SCORE_LIMIT, SCORE_LIMIT), opacity),
+            lines=[Contour(groups[colour], [0.5], colour) for colour in (ORANGE, SKY)],
+        )
+    )
+    captions = [*sessions, "Change"]
+    return [
+        strip(
+            f"Slice {view.index + 1}",
+            _in_slice(labels[:, :, view.index], changed),
+            pictures,
+            captions,
+        )
+        for view, *pictures in zip(planes, *columns, strict=True)
+    ]
+
+
+def _slices(
+    labels: np.ndarray, changed: Sequence[Row], compared: np.ndarray, spacing: float
+) -> list[int]:
+    """Choose the slices of the largest changes, some distance apart; some of the brain else."""
+    chosen: list[int] = []
+    boxes = ndimage.find_objects(labels)
+    for row in changed:
+        box = boxes[int(row["index"]) - 1]
+        area = (labels[box] == int(row["index"])).sum(axis=(0, 1))
+        index = box[2].start + int(np.argmax(area))
+        if all(abs(index - other) * spacing >= APART_MM for other in chosen):
+            chosen.append(index)
+        if len(chosen) == MOST_SLICES:
+            break
+    return sorted(chosen) or views.axial_slices(compared, labels > 0, 3)
+
+
+def _in_slice(labels: np.ndarray, changed: Sequence[Row]) -> str:
+    """Name the changed lesions in a slice."""
+    there = set(np.unique(labels).tolist())
+    named = [f"{row['verdict']}: {row['index']}" for row in changed if int(row["index"]) in there]
+    if len(named) > 4:
+        named = [*named[:4], f"{len(named) - 4} more"]
+    return "; ".join(named) or "no change beyond the noise floor"
+
+
+def _values(path: Path) -> np.ndarray:
+    return nib.load(path).get_fdata(dtype=np.float32)

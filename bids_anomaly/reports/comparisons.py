@@ -1,0 +1,185 @@
+"""Which sessions of a participant are compared: each with the one before, as far as they are done.
+
+It is read from the records that finished sessions leave in the output folder, so that sessions may
+be processed in any order and in different runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from bids_anomaly.bids.naming import midpoint_space, output_path, transform_path
+from bids_anomaly.bids.occasions import common_entities, in_order, matching_scans
+from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.reports.record import ScanRecord, SessionRecord, read_record
+
+NATIVE = "native"
+# Of each scan, in its own grid.
+NEEDED = ("preproc", "brain", "zscore", "lesions")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two scans of one modality, from one session and the next.
+
+    Attributes
+    ----------
+    records : pair of SessionRecord
+        Of the earlier and of the later session.
+    scans : pair of ScanRecord
+        One of each.
+    """
+
+    records: tuple[SessionRecord, SessionRecord]
+    scans: tuple[ScanRecord, ScanRecord]
+
+    @property
+    def sessions(self) -> tuple[str, str]:
+        """Their labels without ``ses-``."""
+        return tuple(scan.entities["ses"] for scan in self.scans)
+
+    @property
+    def modality(self) -> str:
+        """BIDS suffix of the scans."""
+        return self.scans[0].modality
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """What both scans share: those of the results, which belong to no session."""
+        return common_entities(self.scans[0].entities, self.scans[1].entities)
+
+    @property
+    def space(self) -> str:
+        """Name of the space half way."""
+        return midpoint_space(*self.sessions)
+
+    def result(self, output_dir: Path, output: str, extension: str = ".nii.gz") -> Path:
+        """Return where an output of the comparison is written."""
+        return output_path(
+            output_dir,
+            output,
+            self.entities,
+            modality=self.modality,
+            space=self.space,
+            extension=extension,
+        )
+
+    def of_scan(self, output_dir: Path, output: str, which: int, space: str | None) -> Path:
+        """Return an image of the first (0) or second (1) scan, None for its own grid."""
+        scan = self.scans[which]
+        return output_path(output_dir, output, scan.entities, modality=scan.modality, space=space)
+
+    def transform(self, output_dir: Path, which: int) -> Path:
+        """Return where the transform of a scan to the space half way is written."""
+        return transform_path(
+            output_dir,
+            self.scans[which].entities,
+            origin=self.modality,
+            target=self.space,
+            extension=".txt",
+        )
+
+
+class Refusal(NamedTuple):
+    """Scans that could have been compared: label of the later session, and why they are not."""
+
+    label: str
+    sentence: str
+
+
+class Plan(NamedTuple):
+    """What is compared, and what is not."""
+
+    comparisons: list[Comparison]
+    refusals: list[Refusal]
+
+
+def plan_comparisons(output_dir: Path, participant: str) -> Plan:
+    """Say which scans of a participant are compared.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Derivative dataset.
+    participant : str
+        Label without ``sub-``.
+    """
+    records = {}
+    for path in output_dir.glob(f"sub-{participant}/ses-*/figures/*_report.json"):
+        try:
+            record = read_record(path)
+        except MissingInputError:  # of another version; its session was to be run again
+            continue
+        records[record.scans[0].entities["ses"]] = record
+    order = in_order(output_dir, participant, records)
+    comparisons, refusals = [], []
+    for first, second in pairwise(records[label] for label in order):
+        for modality in dict.fromkeys(scan.modality for scan in first.scans):
+            scans = ([s for s in r.scans if s.modality == modality] for r in (first, second))
+            for pair in matching_scans(*scans):
+                comparison = Comparison((first, second), pair)
+                reason = _reason_against(comparison, output_dir)
+                if reason:
+                    names = f"{pair[0].name} and {pair[1].name}"
+                    refusals.append(Refusal(second.label, f"{names} are not compared: {reason}"))
+                else:
+                    comparisons.append(comparison)
+    return Plan(comparisons, refusals)
+
+
+def _reason_against(comparison: Comparison, output_dir: Path) -> str | None:
+    """Say why two scans cannot be compared, and what to do."""
+    scans, records = comparison.scans, comparison.records
+    if scans[0].digest != scans[1].digest:
+        return (
+            f"their z-scores are from different models ({scans[0].model} and {scans[1].model}, or "
+            "other weights or calibration). Run both sessions with one model."
+        )
+    thresholds = {(record.healthy_fpr, record.min_lesion_volume) for record in records}
+    if len(thresholds) > 1:
+        return (
+            "their lesions are from different thresholds. Run both sessions with the same "
+            "--healthy-fpr and --min-lesion-volume."
+        )
+    if not all(NATIVE in record.spaces for record in records):
+        return "that takes maps in the grids of the scans. Run with native in --output-spaces."
+    for which in (0, 1):
+        for output in NEEDED:
+            path = comparison.of_scan(output_dir, output, which, None)
+            if not path.is_file():
+                return f"{path} does not exist. Run that session again."
+    return None
+
+
+def template_chain(
+    output_dir: Path, comparison: Comparison, which: int, template: str
+) -> Mapping[str, Path] | None:
+    """Return the transforms by which places in a scan are found in the template, if they are there.
+
+    Returns
+    -------
+    dict or None
+        ``from_template``: pulls the template onto the reference scan. ``rigid``: pulls the scan
+        onto the reference scan, if it is not the reference itself.
+    """
+    reference, scan = comparison.records[which].scans[0], comparison.scans[which]
+    chain = {
+        "from_template": transform_path(
+            output_dir,
+            reference.entities,
+            origin=template,
+            target=reference.modality,
+            extension=".h5",
+        )
+    }
+    if scan != reference:
+        chain["rigid"] = transform_path(
+            output_dir,
+            scan.entities,
+            origin=scan.modality,
+            target=reference.modality,
+            extension=".txt",
+        )
+    return chain if all(path.is_file() for path in chain.values()) else None
