@@ -155,6 +155,16 @@ def test_a_mask_of_other_resolution_keeps_its_place_and_volume(
     np.testing.assert_allclose(centre, (5, 10, 0), atol=0.5)
 
 
+def test_the_space_between_two_sessions_is_no_reference(session):
+    result = Prediction(session, {"sub": "01"}, "T1w", "T1w", None)
+    truth = Truth(session / f"sub-01_space-{TEMPLATE}_mask.nii.gz", {}, TEMPLATE)
+    before = transforms_of(result, truth)
+    transform_path(
+        session, {"sub": "01"}, origin="T1w", target="midpoint1to2", extension=".txt"
+    ).touch()
+    assert transforms_of(result, truth) == before
+
+
 def test_a_space_that_no_transform_leads_from_is_an_error(session):
     truth = Truth(session / "sub-01_space-T2w_mask.nii.gz", {}, "T2w")
     with pytest.raises(MissingInputError, match="no transform from T2w to T1w"):
