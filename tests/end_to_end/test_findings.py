@@ -105,9 +105,9 @@ def test_the_validator_knows_every_column_and_the_atlas(finished_run):
     assert about_tables == set()
 
 
-def test_the_report_shows_lesions_regions_and_quality(finished_run, anat):
+def test_the_report_shows_findings_regions_and_quality(finished_run, anat):
     page = (finished_run.out / "sub-01.html").read_text()
-    for title in ("Lesions", "Regions", "Quality"):
+    for title in ("Findings", "Regions", "Quality"):
         assert f"<h2>{title}</h2>" in page
     for row in read_table(anat / "sub-01_desc-lesions_dseg.tsv")[:3]:
         assert f"<td>{region_in_words(row['region'])}</td>" in page
