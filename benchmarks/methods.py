@@ -7,11 +7,12 @@ on people that none of them was trained on, in the model grid at 2 mm:
   hyperintensities,
 - every scan of a person with multiple sclerosis, with a manual mask (split ``report`` only),
 - acute stroke on single FLAIR slices (OpenNeuro ds004889), with manual masks,
-- blobs inserted into T1w scans of healthy people of IXI, by volume.
+- T1w scans of healthy people of IXI, as they are and with blobs of several volumes inserted.
 
-AUPRC needs no threshold; Dice is that of the rule of the bundle at the threshold that it presets.
-Packaged methods are named by ``--model``; ``--bundle`` takes what ``bids-anomaly-train --method``
-wrote, a folder a method. Reconstructions are kept in the results folder::
+AUPRC needs no threshold; Dice and marked voxels are those of the rule of the bundle at the
+threshold that it presets. Packaged methods are named by ``--model``; ``--bundle`` takes what
+``bids-anomaly-train --method`` wrote, a folder a method. Reconstructions are kept in the results
+folder::
 
     bids-anomaly DATA/elderly-wmh PREPROCESSED/elderly-wmh participant --stage preprocess
     bids-anomaly DATA/ms PREPROCESSED/ms participant --stage preprocess
@@ -33,20 +34,27 @@ from data_folder import add_data_folder
 from models import BASELINE, models, of_modality
 from patients_in_grid import patients_in_grid
 from people import Split
-from real_scans import PATIENTS, Patients
+from real_scans import HEALTHY, PATIENTS, T1W_RANGE, Patients
+from scipy.ndimage import binary_dilation
 from scored import preset_mask, reconstructed, zscore
 from stroke_slices import stroke_rows
-from synthetic_lesions import synthetic_rows
+from synthetic_lesions import Healthy, paint, read_people, synthetic_rows
 from table import ABSENT, Row, change_of, figure_of, line, rows_by_measure
 
-from bids_anomaly.evaluation.metrics import auprc, dice
+from bids_anomaly.evaluation.metrics import auprc, dice, false_positives, l1, ssim
 from bids_anomaly.evaluation.statistics import DRAWS
 from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, Bundle
+from bids_anomaly.training.lesions import MARGIN_VOXELS
 
 MODALITIES = ("T1w", "FLAIR", "T2w")
 DIRECTIONS = {"T1w": -1, "FLAIR": 1, "T2w": 1}
 OWN, WITH_INTENSITY, PRESET = "own score", "own score + intensity", "rule of the bundle"
-MEASURES = {OWN: "AUPRC", WITH_INTENSITY: "AUPRC", PRESET: "Dice"}
+MARKED, FIDELITY, LIKENESS = "voxels marked (%; nominal 0.2)", "l1 (x 1000)", "SSIM"
+MEASURES = {
+    OWN: ("AUPRC",),
+    WITH_INTENSITY: ("AUPRC",),
+    PRESET: ("Dice", MARKED, FIDELITY, LIKENESS),
+}
 COST = "cost of a reconstruction"
 
 
@@ -140,6 +148,15 @@ def rows(
     if modality == "FLAIR":
         yield from stroke_rows(data, split, bundles, results / "reconstructed")
     if modality == "T1w":
+        volumes = read_people(data, results, split.people(HEALTHY))
+        found = {
+            name: [
+                quietness(bundle, paint(volumes, person, modality), results / "reconstructed")
+                for person in range(len(volumes.scans))
+            ]
+            for name, bundle in bundles.items()
+        }
+        yield from rows_by_measure("IXI, healthy, T1w", found, {FIDELITY: ".1f"})
         kinds = ("blobs",)
         yield from synthetic_rows(data, results, split, modality, bundles, kinds=kinds)
 
@@ -158,11 +175,29 @@ def patients_found(
     for person in patients_in_grid(arguments.data, preprocessed, patients, modality, who):
         _, scan, brain, truth, known = person
         z = zscore(bundle, scan, brain, reconstructed(bundle, scan, brain, kept, known).result)
-        mask = preset_mask(z, brain, voxel_volume=float(np.prod(bundle.grid.spacing)))
+        voxel_volume = float(np.prod(bundle.grid.spacing))
+        mask = preset_mask(z, brain, voxel_volume=voxel_volume)
+        free = brain & ~binary_dilation(truth, iterations=MARGIN_VOXELS)
+        wrong = false_positives(mask, free, voxel_volume=voxel_volume)
         yield {
             "AUPRC": auprc(z[brain], truth[brain]),
             "Dice at preset threshold": dice(mask, truth),
+            MARKED: 100 * wrong.voxel_rate,
         }
+
+
+def quietness(bundle: Bundle, person: Healthy, kept: Path) -> dict[str, float]:
+    """Return what is marked in a healthy person, and how near the reconstruction is."""
+    scan, brain = person.scan, person.brain
+    result = reconstructed(bundle, scan, brain, kept).result
+    voxel_volume = float(np.prod(bundle.grid.spacing))
+    mask = preset_mask(zscore(bundle, scan, brain, result), brain, voxel_volume=voxel_volume)
+    marked = false_positives(mask, brain, voxel_volume=voxel_volume)
+    figures = {MARKED: 100 * marked.voxel_rate}
+    if bundle.makes_image:
+        figures[FIDELITY] = 1000 * l1(scan, result.pseudo_healthy, brain)
+        figures[LIKENESS] = ssim(scan, result.pseudo_healthy, brain, data_range=T1W_RANGE)
+    return figures
 
 
 def table(title: str, measured: Mapping[str, Row], names: list[str]) -> str:

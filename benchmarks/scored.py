@@ -34,6 +34,8 @@ def reconstructed(
     brain: np.ndarray,
     kept: Path,
     known: Mapping[str, str] | None = None,
+    *,
+    steps: int | None = None,
 ) -> Timed:
     """Reconstruct a scan, or read what was kept of the same scan, weights and levels.
 
@@ -47,14 +49,18 @@ def reconstructed(
         Folder of what was done before. Calibration and score can change without doing it again.
     known : mapping, optional
         What ``participants.tsv`` says of the person.
+    steps : int, optional
+        As ``--steps``; the bundle's own by default.
     """
     if bundle.weights is None:
-        return _reconstruct(bundle, scan, brain, known)
+        return _reconstruct(bundle, scan, brain, known, steps)
     key = hashlib.sha256(bundle.weights.read_bytes())
     # All that a reconstruction can depend on; scores and thresholds come later.
     later = ("score", "calibration", "metrics")
     key.update(repr([p for p in bundle.description.items() if p[0] not in later]).encode())
     told = sorted((known or {}).items()) if bundle.description.get("covariates") else []
+    if steps is not None:
+        key.update(f"steps {steps}".encode())
     key.update(scan.tobytes() + brain.tobytes() + repr(told).encode() * bool(told))
     path = kept / f"{bundle.name}-{key.hexdigest()[:24]}.npz"
     if path.is_file():
@@ -62,7 +68,7 @@ def reconstructed(
             arrays = {n: archive[n].astype(np.float32) if n in archive else None for n in ARRAYS}
             result = Reconstruction(**arrays, evaluations=int(archive["evaluations"]))
             return Timed(result, float(archive["seconds"]), float(archive["cpu_seconds"]))
-    timed = _reconstruct(bundle, scan, brain, known)
+    timed = _reconstruct(bundle, scan, brain, known, steps)
     kept.mkdir(parents=True, exist_ok=True)
     arrays = {name: getattr(timed.result, name) for name in ARRAYS}
     part = path.with_suffix(".part.npz")
@@ -95,9 +101,13 @@ def preset_mask(
 
 
 def _reconstruct(
-    bundle: Bundle, scan: np.ndarray, brain: np.ndarray, known: Mapping[str, str] | None
+    bundle: Bundle,
+    scan: np.ndarray,
+    brain: np.ndarray,
+    known: Mapping[str, str] | None,
+    steps: int | None,
 ) -> Timed:
-    options = {"device": "cpu", "batch_size": None, "steps": None, "seed": 0}
+    options = {"device": "cpu", "batch_size": None, "steps": steps, "seed": 0}
     wall, cpu = time.perf_counter(), time.process_time()
     result = reconstruct(bundle, scan, brain, covariates=known, **options)
     return Timed(result, time.perf_counter() - wall, time.process_time() - cpu)

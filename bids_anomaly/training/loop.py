@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from bids_anomaly.exceptions import DeviceUnavailableError
 from bids_anomaly.training.checkpoint import (
@@ -96,10 +96,7 @@ def train(
     three_dimensional = getattr(network, "dimensions", 2) == 3
     channels_last = torch.channels_last_3d if three_dimensional else torch.channels_last
     network = network.to(device, memory_format=channels_last)
-    average = AveragedModel(
-        network,
-        multi_avg_fn=_average_early if recipe.averages_early else get_ema_multi_avg_fn(EMA_DECAY),
-    )
+    average = AveragedModel(network, multi_avg_fn=_average_early)
     optimizer = torch.optim.AdamW(network.parameters(), **{**OPTIMISER, **recipe.optimiser})
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
     generator = torch.Generator(device).manual_seed(place.seed(seed))

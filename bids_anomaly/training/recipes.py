@@ -60,8 +60,6 @@ class Recipe:
         Whether the network takes age and sex.
     batch_size : int
         Slabs a step, where nothing else is asked for.
-    averages_early : bool
-        Whether weights are averaged over few steps at first, and not over a thousand.
     finish : callable or None
         What the trained network still has to learn, see :mod:`bids_anomaly.training.memory`.
     scores : mapping
@@ -76,7 +74,6 @@ class Recipe:
     levels: tuple[float, ...] = ()
     covariates: bool = False
     batch_size: int = 16
-    averages_early: bool = True
     finish: Callable[..., None] | None = None
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: OWN_SCORES)
 
@@ -143,7 +140,6 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             draw=draw_batch,
             # Low ones, at which the network expects faint anomalies, find most: docs/training.md.
             levels=(0.3, 0.1),
-            averages_early=False,
             scores=RESTORE_SCORES,
         ),
     }
