@@ -104,11 +104,10 @@ def read_change(output_dir: Path, record: SessionRecord, *, in_viewer: bool) -> 
     if "ses" not in entities:
         return ChangeReport([], [], [])
     plan = plan_comparisons(output_dir, entities["sub"])
-    done = [
-        comparison
-        for comparison in plan.comparisons
-        if comparison.result(output_dir, "changes", ".tsv").is_file()
-    ]
+    done, missing = [], []
+    for comparison in plan.comparisons:
+        is_done = comparison.result(output_dir, "changes", ".tsv").is_file()
+        (done if is_done else missing).append(comparison)
     later = dict.fromkeys(
         comparison.records[1].label
         for comparison in done
@@ -121,7 +120,16 @@ def read_change(output_dir: Path, record: SessionRecord, *, in_viewer: bool) -> 
             if comparison.records[1].label == record.label
         ],
         [Later(label, f"{label}.html") for label in later],
-        [refusal.sentence for refusal in plan.refusals if refusal.label == record.label],
+        [refusal.sentence for refusal in plan.refusals if refusal.label == record.label]
+        + [_not_yet(each) for each in missing if each.records[1].label == record.label],
+    )
+
+
+def _not_yet(comparison: Comparison) -> str:
+    first, second = (scan.name for scan in comparison.scans)
+    return (
+        f"When this page was written, {second} had not been compared with {first}. That comes at "
+        "the end of a run and writes this page again; where it fails, the log of the run says why."
     )
 
 

@@ -132,7 +132,19 @@ def test_a_session_that_comes_between_takes_the_place_of_the_first(compared):
     plan = plan_comparisons(compared, "01")
     assert [c.space for c in plan.comparisons] == ["midpoint1to1b", "midpoint1bto2"]
     # The comparison of 1 and 2 is there, but not that of neighbours.
-    assert read_change(compared, record_of("2"), in_viewer=True) == ChangeReport([], [], [])
+    change = read_change(compared, record_of("2"), in_viewer=True)
+    assert change.sections == change.later == []
+
+
+def test_a_comparison_that_failed_or_is_still_to_come_is_said(compared):
+    (comparison,) = plan_comparisons(compared, "01").comparisons
+    comparison.result(compared, "changes", ".tsv").unlink()
+    change = read_change(compared, record_of("2"), in_viewer=True)
+    assert change.sections == []
+    (warning,) = change.warnings
+    assert "sub-01_ses-2_FLAIR had not been compared with sub-01_ses-1_FLAIR" in warning
+    assert "log" in warning
+    assert read_change(compared, record_of("1"), in_viewer=True) == ChangeReport([], [], [])
 
 
 @pytest.mark.parametrize(
