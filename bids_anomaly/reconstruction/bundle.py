@@ -100,27 +100,14 @@ def load_bundle(folder: Path) -> Bundle:
     ModelUnavailableError
         If a file is missing, cannot be read, or the weights are not those of the description.
     """
+    bundle = _described(folder)
     try:
-        bundle = Bundle(folder, json.loads((folder / "bundle.json").read_text()))
-        missing = [
-            key
-            for key in ("name", "version", "method", "modality", "grid", "score")
-            if key not in bundle.description
-        ]
-        if missing:
-            raise ModelUnavailableError(
-                f"The model bundle {folder} does not say its {', '.join(missing)} in bundle.json. "
-                "Get it again, or name another with --model."
-            )
         weights = bundle.weights
         found = hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None
         if not bundle.calibration.is_file():
             raise FileNotFoundError(bundle.calibration.name)
-    except (OSError, json.JSONDecodeError) as error:
-        raise ModelUnavailableError(
-            f"The model bundle {folder} cannot be read ({error}). Get it again, or name another "
-            "with --model."
-        ) from error
+    except OSError as error:
+        raise _unreadable(folder, error) from error
     if found != bundle.description.get("sha256"):
         raise ModelUnavailableError(
             f"The weights of the model bundle {folder} are damaged: their checksum is not the one "
@@ -129,9 +116,39 @@ def load_bundle(folder: Path) -> Bundle:
     return bundle
 
 
+def _described(folder: Path) -> Bundle:
+    """Return a bundle of which only ``bundle.json`` was read."""
+    try:
+        bundle = Bundle(folder, json.loads((folder / "bundle.json").read_text()))
+    except (OSError, json.JSONDecodeError) as error:
+        raise _unreadable(folder, error) from error
+    missing = [
+        key
+        for key in ("name", "version", "method", "modality", "grid", "score")
+        if key not in bundle.description
+    ]
+    if missing:
+        raise ModelUnavailableError(
+            f"The model bundle {folder} does not say its {', '.join(missing)} in bundle.json. "
+            "Get it again, or name another with --model."
+        )
+    return bundle
+
+
+def _unreadable(folder: Path, error: Exception) -> ModelUnavailableError:
+    return ModelUnavailableError(
+        f"The model bundle {folder} cannot be read ({error}). Get it again, or name another with "
+        "--model."
+    )
+
+
 def packaged_bundles() -> list[Bundle]:
     """Return the bundles that come with the package, by name."""
-    return [load_bundle(path.parent) for path in sorted(PACKAGED.glob("*/bundle.json"))]
+    return [load_bundle(bundle.folder) for bundle in _packaged()]
+
+
+def _packaged() -> list[Bundle]:
+    return [_described(path.parent) for path in sorted(PACKAGED.glob("*/bundle.json"))]
 
 
 def named_bundle(name: str) -> Bundle:
@@ -144,13 +161,13 @@ def named_bundle(name: str) -> Bundle:
     """
     if (Path(name) / "bundle.json").is_file():
         return load_bundle(Path(name).resolve())
-    known = {bundle.name: bundle for bundle in packaged_bundles()}
+    known = {bundle.name: bundle for bundle in _packaged()}
     if name not in known:
         raise ModelUnavailableError(
             "A bundle must be a folder with a bundle.json, or one that comes with the package. "
             f"Got {name!r} instead. Known bundles: {', '.join(known)}."
         )
-    return known[name]
+    return load_bundle(known[name].folder)
 
 
 def choose_bundles(model: str, modalities: tuple[str, ...]) -> dict[str, Bundle]:
@@ -173,15 +190,16 @@ def choose_bundles(model: str, modalities: tuple[str, ...]) -> dict[str, Bundle]
     Raises
     ------
     ModelUnavailableError
-        If `model` is neither a family nor a folder with bundles.
+        If `model` is neither a family nor a folder with bundles, or a chosen bundle is not whole.
     """
-    known = packaged_bundles()
+    # Checksums only of what is chosen: all weights together take a while.
+    known = _packaged()
     families = sorted({bundle.method for bundle in known})
     if model in families:
         chosen = []
     else:
         folders = [Path(model), *sorted(Path(model).glob("*/"))]
-        chosen = [load_bundle(f.resolve()) for f in folders if (f / "bundle.json").is_file()]
+        chosen = [_described(f.resolve()) for f in folders if (f / "bundle.json").is_file()]
     if model not in families and not chosen:
         raise ModelUnavailableError(
             "The --model parameter must be a family that comes with the package, or the folder of "
@@ -192,4 +210,6 @@ def choose_bundles(model: str, modalities: tuple[str, ...]) -> dict[str, Bundle]
     methods = {model, *(bundle.method for bundle in chosen)}
     packaged = [bundle for bundle in known if bundle.method in methods]
     by_modality = {bundle.modality: bundle for bundle in [*fallback, *packaged, *chosen]}
-    return {name: by_modality[name] for name in modalities if name in by_modality}
+    return {
+        name: load_bundle(by_modality[name].folder) for name in modalities if name in by_modality
+    }
