@@ -6,7 +6,8 @@ on people that none of them was trained on, in the model grid at 2 mm:
 - FLAIR and T1w of elderly people (SBIA 2017), with AUTOMATIC masks of white matter
   hyperintensities,
 - every scan of a person with multiple sclerosis, with a manual mask (split ``report`` only),
-- acute stroke on single FLAIR slices (OpenNeuro ds004889), with manual masks,
+- acute stroke on single FLAIR slices (OpenNeuro ds004889), with manual masks; not for methods
+  that look at volumes,
 - T1w scans of healthy people of IXI, as they are and with blobs of several volumes inserted.
 
 AUPRC needs no threshold; Dice and marked voxels are those of the rule of the bundle at the
@@ -56,6 +57,7 @@ MEASURES = {
     PRESET: ("Dice", MARKED, FIDELITY, LIKENESS),
 }
 COST = "cost of a reconstruction"
+PARTS = ("patients", "stroke", "healthy", "synthetic")
 
 
 def main() -> None:
@@ -76,6 +78,7 @@ def main() -> None:
     parser.add_argument(
         "--bundle", type=Path, action="append", default=[], help="folder of bundles; repeatable"
     )
+    parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--at-most", type=int, help="only so many people of each dataset")
     arguments = parser.parse_args()
 
@@ -91,7 +94,7 @@ def main() -> None:
                 elif row.measure.startswith(MEASURES[score]):
                     kind = "" if score == PRESET else f", {score}"
                     tables[row.data][row.measure + kind] = row
-        if modality == "T1w":
+        if modality == "T1w" and "synthetic" in arguments.parts:
             memory = {name: peak_memory(bundle) for name, bundle in bundles.items()}
     names = [column.name for column in columns]
     print(
@@ -102,7 +105,9 @@ def main() -> None:
     )
     for title, measured in tables.items():
         print(table(title, measured, names))
-    print("| method | peak memory of a process that reconstructs one scan (GB) |\n| --- | --- |")
+    if memory:
+        print("| method | peak memory of a process that reconstructs one scan (GB) |")
+        print("| --- | --- |")
     for name, gigabytes in memory.items():
         print(line([f"`{name}`", f"{gigabytes:.2f}"]))
 
@@ -138,16 +143,19 @@ def rows(
         return
     data, results = arguments.data, arguments.results
     split = Split(arguments.split, arguments.at_most)
-    for patients in PATIENTS:
-        if modality in patients.modalities and split.people(patients.dataset):
-            found = {
-                name: list(patients_found(arguments, patients, modality, bundle, split))
-                for name, bundle in bundles.items()
-            }
-            yield from rows_by_measure(f"{patients.title}, {modality}", found)
-    if modality == "FLAIR":
-        yield from stroke_rows(data, split, bundles, results / "reconstructed")
-    if modality == "T1w":
+    if "patients" in arguments.parts:
+        for patients in PATIENTS:
+            if modality in patients.modalities and split.people(patients.dataset):
+                found = {
+                    name: list(patients_found(arguments, patients, modality, bundle, split))
+                    for name, bundle in bundles.items()
+                }
+                yield from rows_by_measure(f"{patients.title}, {modality}", found)
+    if "stroke" in arguments.parts and modality == "FLAIR":
+        # A single slice is no volume for networks that look at volumes.
+        flat = {n: b for n, b in bundles.items() if b.description.get("dimensions") != "3-D"}
+        yield from stroke_rows(data, split, flat, results / "reconstructed")
+    if "healthy" in arguments.parts and modality == "T1w":
         volumes = read_people(data, results, split.people(HEALTHY))
         found = {
             name: [
@@ -157,6 +165,7 @@ def rows(
             for name, bundle in bundles.items()
         }
         yield from rows_by_measure("IXI, healthy, T1w", found, {FIDELITY: ".1f"})
+    if "synthetic" in arguments.parts and modality == "T1w":
         kinds = ("blobs",)
         yield from synthetic_rows(data, results, split, modality, bundles, kinds=kinds)
 
