@@ -5,8 +5,9 @@ healthy slices that a critic takes for real, then an encoder learns to find the 
 slice, so that one evaluation restores it. Same: Wasserstein loss with a penalty on the critic's
 gradient, five critic steps for one of the generator, the encoder trained afterwards with both
 frozen on images and on features of the critic (izi_f). Different: whole slices of 2 mm instead of
-patches, a generator and critic without batch norm, and the residual alone as score of a voxel: the
-critic's features would score whole slices.
+patches, a generator and critic without batch norm, the absolute difference of images where the
+paper squares it, and the residual alone as score of a voxel: the critic's features would score
+whole slices.
 """
 
 from collections.abc import Callable, Sequence

@@ -5,9 +5,9 @@ compared on brain scans (2023, "Unsupervised pathology detection: a deep dive in
 art", arXiv 2303.00609). Same: features at several resolutions, brought to one grid; a memory of
 healthy ones; the distance to the nearest of them as score. Different: the features are those of a
 denoising autoencoder (:mod:`bids_anomaly.reconstruction.dae`) trained on the healthy scans instead
-of a network trained on photographs; where in the template a voxel lies is a feature too, as in
-PaDiM; the memory is drawn at random, since a greedy core set is mostly made of outliers. Gives no
-image.
+of a network trained on photographs; the mean of the three nearest; where in its slice a voxel lies
+is a feature too, after PaDiM, which knows the place alone; the memory is drawn at random, since a
+greedy core set is mostly made of outliers. Gives no image.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,8 +52,7 @@ class FeatureNet(RepaintingNet):
 
     def features(self, slab: Tensor) -> Tensor:
         """Return (B, C, H/2, W/2) features of (B, 1, H, W) slices."""
-        level = self.embed_level(slab.new_zeros(len(slab), self.embed_level[0].in_features))
-        found = self.encode(slab, level)[:RESOLUTIONS]
+        found = self.encode(slab, self.condition(slab.new_zeros(len(slab))))[:RESOLUTIONS]
         finest = found[0].shape[2:]
         found = [F.avg_pool2d(part, 3, stride=1, padding=1) for part in found]
         return torch.cat(

@@ -76,7 +76,7 @@ class UNet(nn.Module):
         -------
         (B, outputs, ...) tensor
         """
-        condition = self.embed_level(_sinusoids(level, self.embed_level[0].in_features))
+        condition = self.condition(level)
         if context is not None:
             condition = condition + context
         *skipped, features = self.encode(scan, condition)
@@ -86,6 +86,10 @@ class UNet(nn.Module):
             features = F.interpolate(features, size=skip.shape[2:], mode="nearest")
             features = decode(torch.cat([features, skip], dim=1), condition)
         return _unfold(self.leave(features), self.dimensions)
+
+    def condition(self, level: Tensor) -> Tensor:
+        """Embed (B,) levels of corruption, (B, 4 * channels[0])."""
+        return self.embed_level(_sinusoids(level, self.embed_level[0].in_features))
 
     def encode(self, scan: Tensor, condition: Tensor) -> list[Tensor]:
         """Return features at each of the resolutions, the finest first."""
@@ -171,6 +175,8 @@ class RepaintingNet(UNet):
         super().__init__(inputs, 1, channels, dimensions=dimensions)
         self.slices = slices
         self.arguments = {"channels": list(channels), **trained_with}
+        if dimensions == 3:
+            self.arguments["slices"] = slices
         for name, value in trained_with.items():
             setattr(self, name, value)
 

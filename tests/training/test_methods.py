@@ -53,6 +53,18 @@ def test_the_command_offers_what_can_be_trained_and_every_method_explains_itself
         assert "run" in inspect.signature(function).parameters or method == "threshold"
 
 
+@pytest.mark.parametrize("method", sorted(RECIPES))
+def test_what_a_network_says_of_itself_builds_it_again(method):
+    network = small_network(method)
+    again = build_network(method, network.arguments)
+    assert again.arguments == network.arguments
+    assert again.slices == network.slices
+    shapes, own = (
+        {name: value.shape for name, value in net.state_dict().items()} for net in (again, network)
+    )
+    assert shapes == own
+
+
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
     """Networks this small are faster without others to wait for."""
