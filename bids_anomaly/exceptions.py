@@ -6,7 +6,8 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     """Exit codes of the `bids-anomaly` commands.
 
-    Numbers from 64 on are those of BSD's ``sysexits.h``; 16 is what the BIDS validator exits with.
+    Numbers from 64 to 78 are those of BSD's ``sysexits.h``; 16 is what the BIDS validator exits
+    with, and 130 what a shell says of a command that was interrupted.
     """
 
     OK = 0
@@ -20,6 +21,7 @@ class ExitCode(IntEnum):
     INTERNAL = 70
     CANNOT_WRITE = 73
     TEMPORARY = 75
+    INTERRUPTED = 130
 
 
 class BidsAnomalyError(Exception):

@@ -48,7 +48,8 @@ def run_changes(
         copy_order(settings.bids_dir, settings.output_dir, participant)
         plan = plan_comparisons(settings.output_dir, participant)
         for refusal in plan.refusals:
-            console.print(f"sub-{participant}: warning: {refusal}", style="yellow", markup=False)
+            warning = f"sub-{participant}: warning: {refusal.sentence}"
+            console.print(warning, style="yellow", markup=False)
         if plan.comparisons:
             comparisons[participant] = plan.comparisons
     if not comparisons:

@@ -12,6 +12,17 @@ from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.settings import Settings
 
 LOGGER = logging.getLogger("bids_anomaly")
+# What only says how scans are processed; names of settings.
+OF_PARTICIPANTS = (
+    "model",
+    "steps",
+    "brain_extraction",
+    "output_spaces",
+    "healthy_fpr",
+    "min_lesion_volume",
+    "stage",
+    "strict",
+)
 
 
 def run_group(settings: Settings) -> ExitCode:
@@ -169,6 +180,10 @@ def _check_available(settings: Settings) -> None:
         "--reports-only": settings.reports_only,
         "--bids-filter-file": settings.bids_filter_file,
         "--use-plugin": settings.use_plugin,
+        **{
+            "--" + name.replace("_", "-"): getattr(settings, name) != getattr(Settings, name)
+            for name in OF_PARTICIPANTS
+        },
     }
     given = [option for option, value in options.items() if value]
     if given:

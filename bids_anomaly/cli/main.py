@@ -39,7 +39,7 @@ def report_errors(command: str, action: Callable[[], ExitCode]) -> int:
         return int(ExitCode.INTERNAL)
     except KeyboardInterrupt:
         print(f"{command}: interrupted. Run the same command again to go on.", file=sys.stderr)
-        return 130
+        return int(ExitCode.INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from bids_anomaly.bids.naming import (
     suffix_of,
 )
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
+from bids_anomaly.settings import MODALITIES
 
 # Entities that say what a file shows, not of which scan it is.
 OF_THE_FILE = ("space", "label", "desc", "res", "den")
@@ -110,9 +111,11 @@ def find_predictions(
     for path in sorted(derivatives.glob(f"sub-*/**/anat/*_desc-{zscore}_*.nii.gz")):
         found.append((path, suffix_of(path), suffix_of(path)))
     for path in sorted(derivatives.glob(f"sub-*/**/anat/*_desc-{combined}_mask.nii.gz")):
-        sources = _sidecar(path).get("Sources", [])
-        if len(sources) > 1:
-            found.append((path, COMBINED, suffix_of(Path(sources[0]))))
+        # Masks and transforms that were prepared elsewhere are sources too.
+        sources = [suffix_of(Path(source)) for source in _sidecar(path).get("Sources", [])]
+        scans = [suffix for suffix in sources if suffix in MODALITIES]
+        if len(scans) > 1:
+            found.append((path, COMBINED, scans[0]))
     predictions = []
     for path, modality, grid_of in found:
         entities = entities_of(path)

@@ -167,14 +167,14 @@ def design(
                 f"{cases} against {controls}: not compared, because {name} has {count} of at least "
                 f"{FEWEST} people. Run the participant level for more."
             )
-    if np.linalg.matrix_rank(np.column_stack([np.ones(len(rows)), is_case, numbers])) < (
-        2 + len(used)
-    ):
+    kept = _told_apart(is_case, numbers)
+    dropped = [COVARIATES[column] for at, column in enumerate(used) if at not in kept]
+    if dropped:
         notes.append(
-            f"{cases} against {controls}: age and sex are not accounted for, because they cannot "
-            "be told from the group."
+            f"{cases} against {controls}: {' and '.join(dropped)} cannot be told from the group "
+            "(or from each other), and is not accounted for."
         )
-        numbers, used = numbers[:, :0], []
+    numbers, used = numbers[:, kept], [used[at] for at in kept]
     names = tuple(COVARIATES[column] for column in used)
     explained = _explained(is_case, numbers)
     if explained > ENTANGLED:
@@ -184,6 +184,16 @@ def design(
             "constant."
         )
     return Design(rows, is_case, numbers, names, tuple(notes))
+
+
+def _told_apart(is_case: np.ndarray, covariates: np.ndarray) -> list[int]:
+    """Return the columns that neither the group nor the columns before them explain."""
+    kept: list[int] = []
+    for column in range(covariates.shape[1]):
+        design = [np.ones(len(is_case)), is_case, covariates[:, [*kept, column]]]
+        if np.linalg.matrix_rank(np.column_stack(design)) == 3 + len(kept):
+            kept.append(column)
+    return kept
 
 
 def _explained(is_case: np.ndarray, covariates: np.ndarray) -> float:

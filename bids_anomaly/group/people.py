@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bids_anomaly.bids.folders import labels_in, list_anat_folders, list_sessions
 from bids_anomaly.bids.naming import COMBINED, OUTPUTS, entities_of, suffix_of
+from bids_anomaly.bids.occasions import in_order
 from bids_anomaly.bids.query import known_labels
 from bids_anomaly.exceptions import BadScanError, NothingFoundError
 from bids_anomaly.preprocessing.template import TEMPLATE
@@ -132,8 +133,13 @@ def _occasions(
     output_dir: Path, participant: str, sessions: Collection[str], modalities: Collection[str]
 ) -> list[Member]:
     found = []
-    for anat in list_anat_folders(output_dir, participant):
-        label = anat.parent.name.removeprefix("ses-") if anat.parent.parent != output_dir else None
+    folders = {
+        anat.parent.name.removeprefix("ses-") if anat.parent.parent != output_dir else None: anat
+        for anat in list_anat_folders(output_dir, participant)
+    }
+    in_time = in_order(output_dir, participant, folders.keys() - {None})
+    for label in [*(folders.keys() & {None}), *in_time]:
+        anat = folders[label]
         if sessions and label not in sessions:
             continue
         stem = f"sub-{participant}" + (f"_ses-{label}" if label else "")

@@ -71,16 +71,6 @@ class Comparison:
         scan = self.scans[which]
         return output_path(output_dir, output, scan.entities, modality=scan.modality, space=space)
 
-    def transform(self, output_dir: Path, which: int) -> Path:
-        """Return where the transform of a scan to the space half way is written."""
-        return transform_path(
-            output_dir,
-            self.scans[which].entities,
-            origin=self.modality,
-            target=self.space,
-            extension=".txt",
-        )
-
 
 class Refusal(NamedTuple):
     """Scans that could have been compared: label of the later session, and why they are not."""

@@ -1,5 +1,6 @@
 """Make the report of a session from its derivatives."""
 
+from collections import Counter
 from pathlib import Path
 
 import nibabel as nib
@@ -51,10 +52,12 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         "min_lesion_volume": record.min_lesion_volume,
     }
     summary, scans = {}, []
+    modalities = Counter(scan.modality for scan in record.scans)
     for scan in record.scans:
         own_lesions = _rows(output_dir, "lesions", scan)
         own_regions = [row for row in regions if row["scan"] == scan.name]
-        summary[scan.name.rpartition("_")[2]] = _burden(own_lesions, own_regions)
+        title = scan.modality if modalities[scan.modality] == 1 else scan.name
+        summary[title] = _burden(own_lesions, own_regions)
         numbers = _numbers(scan, own_lesions, own_regions)
         scans.append(read_scan(output_dir, scan, spaces=record.spaces, numbers=numbers))
     in_template = TEMPLATE in record.spaces

@@ -1,4 +1,4 @@
-"""Noise for denoising methods: four kinds of random fields, mixed into a scan at a level.
+"""Noise for denoising methods: four kinds of random fields.
 
 Every kind is a stationary random field over the three axes of a slab with zero mean and unit
 variance at every voxel, so that kinds differ in grain only. Coarse noise, simplex noise and
@@ -28,46 +28,6 @@ PYRAMID_DISCOUNT = 0.8
 SIMPLEX_REACH = 0.5
 SKEW, UNSKEW = 1 / 3, 1 / 6
 HASH_SIZE = 256
-
-
-def corrupt(
-    scan: Tensor, brain: Tensor, level: Tensor, *, kind: str, generator: Generator
-) -> Tensor:
-    """Mix noise into the brain, as the forward process of a diffusion model does.
-
-    Level 0 is the scan itself, level 1 is noise alone.
-
-    Parameters
-    ----------
-    scan : (B, S, H, W) tensor
-        Slabs of S neighbouring slices, any unit; noise has a standard deviation of 1 in it.
-    brain : (B, S, H, W) tensor
-        1 inside the brain, else 0; outside, the scan stays as it is.
-    level : (B,) tensor
-        From 0 to 1.
-    kind : str
-        Key of :data:`KINDS`.
-    generator : torch.Generator
-        On the device of `scan`.
-
-    Returns
-    -------
-    (B, S, H, W) tensor
-    """
-    signal_share, noise_share = (share[:, None, None, None] for share in cosine_schedule(level))
-    noise = KINDS[kind](scan.shape, generator).to(scan.dtype)
-    return torch.where(brain > 0, signal_share * scan + noise_share * noise, scan)
-
-
-def cosine_schedule(level: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the factors of signal and noise at levels from 0 to 1; their squares add up to 1.
-
-    The cosine schedule (Nichol and Dhariwal 2021) without its offset, which would leave noise at
-    level 0. The linear schedule (Ho et al. 2020) spends a third of its levels on scans of which
-    less than .11 is left; this one 7 %.
-    """
-    angle = level * (math.pi / 2)
-    return angle.cos(), angle.sin()
 
 
 def gaussian_noise(shape: Size, generator: Generator) -> Tensor:

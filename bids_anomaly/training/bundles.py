@@ -179,6 +179,11 @@ def _network(
             f"The bundle {start.name} works in another grid than {scan}. Preprocess the scans with "
             f"--model {start.folder}, or train without --from."
         )
+    elif noise is not None and noise != start.description["network"].get("noise"):
+        raise UsageError(
+            f"The bundle {start.name} was trained without {noise} noise, and --from goes on as it "
+            "began. Leave out --noise or --from."
+        )
     else:
         network = load_network(start).train()
     # Every resolution halves the one before; the first that of the scan.

@@ -153,6 +153,8 @@ def test_text_from_tables_is_shown_and_not_run(study, tmp_path):
         (["--controls", "clinic=a"], 66, "has no column clinic"),
         (["--participant-label", "99"], 18, "has no sub-99"),
         (["--use-plugin", "{file}"], 2, "--use-plugin cannot be used at the group level"),
+        (["--healthy-fpr", "0.01"], 2, "--healthy-fpr cannot be used at the group level"),
+        (["--model", "threshold"], 2, "--model cannot be used at the group level"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(study, capsys, arguments, code, message):

@@ -1,11 +1,9 @@
-import math
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bids_anomaly.synthesis.corrupt import KINDS, corrupt, cosine_schedule, simplex_octave
+from bids_anomaly.synthesis.corrupt import KINDS, simplex_octave
 
 SHAPE = torch.Size((3, 5, 24, 20))
 DEVICES = [
@@ -82,47 +80,12 @@ def test_scans_of_a_batch_do_not_share_their_noise(kind):
     assert (noise[::2] * noise[1::2]).mean().abs() < 0.08
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_scan_is_not_changed_by_its_neighbours_in_the_batch(kind):
-    scan = torch.rand(SHAPE, generator=generator())
-    others = torch.cat([scan[:1], 5 * scan[1:]])
-    level, brain = torch.tensor([0.4, 0.2, 0.9]), torch.ones(SHAPE)
-    first = corrupt(scan, brain, level, kind=kind, generator=generator(7))
-    second = corrupt(others, brain, level, kind=kind, generator=generator(7))
-    torch.testing.assert_close(first[0], second[0], rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("kind", KINDS)
-def test_level_zero_is_the_scan_and_level_one_noise_alone(kind, device):
-    scan = torch.rand(SHAPE, generator=generator()).to(device)
-    brain = torch.zeros_like(scan)
-    brain[:, :, 4:-4, 4:-4] = 1
-    level = torch.tensor([0.0, 0.5, 1.0], device=device)
-    noise = KINDS[kind](SHAPE, generator(3, device))
-    mixed = corrupt(scan, brain, level, kind=kind, generator=generator(3, device))
-    torch.testing.assert_close(mixed[0], scan[0], rtol=0, atol=0)
-    half = math.sqrt(0.5) * (scan[1] + noise[1])
-    torch.testing.assert_close(mixed[1][brain[1] > 0], half[brain[1] > 0])
-    torch.testing.assert_close(mixed[2][brain[2] > 0], noise[2][brain[2] > 0], atol=1e-5, rtol=0)
-    torch.testing.assert_close(mixed[brain == 0], scan[brain == 0], rtol=0, atol=0)
-
-
 @settings(deadline=None, max_examples=30)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
     shape=st.tuples(*[st.integers(1, high) for high in (3, 5, 17, 13)]),
-    level=st.floats(0, 1),
 )
-def test_any_slab_can_be_corrupted(kind, shape, level):
-    scan = torch.ones(shape)
-    levels = torch.full((shape[0],), level)
-    mixed = corrupt(scan, scan, levels, kind=kind, generator=generator())
-    assert mixed.shape == scan.shape
-    assert mixed.isfinite().all()
-
-
-def test_shares_of_signal_and_noise_keep_the_variance():
-    signal, noise = cosine_schedule(torch.linspace(0, 1, 11))
-    torch.testing.assert_close(signal**2 + noise**2, torch.ones(11))
-    assert (signal.diff() < 0).all()
+def test_a_slab_of_any_shape_has_noise(kind, shape):
+    noise = KINDS[kind](torch.Size(shape), generator())
+    assert noise.shape == shape
+    assert noise.isfinite().all()
