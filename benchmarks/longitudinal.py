@@ -2,7 +2,8 @@
 
     python benchmarks/longitudinal.py PREPROCESSED --modality FLAIR
 
-PREPROCESSED is what ``bids-anomaly --stage preprocess`` wrote. Of each person's scan in the model
+PREPROCESSED is what ``bids-anomaly --stage preprocess`` wrote; if it is named as a dataset of
+``splits.tsv``, the people of the split ``dev`` are taken. Of each person's scan in the model
 grid, a second one is made: the head moved a little, with noise of 2 % of white matter, and for
 every other person slices of 4 mm. Nothing has changed. A third has, besides, a new ball in white
 matter. All three are reconstructed, scored and compared as the app does, with a registration that
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
+from people import people
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from scored import preset_mask, reconstructed, zscore
@@ -60,16 +62,17 @@ def main() -> None:
     parser.add_argument("preprocessed", metavar="PREPROCESSED", type=Path)
     parser.add_argument("--modality", default="FLAIR", choices=LESION)
     parser.add_argument("--people", type=int, default=4, help="at most (default: 4)")
-    parser.add_argument("--labels", nargs="+", help="only these people, without sub-")
     parser.add_argument("--kept", type=Path, default=Path("work/longitudinal"))
     options = parser.parse_args()
     bundle = choose_bundles("restore", (options.modality,))[options.modality]
     head = ["person", "slices", "pair", "noise", "shift (mm)", "limit", *VERDICTS, "ball"]
     print(line(head))
     print(line(["---"] * len(head)))
-    chosen = {f"sub-{label}" for label in options.labels} if options.labels else None
-    people = load_people(options.preprocessed, modality=options.modality, participants=chosen)
-    for number, person in enumerate(people[: options.people]):
+    chosen = {f"sub-{label}" for label in people(options.preprocessed.resolve().name, "dev")}
+    scans = load_people(
+        options.preprocessed, modality=options.modality, participants=chosen or None
+    )
+    for number, person in enumerate(scans[: options.people]):
         thick = number % 2 == 1
         grid = Grid.of(person.scan)
         brain = np.asanyarray(person.brain.dataobj) > 0

@@ -42,7 +42,7 @@ class Settings:
     model : str
         Family of packaged model bundles, or the path of a bundle folder.
     steps : int or None
-        Network evaluations for a reconstruction; None for what the bundle says.
+        Levels at which the image is predicted; None for what the bundle says.
     device : str
         ``'cpu'`` or ``'cuda:N'``, N counting the GPUs that this process can see.
     batch_size : int or None

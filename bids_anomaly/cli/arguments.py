@@ -91,8 +91,8 @@ def add_method(group: ArgumentGroup) -> None:
         "--steps",
         metavar="N",
         type=values.read_count,
-        help="levels at which the image is predicted, each as it is and mirrored (default: what "
-        "the model says)",
+        help="levels at which the image is predicted, for methods that go through several "
+        "(default: what the model says)",
     )
     _add_several(
         group,

@@ -68,7 +68,7 @@ class UNet(nn.Module):
         scan : (B, inputs, ...) tensor
             Sides are multiples of 2 to the number of resolutions.
         level : (B,) tensor
-            Level of corruption, 0 (healthy) to 1.
+            Level of corruption, 0 (the weakest) to 1 (the strongest).
         context : (B, 4 * channels[0]) tensor, optional
             What else is known of the sample.
 
@@ -133,7 +133,7 @@ class RestorationNet(UNet):
         mirrored : (B, 1, H, W) tensor
             The middle slice flipped at the midline, or zeros.
         level : (B,) tensor
-            Level of corruption, 0 (healthy) to 1.
+            Level of corruption, 0 (the weakest) to 1 (the strongest).
 
         Returns
         -------

@@ -81,7 +81,7 @@ def validate(
     slabs : dict
         From :func:`held_out_slabs`.
     levels : sequence of float
-        Of the method; of several only the highest is used.
+        Of the method; `restore` predicts at the highest only.
     device : torch.device
         Where to compute.
     picture : Path
