@@ -174,15 +174,15 @@ def _network(
             f"The bundle {start.name} is of the method {start.method}, so its weights cannot start "
             f"one of the method {method}. Name another with --from, or use --method {start.method}."
         )
-    elif not same_grid(start.grid, grid):
-        raise ModelUnavailableError(
-            f"The bundle {start.name} works in another grid than {scan}. Preprocess the scans with "
-            f"--model {start.folder}, or train without --from."
-        )
     elif noise is not None and noise != start.description["network"].get("noise"):
         raise UsageError(
             f"The bundle {start.name} was trained without {noise} noise, and --from goes on as it "
             "began. Leave out --noise or --from."
+        )
+    elif not same_grid(start.grid, grid):
+        raise ModelUnavailableError(
+            f"The bundle {start.name} works in another grid than {scan}. Preprocess the scans with "
+            f"--model {start.folder}, or train without --from."
         )
     else:
         network = load_network(start).train()

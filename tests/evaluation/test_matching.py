@@ -1,5 +1,7 @@
 """Results and masks find each other by their entities, and masks reach the grid of the result."""
 
+import json
+
 import ants
 import numpy as np
 import pytest
@@ -178,3 +180,23 @@ def test_a_mask_that_misses_the_brain_is_an_error(tmp_path, write_result, write_
     path = write_truth(tmp_path / "truth", {"sub": "01"}, outside)
     with pytest.raises(BadScanError, match="lies in the brain of sub-01_FLAIR"):
         load_maps(Pair(prediction(tmp_path), Truth(path, {"sub": "01"}, None)))
+
+
+@pytest.mark.parametrize(
+    ("sources", "modalities"),
+    [
+        (["T1w", "FLAIR"], ["FLAIR", "combined"]),
+        (["T1w"], ["FLAIR"]),
+        (["T1w", "mask", "xfm"], ["FLAIR"]),
+    ],
+)
+def test_the_combined_finding_of_one_scan_is_no_second_one(tmp_path, sources, modalities):
+    """One that was prepared elsewhere comes with a mask and transforms."""
+    anat = tmp_path / "sub-01" / "anat"
+    anat.mkdir(parents=True)
+    (anat / "sub-01_desc-zscore_FLAIR.nii.gz").touch()
+    combined = anat / "sub-01_label-lesion_desc-anomaly_mask"
+    combined.with_suffix(".nii.gz").touch()
+    uris = [f"bids:other:sub-01/anat/sub-01_{suffix}.nii.gz" for suffix in sources]
+    combined.with_suffix(".json").write_text(json.dumps({"Sources": uris}))
+    assert sorted(one.modality for one in find_predictions(tmp_path)) == sorted(modalities)

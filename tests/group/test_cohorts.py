@@ -75,6 +75,21 @@ def test_a_sex_that_is_the_group_is_not_held_constant():
     assert "cannot be told from the group" in setup.notes[0]
 
 
+def test_an_age_is_held_constant_although_sex_is_the_group():
+    setup = design(
+        *people(
+            *"aaaacccc",
+            age=["30", "41", "52", "36", "35", "47", "55", "61"],
+            sex=list("FFFFMMMM"),
+        ),
+        cases="a",
+        controls="c",
+    )
+    assert setup.names == ("age",)
+    assert setup.covariates.shape == (8, 1)
+    assert "sex cannot be told from the group" in setup.notes[0]
+
+
 def test_groups_of_different_ages_are_told():
     ages = ["70", "75", "78", "80", "35", "41", "38", "44"]
     setup = design(*people(*"aaaacccc", age=ages), cases="a", controls="c")

@@ -65,6 +65,19 @@ def test_the_first_session_with_results_stands_for_the_person(tmp_path):
     assert (chosen.label, chosen.is_first) == ("sub-01_ses-3", True)
 
 
+def test_the_first_session_is_the_first_in_time(tmp_path):
+    touch(tmp_path, f"sub-01_ses-10_{MASK}", f"sub-01_ses-2_{MASK}")
+    assert [one.label for one in find_members(tmp_path)] == ["sub-01_ses-2", "sub-01_ses-10"]
+    (tmp_path / "sub-01" / "sub-01_sessions.tsv").write_text(
+        "session_id\tacq_time\nses-10\t2020-01-01T10:00:00\nses-2\t2021-01-01T10:00:00\n"
+    )
+    members = find_members(tmp_path)
+    assert [(one.label, one.is_first) for one in members] == [
+        ("sub-01_ses-10", True),
+        ("sub-01_ses-2", False),
+    ]
+
+
 def test_modalities_can_be_chosen(tmp_path):
     touch(tmp_path, f"sub-01_{MASK}", f"sub-01_{Z}_T1w.nii.gz", f"sub-01_{Z}_FLAIR.nii.gz")
     (member,) = find_members(tmp_path, modalities=["FLAIR"])

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,16 @@ def test_volumes_are_those_of_the_person(derivatives):
     assert "1 finding, 27.0 ml in all: 0.80 % of the brain." in page
     assert "27.0 ml in 1 finding, 0.80 %" in page
     assert "3375 ml" in page
+
+
+def test_two_scans_of_one_modality_are_both_in_the_summary(derivatives):
+    again = replace(SCAN, name="sub-01_run-2_T1w")
+    record = replace(record_of(("native",)), scans=(SCAN, again))
+    page = write_session_report(derivatives, record).read_text()
+    section = page[page.index('<section id="summary">') :]
+    summary = section[: section.index("</section>")]
+    assert "<dt>sub-01_T1w</dt>" in summary
+    assert "<dt>sub-01_run-2_T1w</dt>" in summary
 
 
 def test_the_viewer_holds_the_maps_where_they_are(derivatives):

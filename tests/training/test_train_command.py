@@ -205,6 +205,7 @@ def test_a_batch_that_does_not_fit_is_an_error_that_says_so(preprocessed, tmp_pa
         ("preprocessed", ["--splits", "table"], 66, "has no column split"),
         ("preprocessed", ["--from", "nothing"], 69, "Known bundles: "),
         ("preprocessed", ["--from", "threshold-T1w"], 69, "has no weights"),
+        ("preprocessed", ["--from", "restore-T1w", "--noise", "simplex"], 2, "Leave out --noise"),
         ("preprocessed", ["--device", "cuda:7"], 69, "--device cuda:7"),
     ],
 )
