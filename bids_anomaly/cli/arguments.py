@@ -84,8 +84,8 @@ def add_method(group: ArgumentGroup) -> None:
     group.add_argument(
         "--model",
         metavar="FAMILY|FOLDER",
-        help="family of packaged models (restore, threshold), or folder of one bundle or several "
-        f"(default: {Settings.model})",
+        help="family of packaged models (bids-anomaly-models list), or folder of one bundle or "
+        f"several (default: {Settings.model})",
     )
     group.add_argument(
         "--steps",

@@ -207,7 +207,7 @@ def _details(bundle: Bundle) -> dict[str, str]:
         "Weights": f"sha256 {description['sha256']}" if bundle.weights else "none",
         "Bundle": f"sha256 {bundle.digest()} (weights, description and calibration)",
     }
-    said = ("name", "version", "method", "modality", "licence", "normalisation", "sha256")
+    said = "name version method modality licence normalisation sha256 weights".split()
     others = {
         _heading(key): _in_words(value) for key, value in description.items() if key not in said
     }
