@@ -8,7 +8,7 @@ are set against age and sex where the table of participants knows them::
     bids-anomaly DATA/ixi-healthy PREPROCESSED/ixi-healthy participant --stage preprocess
     python benchmarks/local_controls.py PREPROCESSED/ixi-healthy --splits calibration dev
     python benchmarks/local_controls.py PREPROCESSED/elderly-wmh --splits dev \
-        --exclude DATA/elderly-wmh/derivatives/dlwmls
+        --bundle restore-FLAIR --exclude DATA/elderly-wmh/derivatives/dlwmls
 """
 
 import argparse
@@ -21,6 +21,7 @@ from scipy.stats import mannwhitneyu, spearmanr
 from table import line
 
 from bids_anomaly.reconstruction.bundle import named_bundle
+from bids_anomaly.reconstruction.covariates import AGE_SCALE, MIDDLE_AGE, SEXES, as_numbers
 from bids_anomaly.scoring.calibration import (
     Calibration,
     calibrate,
@@ -93,13 +94,13 @@ def mean_rate(calibration: Calibration, scores: Sequence[np.ndarray]) -> float:
 
 def by_age_and_sex(scans: Sequence[Preprocessed], rates: np.ndarray) -> str:
     """Say how the rates of single people go with what the table of participants knows of them."""
-    ages = np.array([known_age(scan) for scan in scans])
+    age, sexes = np.array([as_numbers(scan.known) for scan in scans]).T
+    ages = MIDDLE_AGE + AGE_SCALE * age
     aged = np.isfinite(ages)
     if aged.sum() < 3:
         return "Of too few people the age is known."
     rho = spearmanr(ages[aged], rates[aged])
-    sexes = np.array([scan.known.get("sex", "n/a") for scan in scans])
-    men, women = rates[sexes == "M"], rates[sexes == "F"]
+    men, women = (rates[sexes == SEXES[sex]] for sex in ("male", "female"))
     text = (
         f"Rate and age, {aged.sum()} people of {ages[aged].min():.0f} to {ages[aged].max():.0f} "
         f"years: Spearman's rho {rho.statistic:.2f}, p = {rho.pvalue:.2f}."
@@ -111,14 +112,6 @@ def by_age_and_sex(scans: Sequence[Preprocessed], rates: np.ndarray) -> str:
             f"{100 * np.median(women):.3f} %, p = {p_value:.2f}."
         )
     return text
-
-
-def known_age(scan: Preprocessed) -> float:
-    """Return the age in years, NaN if it is not known."""
-    try:
-        return float(scan.known.get("age", "n/a"))
-    except ValueError:
-        return np.nan
 
 
 if __name__ == "__main__":

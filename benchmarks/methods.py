@@ -36,7 +36,6 @@ from models import BASELINE, models, of_modality
 from patients_in_grid import patients_in_grid
 from people import Split
 from real_scans import HEALTHY, PATIENTS, T1W_RANGE, Patients
-from scipy.ndimage import binary_dilation
 from scored import preset_mask, reconstructed, zscore
 from stroke_slices import stroke_rows
 from synthetic_lesions import Healthy, paint, read_people, synthetic_rows
@@ -45,7 +44,6 @@ from table import ABSENT, Row, change_of, figure_of, line, rows_by_measure
 from bids_anomaly.evaluation.metrics import auprc, dice, false_positives, l1, ssim
 from bids_anomaly.evaluation.statistics import DRAWS
 from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, Bundle
-from bids_anomaly.training.lesions import MARGIN_VOXELS
 
 MODALITIES = ("T1w", "FLAIR", "T2w")
 DIRECTIONS = {"T1w": -1, "FLAIR": 1, "T2w": 1}
@@ -186,8 +184,7 @@ def patients_found(
         z = zscore(bundle, scan, brain, reconstructed(bundle, scan, brain, kept, known).result)
         voxel_volume = float(np.prod(bundle.grid.spacing))
         mask = preset_mask(z, brain, voxel_volume=voxel_volume)
-        free = brain & ~binary_dilation(truth, iterations=MARGIN_VOXELS)
-        wrong = false_positives(mask, free, voxel_volume=voxel_volume)
+        wrong = false_positives(mask, person.lesion_free, voxel_volume=voxel_volume)
         yield {
             "AUPRC": auprc(z[brain], truth[brain]),
             "Dice at preset threshold": dice(mask, truth),

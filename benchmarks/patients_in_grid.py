@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 from real_scans import Patients
+from scipy.ndimage import binary_dilation
 
-from bids_anomaly.training.lesions import lesion_share
+from bids_anomaly.training.lesions import MARGIN_VOXELS, lesion_share
 from bids_anomaly.training.people import load_people
 
 
@@ -19,6 +20,11 @@ class Patient(NamedTuple):
     brain: np.ndarray
     truth: np.ndarray
     known: Mapping[str, str]
+
+    @property
+    def lesion_free(self) -> np.ndarray:
+        """The brain as far from lesions as calibration on lesion-free voxels stays."""
+        return self.brain & ~binary_dilation(self.truth, iterations=MARGIN_VOXELS)
 
 
 def patients_in_grid(

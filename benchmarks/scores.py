@@ -19,7 +19,6 @@ from data_folder import add_data_folder
 from patients_in_grid import Patient, patients_in_grid
 from people import people
 from real_scans import PATIENTS
-from scipy.ndimage import binary_dilation
 from table import interval
 
 from bids_anomaly.evaluation.metrics import auprc, dice
@@ -28,7 +27,6 @@ from bids_anomaly.reconstruction.registry import reconstruct
 from bids_anomaly.scoring.calibration import calibrate, healthy_exceedance
 from bids_anomaly.scoring.score import anomaly_score
 from bids_anomaly.settings import Settings
-from bids_anomaly.training.lesions import MARGIN_VOXELS
 
 ELDERLY = PATIENTS[0]
 LEVELS = ((1.0,), (0.6,), (0.3,), (0.1,), (0.3, 0.1))
@@ -66,14 +64,13 @@ def main() -> None:
     found = list(
         patients_in_grid(arguments.data, arguments.preprocessed, ELDERLY, bundle.modality, who)
     )
-    lesions, brains = ([getattr(p, name) for p in found] for name in ("truth", "brain"))
     print(
         f"{bundle.name} {bundle.version} ({bundle.digest()[:8]}), {len(found)} people of "
         f"{ELDERLY.dataset}, split dev; mean (95 % bootstrap interval of people).\n"
     )
     print("| levels | score | AUPRC | Dice |\n| --- | --- | --- | --- |")
     for levels, name, scores in _scores(bundle, found):
-        figures = _figures(scores, lesions, brains)
+        figures = _figures(scores, found)
         cells = [interval([person[column] for person in figures], ".3f") for column in range(2)]
         print(f"| {levels} | {name} | " + " | ".join(cells) + " |", flush=True)
 
@@ -117,19 +114,15 @@ def _parts(bundle: Bundle, person: Patient, levels: Sequence[float]) -> np.ndarr
     return np.stack([bright, bright - healthy, lesion])
 
 
-def _figures(
-    scores: Sequence[np.ndarray], lesions: Sequence[np.ndarray], brains: Sequence[np.ndarray]
-) -> list[tuple[float, float]]:
+def _figures(scores: Sequence[np.ndarray], found: Sequence[Patient]) -> list[tuple[float, float]]:
     """Return AUPRC, and Dice at the threshold that the others preset, of each person."""
-    free = [
-        score[brain & ~binary_dilation(lesion, iterations=MARGIN_VOXELS)]
-        for score, lesion, brain in zip(scores, lesions, brains, strict=True)
-    ]
+    free = [score[person.lesion_free] for score, person in zip(scores, found, strict=True)]
     figures = []
-    for person, (score, lesion, brain) in enumerate(zip(scores, lesions, brains, strict=True)):
-        others = calibrate([*free[:person], *free[person + 1 :]])
-        found = healthy_exceedance(others.zscore(score[brain])) < Settings.healthy_fpr
-        figures.append((auprc(score[brain], lesion[brain]), dice(found, lesion[brain])))
+    for number, (score, person) in enumerate(zip(scores, found, strict=True)):
+        others = calibrate([*free[:number], *free[number + 1 :]])
+        score, lesion = score[person.brain], person.truth[person.brain]
+        marked = healthy_exceedance(others.zscore(score)) < Settings.healthy_fpr
+        figures.append((auprc(score, lesion), dice(marked, lesion)))
     return figures
 
 

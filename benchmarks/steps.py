@@ -21,13 +21,11 @@ from models import models, of_modality
 from patients_in_grid import Patient, patients_in_grid
 from people import Split
 from real_scans import PATIENTS
-from scipy.ndimage import binary_dilation
 from scored import reconstructed, zscore
 from table import figure_of, line, rows_by_measure
 
 from bids_anomaly.evaluation.metrics import auprc, l1
 from bids_anomaly.reconstruction.bundle import Bundle
-from bids_anomaly.training.lesions import MARGIN_VOXELS
 
 ELDERLY = PATIENTS[0]
 FORMS = {"seconds a volume": ".1f", "evaluations": ".0f"}
@@ -89,8 +87,7 @@ def _figures(bundle: Bundle, person: Patient, steps: int, kept: Path) -> dict[st
     for score in (OWN, WITH_INTENSITY):
         z = zscore(scores[score][bundle.name], scan, brain, timed.result)
         figures[f"AUPRC, {score}"] = auprc(z[brain], person.truth[brain])
-    free = brain & ~binary_dilation(person.truth, iterations=MARGIN_VOXELS)
-    figures["l1 without lesions"] = l1(scan, timed.result.pseudo_healthy, free)
+    figures["l1 without lesions"] = l1(scan, timed.result.pseudo_healthy, person.lesion_free)
     figures["evaluations"] = float(timed.result.evaluations)
     figures["seconds a volume"] = timed.seconds
     return figures

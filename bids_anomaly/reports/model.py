@@ -27,7 +27,6 @@ from bids_anomaly.settings import Settings
 
 RATES = (0.0005, 0.001, 0.002, 0.005, 0.01)
 DEFAULT_RATE = Settings.healthy_fpr
-WHAT_IT_IS = ("name", "version", "method", "modality")
 # What is said of a picture that lies beside the card and that the card does not show.
 KNOWN_PICTURES = {
     "rates.png": "Nominal against realised rate of false positives, each person judged by the "
@@ -208,7 +207,8 @@ def _details(bundle: Bundle) -> dict[str, str]:
         "Weights": f"sha256 {description['sha256']}" if bundle.weights else "none",
         "Bundle": f"sha256 {bundle.digest()} (weights, description and calibration)",
     }
-    said = {*WHAT_IT_IS, "licence", "normalisation", "sha256", "weights"}
+    said = {"name", "version", "method", "modality", "licence", "normalisation"}
+    said |= {"sha256", "weights"}
     others = {
         _heading(key): _in_words(value) for key, value in description.items() if key not in said
     }
