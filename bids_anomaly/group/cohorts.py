@@ -172,7 +172,7 @@ def design(
     if dropped:
         notes.append(
             f"{cases} against {controls}: {' and '.join(dropped)} cannot be told from the group "
-            "(or from each other), and is not accounted for."
+            f"(or from each other), and {'is' if len(dropped) == 1 else 'are'} not accounted for."
         )
     numbers, used = numbers[:, kept], [used[at] for at in kept]
     names = tuple(COVARIATES[column] for column in used)

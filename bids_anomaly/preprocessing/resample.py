@@ -20,8 +20,9 @@ def resample(
 ) -> nib.Nifti1Image:
     """Resample a continuous image linearly; what lies outside its field of view becomes 0.
 
-    Where `onto` is coarser than the image, the image is smoothed first so that nothing aliases
-    (Cardoso et al. 2015, doi 10.1007/978-3-319-24571-3_81).
+    In directions in which `onto` is coarser than the image, the image is smoothed first so that
+    nothing aliases (Cardoso et al. 2015, doi 10.1007/978-3-319-24571-3_81). Rotations in the
+    transforms are not considered in that: heads lie much the same way.
 
     Parameters
     ----------
@@ -61,9 +62,10 @@ def resample_mask(
     *,
     invert: Sequence[bool] | None = None,
 ) -> nib.Nifti1Image:
-    """Resample a binary mask: a voxel belongs to it if at least half of it does.
+    """Resample a binary mask: a voxel belongs to it if about half of it does, or more.
 
-    Parameters are those of :func:`resample`; the result is uint8, 0 or 1.
+    Parameters are those of :func:`resample`; the result is uint8, 0 or 1. Onto its own grid, and
+    without transforms, a mask stays as it is.
     """
     share = resample(mask, onto, transforms, invert=invert)
     return onto.image((share.get_fdata(dtype=np.float32) >= 0.5).astype(np.uint8))
@@ -83,6 +85,11 @@ def isotropic_grid(image: nib.Nifti1Image, spacing: float) -> Grid:
 def _smoothed_for(onto: Grid, image: nib.Nifti1Image) -> np.ndarray:
     """Return the values of `image`, smoothed for sampling at the spacing of `onto`."""
     values = image.get_fdata(dtype=np.float32)
-    ratio = onto.spacing.mean() / Grid.of(image).spacing
-    sigma = 0.5 * np.sqrt(np.maximum(ratio**2 - 1, 0))
+    own = Grid.of(image)
+    # How far a voxel of `onto` reaches along each axis of the image, which may be another axis.
+    cosines = (own.affine[:3, :3] / own.spacing).T @ (onto.affine[:3, :3] / onto.spacing)
+    reach = np.sqrt(cosines**2 @ onto.spacing**2)
+    # Directions read from a file are unit vectors up to rounding only.
+    ratio = np.maximum(reach / own.spacing, 1)
+    sigma = np.where(np.isclose(ratio, 1, rtol=1e-4), 0, 0.5 * np.sqrt(ratio**2 - 1))
     return gaussian_filter(values, sigma) if sigma.any() else values

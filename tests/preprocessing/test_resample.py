@@ -165,3 +165,33 @@ def test_an_isotropic_grid_covers_the_field_of_view_and_little_more(
     assert (in_grid <= np.array(grid.shape) - 0.5 + 1e-3).all()
     extent = np.array(grid.shape) * spacing
     assert (extent < np.array(shape) * zooms + spacing * (1 + 1e-6)).all()
+
+
+@settings(max_examples=60, deadline=None)
+@example(shape=(12, 14, 9), zooms=(1.0, 1.0, 5.0), turn=(0, 0, 0), seed=0)
+@example(shape=(16, 12, 8), zooms=(0.5, 0.5, 4.0), turn=(20, -10, 5), seed=1)
+@given(
+    shape=st.tuples(*[st.integers(3, 14)] * 3),
+    zooms=st.tuples(*[st.floats(0.4, 6)] * 3),
+    turn=st.tuples(*[st.floats(-180, 180)] * 3),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_onto_its_own_grid_a_mask_stays_as_it_is_whatever_its_voxels(shape, zooms, turn, seed):
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", turn, degrees=True).as_matrix() * zooms
+    mask = (np.random.default_rng(seed).random(shape) < 0.2).astype(np.uint8)
+    image = nib.Nifti1Image(mask, affine)
+    same = resample_mask(image, Grid.of(image))
+    np.testing.assert_array_equal(np.asanyarray(same.dataobj), mask)
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_thick_slices_keep_what_is_small_in_the_plane(axes):
+    # A column of 2 x 2 x 30 mm on a grid of 1 x 1 x 5 mm, whose axes are in any order.
+    fine = np.zeros((20, 20, 60), np.float32)
+    fine[9:11, 9:11, 15:45] = 1
+    target = Grid((20, 20, 12), nib.affines.from_matvec(np.diag([1, 1, 5]), (0, 0, 2)))
+    image = nib.Nifti1Image(fine.transpose(axes), np.eye(4)[:, [*axes, 3]])
+    thick = np.asanyarray(resample_mask(image, target).dataobj)
+    assert thick.sum() == 2 * 2 * 6
+    assert thick[9:11, 9:11, 3:9].all()
