@@ -210,8 +210,7 @@ def _row(model: str, pair: Pair, controls: Collection[str], healthy: Path | None
     healthy_scan = load_healthy(prediction, healthy) if healthy else None
     _, min_volume = mask_settings(prediction)
     result = evaluate_scan(maps, min_volume=min_volume, healthy_scan=healthy_scan)
-    lesioned = bool(maps.truth.any())
-    is_control = prediction.entities["sub"] in controls if controls else not lesioned
+    is_control = prediction.entities["sub"] in controls if controls else not maps.lesioned
     return Row(
         model=model,
         pair=pair,

@@ -38,6 +38,9 @@ class ScanMaps:
         How unusual each voxel is.
     brain, mask, truth : bool arrays
         Brain; the mask of the app; the lesions of the truth inside the brain.
+    lesioned : bool
+        Whether the truth has any lesion, also if none is left in this grid: one may fill less than
+        half a voxel.
     pseudo_healthy : array or None
     """
 
@@ -47,6 +50,7 @@ class ScanMaps:
     brain: np.ndarray
     mask: np.ndarray
     truth: np.ndarray
+    lesioned: bool
     pseudo_healthy: np.ndarray | None
 
     @property
@@ -71,9 +75,11 @@ def load_maps(pair: Pair) -> ScanMaps:
     whole_brain = _values(brain_image) > 0
     if not whole_brain.any():
         raise BadScanError(f"The brain mask {prediction.path('brain')} is empty. Look at the scan.")
-    whole_truth = np.zeros(grid.shape, bool)
+    whole_truth, lesioned = np.zeros(grid.shape, bool), False
     if truth is not None:
-        whole_truth = _truth_in(grid, pair)
+        binary = _binary(truth.path)
+        lesioned = bool(np.asanyarray(binary.dataobj).any())
+        whole_truth = _truth_in(grid, pair, binary)
         if whole_truth.any() and not (whole_truth & whole_brain).any():
             raise BadScanError(
                 f"Nothing of the mask {truth.path.name} lies in the brain of {prediction.name}. If "
@@ -103,6 +109,7 @@ def load_maps(pair: Pair) -> ScanMaps:
         brain=brain,
         mask=(read("anomaly") > 0) & brain,
         truth=whole_truth[window] & brain,
+        lesioned=lesioned,
         pseudo_healthy=read("pseudohealthy") if restored else None,
     )
 
@@ -130,14 +137,17 @@ def load_healthy(prediction: Prediction, healthy: Path) -> np.ndarray | None:
     return values[_window_around(brain)]
 
 
-def _truth_in(grid: Grid, pair: Pair) -> np.ndarray:
-    """Bring a mask to a grid; what it calls lesion is whatever is not 0."""
-    prediction, truth = pair
-    image = nib.squeeze_image(_load(truth.path))
+def _binary(path: Path) -> nib.Nifti1Image:
+    """Read a mask; what it calls lesion is whatever is not 0."""
+    image = nib.squeeze_image(_load(path))
     if len(image.shape) != 3:
-        raise BadScanError(f"The mask {truth.path} is not three-dimensional. Export it again.")
-    binary = Grid.of(image).image((np.nan_to_num(_values(image)) != 0).astype(np.float32))
-    transforms, invert = transforms_of(prediction, truth)
+        raise BadScanError(f"The mask {path} is not three-dimensional. Export it again.")
+    return Grid.of(image).image((np.nan_to_num(_values(image)) != 0).astype(np.float32))
+
+
+def _truth_in(grid: Grid, pair: Pair, binary: nib.Nifti1Image) -> np.ndarray:
+    """Bring a mask to a grid."""
+    transforms, invert = transforms_of(*pair)
     with TemporaryDirectory() as folder:
         chain = [
             _inverse(path, Path(folder)) if inverted else path

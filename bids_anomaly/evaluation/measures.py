@@ -114,7 +114,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "false_positive_ml": Measure("Volume of the marked lesion-free voxels.", "ml", False),
     "false_components": Measure(
-        "Number of 26-connected components of the marked lesion-free voxels.", None, False
+        "Number of marked components of which less than a tenth is lesion.", None, False
     ),
     "burden_ml": Measure("Volume of the mask: the anomaly burden.", "ml"),
     "brain_ml": Measure("Volume of the brain mask.", "ml"),

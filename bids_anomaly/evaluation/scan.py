@@ -84,7 +84,6 @@ def evaluate_scan(
         **_lesion_figures(maps),
         "false_positive_rate": wrong.voxel_rate,
         "false_positive_ml": wrong.volume_ml,
-        "false_components": wrong.components,
     }
     for rate, realised, sensitivity in zip(
         NOMINAL_RATES, curves.realised, curves.sensitivity, strict=True
@@ -107,7 +106,8 @@ def _lesion_figures(maps: ScanMaps) -> dict[str, float]:
     figures: dict[str, float] = {}
     for size, counts in zip(("all", *SIZES), counted, strict=True):
         figures |= _named(size, counts)
-    return figures
+    wrong = figures["components_all"] - figures["components_correct_all"]
+    return {**figures, "false_components": wrong}
 
 
 def _named(size: str, counts: LesionCounts) -> dict[str, float]:

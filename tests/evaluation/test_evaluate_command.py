@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from bids_anomaly.cli.evaluate import main
 from bids_anomaly.evaluation.dataset import evaluate, pair_up
 from bids_anomaly.evaluation.loading import load_maps
+from bids_anomaly.preprocessing.template import Grid
 
 PATIENTS, CONTROLS = [f"P{n}" for n in range(5)], [f"C{n}" for n in range(5)]
 
@@ -208,6 +209,36 @@ def test_scans_with_an_empty_mask_are_controls_where_none_are_declared(
     assert set(table["group"]) == {"control"}
     assert table["auprc"].isna().all()
     assert (tmp_path / "out" / "evaluation.html").read_text().count("<svg") == 1
+
+
+def test_a_patient_whose_lesion_is_too_small_for_the_grid_is_no_control(
+    study, write_truth, grid, tmp_path
+):
+    # One voxel of 1 mm is a sixty-fourth of a voxel of the results.
+    fine = Grid.isotropic((104, 104, 104), (-51.5, -51.5, -51.5), 1.0)
+    speck = np.zeros(fine.shape)
+    speck[50, 50, 50] = 1
+    truth = tmp_path / "truth"
+    write_truth(truth, {"sub": "P1"}, speck, fine)
+    write_truth(truth, {"sub": "C1"}, np.zeros(grid.shape))
+    command = [str(study / "good"), "--truth", str(truth), "--output", str(tmp_path / "out")]
+    assert main(command) == 0
+    table = read(tmp_path / "out", "metrics.tsv").set_index("participant_id")
+    assert table["group"].to_dict() == {"sub-C1": "control", "sub-P1": "patient"}
+    assert table.loc["sub-P1", "lesion_ml"] == 0
+
+
+def test_the_rim_of_a_lesion_that_was_found_is_no_false_component(
+    write_result, write_truth, ball, tmp_path
+):
+    # Marked 8 mm further than the lesion reaches, and in one other place.
+    entities = {"sub": "01"}
+    marked = ball((0, 0, 0), 20) | ball((30, 0, 0), 7)
+    write_result(tmp_path / "out", entities, lesion=marked, strength=50)
+    write_truth(tmp_path / "truth", entities, ball((0, 0, 0), 12))
+    assert main([str(tmp_path / "out"), "--truth", str(tmp_path / "truth")]) == 0
+    row = read(tmp_path / "out" / "group" / "evaluation", "metrics.tsv").iloc[0]
+    assert (row["components_all"], row["false_components"]) == (2, 1)
 
 
 def test_with_the_healthy_scans_the_way_back_to_health_is_measured(
