@@ -30,15 +30,15 @@ def read_participants(folder: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def participants_with(table: Path, column: str, value: str) -> set[str]:
-    """Return the participants who have a value in a column of a table.
+def participants_by(table: Path, column: str) -> dict[str, set[str]]:
+    """Return the participants by their value in a column of a table.
 
     Parameters
     ----------
     table : Path
         Tab-separated, with a column ``participant_id`` (``sub-01``).
-    column, value : str
-        Such as ``split`` and ``train``, or ``group`` and ``control``.
+    column : str
+        Such as ``split`` or ``group``.
 
     Raises
     ------
@@ -59,7 +59,10 @@ def participants_with(table: Path, column: str, value: str) -> set[str]:
                 f"The table {table} has no column {needed} (columns: {known}). It needs the "
                 f"columns participant_id and {column}, separated by tabs."
             )
-    return {row["participant_id"] for row in rows if (row[column] or "").strip() == value}
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault((row[column] or "").strip(), set()).add(row["participant_id"])
+    return found
 
 
 def declared_controls(table: Path, declaration: str) -> set[str]:
@@ -68,7 +71,7 @@ def declared_controls(table: Path, declaration: str) -> set[str]:
     Parameters
     ----------
     table : Path
-        See :func:`participants_with`.
+        See :func:`participants_by`.
     declaration : str
         ``COLUMN=VALUE``.
 
@@ -80,7 +83,7 @@ def declared_controls(table: Path, declaration: str) -> set[str]:
         If there is nobody.
     """
     column, _, value = (part.strip() for part in declaration.partition("="))
-    people = participants_with(table, column, value)
-    if not people:
+    people = participants_by(table, column)
+    if value not in people:
         raise NothingFoundError(f"Nobody in {table} has the {column} {value}. Check --controls.")
-    return people
+    return people[value]

@@ -124,6 +124,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     from bids_anomaly.training.people import (
         find_people,
         load_people,
+        read_splits,
         split_people,
         write_splits,
     )
@@ -151,7 +152,15 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     trained_on = f"{len(splits['train'])} people of {dataset['name']}"
     if arguments.label_maps:
         grid = Grid.of(everybody[0].scan)
-        drawn = people_from_labels(arguments.label_maps, grid=grid, seed=arguments.seed)
+        # Nobody may be trained on as a label map and calibrate as a scan.
+        listed = read_splits(arguments.splits) if arguments.splits else splits
+        known = {scan.participant for scan in everybody}.union(*listed.values())
+        drawn = people_from_labels(
+            arguments.label_maps,
+            grid=grid,
+            seed=arguments.seed,
+            held_out=known - splits["train"],
+        )
         t1w["train"] += drawn
         trained_on += f" and {len({scan.path for scan in drawn})} label maps"
     if arguments.preview:

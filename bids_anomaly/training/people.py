@@ -1,6 +1,7 @@
 """The preprocessed scans of a dataset, and who may be used for what."""
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,9 +9,9 @@ import nibabel as nib
 import numpy as np
 
 from bids_anomaly.bids.naming import OUTPUTS
-from bids_anomaly.bids.participants import participants_with, read_participants
+from bids_anomaly.bids.participants import participants_by, read_participants
 from bids_anomaly.bids.writing import write_text
-from bids_anomaly.exceptions import BadScanError, NothingFoundError
+from bids_anomaly.exceptions import BadScanError, MissingInputError, NothingFoundError
 from bids_anomaly.preprocessing.template import Grid, same_grid
 
 SPLITS = ("train", "calibration", "dev")
@@ -37,9 +38,22 @@ class Preprocessed(NamedTuple):
         return self.path.name.split("_")[0]
 
 
-def read_split(path: Path, split: str) -> set[str]:
-    """Return the participants of one split; errors are those of `participants_with`."""
-    return participants_with(path, "split", split)
+def read_splits(table: Path) -> dict[str, set[str]]:
+    """Return the participants of each split that a table names.
+
+    Raises
+    ------
+    MissingInputError
+        If the table cannot be read, lacks a column, or has a person in two splits.
+    """
+    splits = participants_by(table, "split")
+    for first, second in combinations(sorted(splits), 2):
+        if both := sorted(splits[first] & splits[second]):
+            raise MissingInputError(
+                f"The table {table} has {both[0]} in the splits {first} and {second}. Each person "
+                "belongs in one, with all sessions."
+            )
+    return splits
 
 
 def load_people(
@@ -144,13 +158,16 @@ def split_people(
     ------
     NothingFoundError
         If a split has too few people.
+    MissingInputError
+        See :func:`read_splits`.
     """
     if table is None and drawn.is_file():
         table = drawn
     if table is None:
         splits = _draw_splits(participants, seed)
     else:
-        splits = {name: read_split(table, name) & set(participants) for name in SPLITS}
+        listed = read_splits(table)
+        splits = {name: listed.get(name, set()) & set(participants) for name in SPLITS}
     for name in ("train", "calibration"):
         if len(splits[name]) < FEWEST[name]:
             raise NothingFoundError(

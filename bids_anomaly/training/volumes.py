@@ -4,7 +4,7 @@ They lie in memory as half-precision tensors with axes (slice, row, column) = (z
 last axis runs from left to right and flipping it mirrors the brain.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -120,7 +120,9 @@ def volumes_of(people: Sequence[Preprocessed]) -> HealthyVolumes:
     return load_volumes(scans, brains, known)
 
 
-def people_from_labels(folder: Path, *, grid: Grid, seed: int) -> list[Preprocessed]:
+def people_from_labels(
+    folder: Path, *, grid: Grid, seed: int, held_out: Collection[str] = ()
+) -> list[Preprocessed]:
     """Draw T1w scans of the heads whose label maps lie in a folder.
 
     Parameters
@@ -132,6 +134,8 @@ def people_from_labels(folder: Path, *, grid: Grid, seed: int) -> list[Preproces
         The model grid.
     seed : int
         Of contrasts and textures.
+    held_out : collection of str
+        Labels with ``sub-`` of people whose maps are not used.
 
     Returns
     -------
@@ -149,6 +153,12 @@ def people_from_labels(folder: Path, *, grid: Grid, seed: int) -> list[Preproces
     if not paths:
         raise NothingFoundError(
             f"The folder {folder} has no label map (*.nii.gz). Check --label-maps."
+        )
+    paths = [path for path in paths if path.name.partition("_")[0] not in held_out]
+    if not paths:
+        raise NothingFoundError(
+            f"All label maps in {folder} are of people who are not in the split train. Check "
+            "--label-maps."
         )
     volumes = volumes_from_labels(paths, contrast="T1w", draws=DRAWS, grid=grid, seed=seed)
     return [

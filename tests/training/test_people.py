@@ -1,6 +1,6 @@
 import pytest
 
-from bids_anomaly.bids.participants import participants_with
+from bids_anomaly.bids.participants import participants_by
 from bids_anomaly.bids.reading import describe_dataset
 from bids_anomaly.exceptions import BadScanError, MissingInputError, NothingFoundError
 from bids_anomaly.preprocessing.template import Grid
@@ -8,7 +8,7 @@ from bids_anomaly.training.people import (
     SPLITS,
     find_people,
     load_people,
-    read_split,
+    read_splits,
     split_people,
     write_splits,
 )
@@ -50,7 +50,7 @@ def test_a_scan_without_its_brain_is_named(tmp_path, write_person):
 
 
 def test_people_are_chosen_by_a_column(preprocessed):
-    controls = participants_with(preprocessed / "participants.tsv", "group", "control")
+    controls = participants_by(preprocessed / "participants.tsv", "group")["control"]
     assert controls == {"sub-P1", "sub-P3", "sub-P5", "sub-P7"}
 
 
@@ -59,12 +59,20 @@ def test_a_table_without_the_column_says_what_it_needs(tmp_path, text):
     table = tmp_path / "table.tsv"
     table.write_text(text)
     with pytest.raises(MissingInputError, match="has no column"):
-        read_split(table, "train")
+        read_splits(table)
 
 
 def test_a_missing_table_is_named(nowhere):
     with pytest.raises(MissingInputError, match=nowhere.name):
-        read_split(nowhere, "train")
+        read_splits(nowhere)
+
+
+def test_a_person_in_two_splits_is_refused(tmp_path):
+    table = tmp_path / "splits.tsv"
+    rows = ["sub-01\ttrain", "sub-02\ttrain", "sub-02\tcalibration"]
+    table.write_text("\n".join(["participant_id\tsplit", *rows]) + "\n")
+    with pytest.raises(MissingInputError, match="sub-02 in the splits calibration and train"):
+        read_splits(table)
 
 
 def test_drawn_splits_are_of_whole_people_and_the_same_each_time(nowhere):

@@ -16,7 +16,7 @@ from PIL import Image
 from bids_anomaly.cli.train import main
 from bids_anomaly.reconstruction.bundle import load_bundle
 from bids_anomaly.reconstruction.registry import load_network
-from bids_anomaly.training.people import load_people, read_split
+from bids_anomaly.training.people import load_people, read_splits
 
 OPTIONS = ("--steps", "4", "--batch-size", "4", "--validate-every", "2", "--device", "cpu")
 COMMAND = (sys.executable, "-m", "bids_anomaly.cli.train")
@@ -75,7 +75,8 @@ def test_scans_that_are_not_there_are_painted_and_the_bundle_says_so(trained):
 
 def test_the_draw_of_people_is_written_and_nobody_is_in_two_splits(trained, preprocessed):
     table = trained / "splits.tsv"
-    splits = [read_split(table, name) for name in ("train", "calibration", "dev")]
+    listed = read_splits(table)
+    splits = [listed[name] for name in ("train", "calibration", "dev")]
     assert [len(people) for people in splits] == [4, 3, 1]
     everybody = {scan.participant for scan in load_people(preprocessed, modality="T1w")}
     assert set.union(*splits) == everybody
@@ -185,6 +186,29 @@ def test_heads_that_are_label_maps_take_part(preprocessed, labelled_head, tmp_pa
     assert "and 1 label maps" in capsys.readouterr().out
     configuration = json.loads((tmp_path / "output/training/configuration.json").read_text())
     assert configuration["scans"].count("head.nii.gz") == 4
+
+
+def test_label_maps_of_people_who_are_held_out_are_not_trained_on(
+    preprocessed, labelled_head, tmp_path, capsys
+):
+    people = sorted(scan.participant for scan in load_people(preprocessed, modality="T1w"))
+    names = ["train"] * (len(people) - 4) + ["calibration"] * 3 + ["report"]
+    rows = [f"{person}\t{name}" for person, name in zip(people, names, strict=True)]
+    rows.append("sub-elsewhere\treport")
+    table = tmp_path / "splits.tsv"
+    table.write_text("\n".join(["participant_id\tsplit", *rows]) + "\n")
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    for person in (people[0], *people[-4:], "sub-elsewhere"):
+        labelled_head.to_filename(maps / f"{person}_dseg.nii.gz")
+    options = ("--steps", 1, "--label-maps", maps, "--splits", table)
+    assert run(preprocessed, tmp_path / "output", *options) == 0
+    configuration = json.loads((tmp_path / "output/training/configuration.json").read_text())
+    drawn = [name for name in configuration["scans"] if name.endswith("_dseg.nii.gz")]
+    assert drawn == [f"{people[0]}_dseg.nii.gz"] * 4
+    (maps / f"{people[0]}_dseg.nii.gz").unlink()
+    assert run(preprocessed, tmp_path / "other", *options) == 18
+    assert "not in the split train" in capsys.readouterr().err
 
 
 def test_a_folder_without_label_maps_is_an_error(preprocessed, tmp_path, capsys):
