@@ -92,7 +92,8 @@ def add_method(group: ArgumentGroup) -> None:
         metavar="N",
         type=values.read_count,
         help="levels at which the image is predicted, for methods that go through several "
-        "(default: what the model says)",
+        "(default: what the model says; with others its thresholds no longer hold, see "
+        "bids-anomaly-calibrate --steps)",
     )
     _add_several(
         group,

@@ -49,6 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "scan); they are left out, with two voxels around them",
     )
     parser.add_argument(
+        "--steps",
+        metavar="N",
+        type=values.read_count,
+        help="levels at which the image is predicted, which the copy then takes too (default: what "
+        "the bundle says)",
+    )
+    parser.add_argument(
         "--device",
         type=values.read_device,
         default="auto",
@@ -107,14 +114,20 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
     print(
         f"Scoring {len(scans)} {bundle.modality} scans of {count} people on {device}.", flush=True
     )
-    scores = scores_by_person(bundle, scans, device=device, left_out=left_out)
+    scores = scores_by_person(
+        bundle, scans, device=device, steps=arguments.steps, left_out=left_out
+    )
     whom = f"{count} people of {describe_dataset(derivatives)['name']}"
     if arguments.controls:
         whom += f" with {arguments.controls}"
     if arguments.exclude:
         whom += ", lesion-free voxels"
     copy = write_recalibrated(
-        bundle, arguments.output, calibration=calibrate(scores), calibration_data=whom
+        bundle,
+        arguments.output,
+        calibration=calibrate(scores),
+        calibration_data=whom,
+        steps=arguments.steps,
     )
     print(f"Wrote {copy.name} {copy.version} to {copy.folder}.")
     realised = realised_rates(scores)

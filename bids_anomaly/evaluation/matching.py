@@ -86,6 +86,11 @@ class Pair(NamedTuple):
     truth: Truth | None
 
 
+def of_the_scan(entities: Mapping[str, str]) -> dict[str, str]:
+    """Return the entities of a file that say of which scan it is."""
+    return {key: value for key, value in entities.items() if key not in OF_THE_FILE}
+
+
 def find_predictions(
     derivatives: Path, *, space: str | None = None, modalities: Collection[str] | None = None
 ) -> list[Prediction]:
@@ -120,12 +125,14 @@ def find_predictions(
     for path, modality, grid_of in found:
         entities = entities_of(path)
         if entities.get("space") == space and (modalities is None or modality in modalities):
-            scan = {key: value for key, value in entities.items() if key not in OF_THE_FILE}
+            scan = of_the_scan(entities)
             predictions.append(Prediction(derivatives, scan, modality, grid_of, space))
     return sorted(predictions, key=lambda one: (one.entities["sub"], one.name))
 
 
-def find_truth(masks: Path, chosen: Mapping[str, str] | None = None) -> dict[str, list[Truth]]:
+def find_truth(
+    masks: Path, chosen: Mapping[str, str] | None = None, *, participant: str = "*"
+) -> dict[str, list[Truth]]:
     """List the lesion masks of a derivative dataset by participant.
 
     Parameters
@@ -134,6 +141,8 @@ def find_truth(masks: Path, chosen: Mapping[str, str] | None = None) -> dict[str
         Dataset with ``sub-*/**/*_mask.nii[.gz]``; masks of the brain are left out.
     chosen : mapping, optional
         Entities that a mask must have, such as ``{"label": "WMH"}``.
+    participant : str, optional
+        Label without ``sub-``; everybody by default.
 
     Raises
     ------
@@ -141,9 +150,12 @@ def find_truth(masks: Path, chosen: Mapping[str, str] | None = None) -> dict[str
         If the folder does not exist.
     """
     if not masks.is_dir():
-        raise MissingInputError(f"There is no folder of masks {masks}. Check --truth.")
+        raise MissingInputError(f"There is no folder of masks {masks}. Check the path.")
     truth: dict[str, list[Truth]] = {}
-    for path in sorted([*masks.glob("sub-*/**/*_mask.nii.gz"), *masks.glob("sub-*/**/*_mask.nii")]):
+    folders = f"sub-{participant}/**"
+    for path in sorted(
+        [*masks.glob(f"{folders}/*_mask.nii.gz"), *masks.glob(f"{folders}/*_mask.nii")]
+    ):
         entities = entities_of(path)
         if any(entities.get(key, "").startswith(NO_LESION) for key in ("desc", "label")):
             continue
@@ -168,7 +180,7 @@ def match(prediction: Prediction, masks: Iterable[Truth]) -> Truth | None:
     """
     fitting: dict[tuple, list[Truth]] = {}
     for mask in masks:
-        own = {key: value for key, value in mask.entities.items() if key not in OF_THE_FILE}
+        own = of_the_scan(mask.entities)
         if own.items() <= prediction.entities.items():
             rank = (len(own), mask.space == prediction.grid_of, mask.space is None)
             fitting.setdefault(rank, []).append(mask)

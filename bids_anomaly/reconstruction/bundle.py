@@ -10,6 +10,7 @@
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -18,7 +19,24 @@ from typing import Any
 
 from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.scoring.calibration import load_calibration
+from bids_anomaly.scoring.score import RULES
 
+# A new method is a new module beside this one, of its name, and a name here.
+METHODS = (
+    "threshold",
+    "ae",
+    "vae",
+    "fanogan",
+    "dae",
+    "anoddpm",
+    "pddpm",
+    "cddpm",
+    "cadd",
+    "guided",
+    "features",
+    "restore",
+)
 WEIGHTS = "model.safetensors"
 PACKAGED = Path(str(files("bids_anomaly.resources") / "bundles"))
 DEFAULT_FAMILY = "restore"
@@ -53,7 +71,7 @@ class Bundle:
 
     @property
     def method(self) -> str:
-        """Key into :data:`bids_anomaly.reconstruction.registry.METHODS`."""
+        """One of :data:`METHODS`."""
         return self.description["method"]
 
     @property
@@ -72,6 +90,11 @@ class Bundle:
         if not self.description.get("sha256"):
             return None
         return (self.folder / self.description.get("weights", WEIGHTS)).resolve()
+
+    @property
+    def steps(self) -> int | None:
+        """Number of levels with which the healthy were scored; None is the method's own."""
+        return self.description.get("steps")
 
     @property
     def makes_image(self) -> bool:
@@ -98,16 +121,21 @@ def load_bundle(folder: Path) -> Bundle:
     Raises
     ------
     ModelUnavailableError
-        If a file is missing, cannot be read, or the weights are not those of the description.
+        If a file is missing or cannot be read, the description lacks something, or the weights are
+        not those of the description.
     """
     bundle = _described(folder)
     try:
         weights = bundle.weights
         found = hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None
-        if not bundle.calibration.is_file():
-            raise FileNotFoundError(bundle.calibration.name)
     except OSError as error:
         raise _unreadable(folder, error) from error
+    try:
+        load_calibration(bundle.calibration)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise _unreadable(folder, f"{bundle.calibration.name} is damaged") from error
     if found != bundle.description.get("sha256"):
         raise ModelUnavailableError(
             f"The weights of the model bundle {folder} are damaged: their checksum is not the one "
@@ -122,20 +150,45 @@ def _described(folder: Path) -> Bundle:
         bundle = Bundle(folder, json.loads((folder / "bundle.json").read_text()))
     except (OSError, json.JSONDecodeError) as error:
         raise _unreadable(folder, error) from error
-    missing = [
-        key
-        for key in ("name", "version", "method", "modality", "grid", "score")
-        if key not in bundle.description
-    ]
+    missing = _missing(bundle.description)
     if missing:
         raise ModelUnavailableError(
             f"The model bundle {folder} does not say its {', '.join(missing)} in bundle.json. "
             "Get it again, or name another with --model."
         )
+    for kind, name, known in (
+        ("method", bundle.method, METHODS),
+        ("rule of scores", bundle.description["score"]["rule"], RULES),
+    ):
+        if name not in known:
+            raise ModelUnavailableError(
+                f"The model bundle {folder} has the {kind} {name!r}, which this version does not "
+                f"know (known: {', '.join(known)}). Install a newer one, or name another bundle "
+                "with --model."
+            )
     return bundle
 
 
-def _unreadable(folder: Path, error: Exception) -> ModelUnavailableError:
+def _missing(description: Any) -> list[str]:
+    """Name what a description has to say and does not."""
+    if not isinstance(description, dict):
+        return ["content"]
+    missing = [k for k in ("name", "version", "method", "modality") if k not in description]
+    parts = {"grid": ("template", "shape", "origin", "spacing"), "score": ("rule", "smoothing_mm")}
+    for part, keys in parts.items():
+        content = description.get(part)
+        if not isinstance(content, dict):
+            missing.append(part)
+        else:
+            missing += [f"{part}.{key}" for key in keys if key not in content]
+    if description.get("sha256") and not isinstance(description.get("network"), dict):
+        missing.append("network")
+    if description.get("method") == "restore" and not description.get("levels"):
+        missing.append("levels")
+    return missing
+
+
+def _unreadable(folder: Path, error: Exception | str) -> ModelUnavailableError:
     return ModelUnavailableError(
         f"The model bundle {folder} cannot be read ({error}). Get it again, or name another with "
         "--model."
@@ -144,11 +197,15 @@ def _unreadable(folder: Path, error: Exception) -> ModelUnavailableError:
 
 def packaged_bundles() -> list[Bundle]:
     """Return the bundles that come with the package, by name."""
-    return [load_bundle(bundle.folder) for bundle in _packaged()]
+    return [load_bundle(path.parent) for path in _packaged_descriptions()]
 
 
 def _packaged() -> list[Bundle]:
-    return [_described(path.parent) for path in sorted(PACKAGED.glob("*/bundle.json"))]
+    return [_described(path.parent) for path in _packaged_descriptions()]
+
+
+def _packaged_descriptions() -> list[Path]:
+    return sorted(PACKAGED.glob("*/bundle.json"))
 
 
 def named_bundle(name: str) -> Bundle:

@@ -1,4 +1,4 @@
-"""The reconstruction methods by name; a new one is a new file and a name here.
+"""The reconstruction methods by name.
 
 Each is a module of this package with two functions: one of its own name, which reconstructs slabs,
 and ``build``, which makes its network (but for ``threshold``, which has none). Modules are imported
@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.reconstruction.batching import (
     batch_size_for,
     in_batches,
@@ -26,21 +27,6 @@ from bids_anomaly.reconstruction.batching import (
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.reconstruction.result import Reconstruction
-
-METHODS = (
-    "threshold",
-    "ae",
-    "vae",
-    "fanogan",
-    "dae",
-    "anoddpm",
-    "pddpm",
-    "cddpm",
-    "cadd",
-    "guided",
-    "features",
-    "restore",
-)
 
 
 def reconstruct(
@@ -70,7 +56,7 @@ def reconstruct(
         Slices at a time; None takes what fits.
     steps : int or None
         Number of levels of corruption at which the image is predicted, for methods that go through
-        levels; None is the bundle's own.
+        levels; None is that of the bundle's calibration.
     seed : int
         For methods that draw random numbers.
     covariates : mapping, optional
@@ -109,7 +95,7 @@ def reconstruct(
         brains,
         covariates=torch.tensor(as_numbers(covariates or {})).expand(len(slabs), -1),
         levels=bundle.description.get("levels", ()),
-        steps=steps,
+        steps=steps or bundle.steps,
         seed=seed,
         device=device,
         batch_size=batch_size or batch_size_for(device, thickness=slices if solid else 1),
@@ -153,7 +139,7 @@ def reconstruct_slabs(
     Parameters
     ----------
     method : str
-        One of :data:`METHODS`.
+        One of :data:`bids_anomaly.reconstruction.bundle.METHODS`.
     network : torch.nn.Module or None
         Of the method, on `device`.
     slabs, brain : (N, S, H, W) tensor
@@ -201,9 +187,20 @@ def build_network(method: str, arguments: Mapping[str, Any]) -> nn.Module:
 
 
 def load_network(bundle: Bundle) -> nn.Module:
-    """Return the network of a bundle in single precision, ready for inference."""
-    network = build_network(bundle.method, bundle.description["network"])
-    network.load_state_dict(
-        {name: value.float() for name, value in load_file(bundle.weights).items()}
-    )
+    """Return the network of a bundle in single precision, ready for inference.
+
+    Raises
+    ------
+    ModelUnavailableError
+        If the weights are not those of the network that the bundle describes.
+    """
+    weights = {name: value.float() for name, value in load_file(bundle.weights).items()}
+    try:
+        network = build_network(bundle.method, bundle.description["network"])
+        network.load_state_dict(weights)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ModelUnavailableError(
+            f"The weights of the model bundle {bundle.folder} do not fit the network that its "
+            "bundle.json describes. Get the bundle again."
+        ) from error
     return network.eval()

@@ -4,7 +4,6 @@ Both show the card that lies in the bundle and what ``bundle.json`` and the cali
 """
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,9 +63,7 @@ def describe_model(bundle: Bundle) -> ModelFacts:
     try:
         calibration = load_calibration(bundle.calibration)
         return ModelFacts(_summary(bundle), _details(bundle), calibration, _rates(calibration))
-    except (
-        AttributeError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile,
-    ) as error:  # fmt: skip
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelUnavailableError(
             f"The model bundle {bundle.folder} cannot be shown, because its bundle.json or "
             f"calibration.npz is not as it should be ({type(error).__name__}: {error}). Get the "

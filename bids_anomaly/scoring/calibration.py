@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
+from bids_anomaly.exceptions import BadScanError
+
 # Exceedance rates at which the healthy distribution is stored. Beyond them it is continued as a
 # straight line in z.
 RATES = np.concatenate(
@@ -27,8 +29,8 @@ class Calibration:
     score : (K,) array
         Thresholds, rising.
     exceedance : (K,) array
-        Share of a person's brain voxels above each threshold, averaged over people; falling,
-        between 0 and 1.
+        Share of a person's brain voxels above each threshold, averaged over people, of whom the
+        highest in twenty are left out at each threshold; falling, between 0 and 1.
     people : int
         How many people it is from.
     """
@@ -40,8 +42,9 @@ class Calibration:
     def zscore(self, score: np.ndarray) -> np.ndarray:
         """Return how unusual a score is, as standard deviations of a normal distribution.
 
-        A z of 2.88 is exceeded by 0.2 % of the voxels of healthy people, whatever the shape of the
-        distribution of scores. Scores keep their order, also beyond all healthy ones.
+        A z of 2.88 is exceeded by 0.2 % of the voxels of healthy people (a trimmed mean, see
+        :func:`calibrate`), whatever the shape of the distribution of scores. Scores keep their
+        order, also beyond all healthy ones.
         """
         z = norm.isf(self.exceedance)
         lower = (z[1] - z[0]) / (self.score[1] - self.score[0])
@@ -65,20 +68,19 @@ def calibrate(scores: Sequence[np.ndarray]) -> Calibration:
     Rates are averaged over people, since false positives sit in few scans and pooling voxels would
     let large brains speak for all. At each threshold the highest rate in twenty is left out:
     controls can have incidental findings, and one person with very large ventricles would set the
-    threshold for everybody.
+    threshold for everybody. The mean over all people, of 20 or more, is therefore above what is
+    nominal.
 
     Parameters
     ----------
     scores : sequence of (V,) arrays
-        The scores of all brain voxels of each person.
+        The scores of all brain voxels of each person; at least one person.
 
     Raises
     ------
-    ValueError
-        If there are no people, or their scores do not vary.
+    BadScanError
+        If their scores do not vary.
     """
-    if not scores:
-        raise ValueError("No healthy people to calibrate with.")
     ranked = [np.sort(person) for person in scores]
     # Candidate thresholds from the pooled scores; the mean rate at each is exact.
     thresholds = np.unique(np.quantile(np.concatenate(ranked), 1 - RATES).astype(np.float32))
@@ -91,7 +93,9 @@ def calibrate(scores: Sequence[np.ndarray]) -> Calibration:
     known = (exceedance > 0) & (exceedance < 1)
     thresholds, first = thresholds[known], np.unique(-exceedance[known], return_index=True)[1]
     if len(first) < 2:
-        raise ValueError("The scores of the healthy people do not vary.")
+        raise BadScanError(
+            "The scores of the people who calibrate do not vary. Look at their scans and masks."
+        )
     return Calibration(thresholds[first], exceedance[known][first], len(scores))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.registry import reconstruct
 from bids_anomaly.reconstruction.result import Reconstruction
@@ -17,6 +18,7 @@ def scores_by_person(
     scans: Sequence[Preprocessed],
     *,
     device: str,
+    steps: int | None = None,
     left_out: Mapping[Path, np.ndarray] | None = None,
 ) -> list[np.ndarray]:
     """Score all brain voxels of some people; several scans of one person count as one.
@@ -29,6 +31,8 @@ def scores_by_person(
         In the grid of the bundle.
     device : str
         A torch device.
+    steps : int, optional
+        See :func:`bids_anomaly.reconstruction.registry.reconstruct`.
     left_out : mapping, optional
         By the path of a scan, an (X, Y, Z) bool array that is 1 in voxels not to count, such as
         those of known lesions.
@@ -37,18 +41,28 @@ def scores_by_person(
     -------
     list of (V,) arrays
         One for each person.
+
+    Raises
+    ------
+    BadScanError
+        If nothing of a scan counts.
     """
     scores: dict[str, list[np.ndarray]] = {}
     for scan in scans:
         ignored = (left_out or {}).get(scan.path)
         scores.setdefault(scan.participant, []).append(
-            _scores_of(bundle, scan, ignored, device=device)
+            _scores_of(bundle, scan, ignored, device=device, steps=steps)
         )
     return [np.concatenate(parts) for parts in scores.values()]
 
 
 def _scores_of(
-    bundle: Bundle, person: Preprocessed, ignored: np.ndarray | None, *, device: str
+    bundle: Bundle,
+    person: Preprocessed,
+    ignored: np.ndarray | None,
+    *,
+    device: str,
+    steps: int | None,
 ) -> np.ndarray:
     scan = person.scan.get_fdata(dtype=np.float32)
     brain = np.asanyarray(person.brain.dataobj) > 0
@@ -58,12 +72,17 @@ def _scores_of(
         brain,
         device=device,
         batch_size=None,
-        steps=None,
+        steps=steps,
         seed=0,
         covariates=person.known,
     )
-    score = score_of(bundle, scan, brain, result)
-    return score[brain] if ignored is None else score[brain & ~ignored]
+    counted = brain if ignored is None else brain & ~ignored
+    if not counted.any():
+        raise BadScanError(
+            f"Nothing of the brain in {person.path} is free of known lesions. Look at its mask, or "
+            "choose other people."
+        )
+    return score_of(bundle, scan, brain, result)[counted]
 
 
 def score_of(

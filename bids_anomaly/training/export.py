@@ -87,7 +87,12 @@ def write_bundle(
 
 
 def write_recalibrated(
-    bundle: Bundle, folder: Path, *, calibration: Calibration, calibration_data: str
+    bundle: Bundle,
+    folder: Path,
+    *,
+    calibration: Calibration,
+    calibration_data: str,
+    steps: int | None = None,
 ) -> Bundle:
     """Write a copy of a bundle that has another calibration.
 
@@ -101,6 +106,8 @@ def write_recalibrated(
         Scores of people without disease.
     calibration_data : str
         Who they are.
+    steps : int, optional
+        With how many levels they were scored, which the copy then takes by itself.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if bundle.weights is not None:
@@ -113,5 +120,7 @@ def write_recalibrated(
         "version": f"{bundle.version.partition('+')[0]}+recalibrated",
         "calibration": {"data": calibration_data, "people": calibration.people},
     }
+    if steps is not None:
+        content["steps"] = steps
     write_json(folder / "bundle.json", content)
     return load_bundle(folder)

@@ -6,8 +6,8 @@ import nibabel as nib
 import numpy as np
 from scipy.ndimage import binary_dilation
 
-from bids_anomaly.bids.naming import anat_folder, entities_of, suffix_of, transform_path
-from bids_anomaly.evaluation.matching import OF_THE_FILE
+from bids_anomaly.bids.naming import entities_of, suffix_of, transform_path
+from bids_anomaly.evaluation.matching import find_truth, of_the_scan
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
@@ -43,8 +43,9 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
     derivatives : Path
         Output folder of ``bids-anomaly --stage preprocess``.
     masks : Path
-        Derivative dataset with ``sub-*/**/anat/*_label-*_mask.nii.gz`` in the space of the scan as
-        it was acquired. A person without lesions has an empty one.
+        Derivative dataset with masks in the space of the scan as it was acquired, see
+        :func:`bids_anomaly.evaluation.matching.find_truth`. A person without lesions has an empty
+        one.
 
     Returns
     -------
@@ -60,12 +61,13 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
     """
     entities = entities_of(person.path)
     modality = suffix_of(person.path)
-    scan = {key: value for key, value in entities.items() if key not in OF_THE_FILE}
+    scan = of_the_scan(entities)
     found = _masks_of(scan, modality, masks)
     if not found:
         raise MissingInputError(
-            f"The folder {masks} has no mask *_label-*_mask.nii.gz for {person.path.name}. Add one "
-            "(empty if the person has no lesions), or choose other people with --controls."
+            f"The folder {masks} has no mask (*_mask.nii.gz, in the space of the scan) for "
+            f"{person.path.name}. Add one (empty if the person has no lesions), or choose other "
+            "people with --controls."
         )
     transform = transform_path(
         derivatives,
@@ -95,11 +97,8 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
 
 def _masks_of(scan: dict[str, str], modality: str, masks: Path) -> list[Path]:
     """List the lesion masks of a scan; entities that a mask leaves out fit every scan."""
-    found = []
-    for path in sorted(anat_folder(masks, scan).glob("*_mask.nii.gz")):
-        entities = entities_of(path)
-        own = {key: value for key, value in entities.items() if key not in OF_THE_FILE}
-        in_scan_space = entities.get("space", modality) == modality
-        if "label" in entities and in_scan_space and own.items() <= scan.items():
-            found.append(path)
-    return found
+    return [
+        truth.path
+        for truth in find_truth(masks, participant=scan["sub"]).get(scan["sub"], ())
+        if truth.space in (None, modality) and of_the_scan(truth.entities).items() <= scan.items()
+    ]

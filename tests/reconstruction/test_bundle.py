@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pytest
@@ -7,12 +8,13 @@ from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.reconstruction.bundle import (
     DEFAULT_FAMILY,
     FALLBACK_FAMILY,
+    METHODS,
     PACKAGED,
     choose_bundles,
     load_bundle,
     packaged_bundles,
 )
-from bids_anomaly.reconstruction.registry import METHODS
+from bids_anomaly.reconstruction.registry import load_network
 from bids_anomaly.scoring.calibration import load_calibration
 from bids_anomaly.scoring.score import RULES
 
@@ -66,6 +68,39 @@ def test_a_bundle_that_does_not_say_what_it_is_is_refused(bundle, key):
     change(bundle, **{key: None})
     with pytest.raises(ModelUnavailableError, match=f"my model does not say its {key}"):
         load_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"method": "dream"}, "the method 'dream', which this version does not know"),
+        ({"score": {"rule": "guess", "smoothing_mm": 1}}, "the rule of scores 'guess'"),
+        ({"score": {"rule": "own_score"}}, "does not say its score.smoothing_mm"),
+        ({"grid": {"template": "T", "shape": [1, 1, 1], "spacing": 2}}, "say its grid.origin"),
+        ({"grid": [80, 96, 80]}, "does not say its grid"),
+        ({"network": None}, "does not say its network"),
+        ({"levels": []}, "does not say its levels"),
+    ],
+)
+def test_a_description_that_lacks_a_part_or_says_the_unknown_is_refused(bundle, entry, said):
+    change(bundle, **entry)
+    with pytest.raises(ModelUnavailableError, match=re.escape(said)):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half an archive", None])
+def test_a_calibration_that_cannot_be_read_is_noticed(bundle, content):
+    path = bundle / "calibration.npz"
+    path.write_bytes(path.read_bytes()[:500] if content is None else content)
+    with pytest.raises(ModelUnavailableError, match=r"my model cannot be read .*calibration\.npz"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("network", [{"slices": 5, "channels": [8, 16]}, {"width": 3}])
+def test_weights_of_another_network_than_the_described_are_refused(bundle, network):
+    change(bundle, network=network)
+    with pytest.raises(ModelUnavailableError, match="do not fit the network"):
+        load_network(load_bundle(bundle))
 
 
 def test_damaged_weights_are_noticed(bundle):

@@ -111,8 +111,3 @@ def test_on_t2w_brightening_counts_in_lesions_and_not_in_fluid(brain, scan, heal
         fluid_level=1.8,
     )
     np.testing.assert_allclose(values[brain], expected, atol=1e-4)
-
-
-def test_a_bundle_with_an_unknown_rule_cannot_be_scored(brain):
-    with pytest.raises(KeyError, match="guess"):
-        score("guess", ONES, brain)

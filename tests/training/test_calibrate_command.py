@@ -12,11 +12,24 @@ from bids_anomaly.cli.calibrate import main
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reconstruction.bundle import load_bundle
 from bids_anomaly.reconstruction.networks import RestorationNet
+from bids_anomaly.reconstruction.registry import reconstruct
 from bids_anomaly.scoring.calibration import calibrate, load_calibration
 from bids_anomaly.training.export import write_bundle
 from bids_anomaly.training.people import load_people
 
 DEVICE = ("--device", "cpu")
+
+
+def reconstruct_person(bundle, person, *, steps):
+    return reconstruct(
+        bundle,
+        person.scan.get_fdata(dtype=np.float32),
+        np.asanyarray(person.brain.dataobj) > 0,
+        device="cpu",
+        batch_size=None,
+        steps=steps,
+        seed=0,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +139,7 @@ def test_known_lesions_of_patients_are_left_out(write_person, masks, bundles, tm
         ("T1w", ["--controls", "group=alien"], 18, "Nobody in"),
         ("T1w", ["--controls", "age=3"], 66, "has no column age (columns: participant_id, group)"),
         ("FLAIR", ["--controls", "group=control"], 18, "too few people to calibrate with: 2"),
-        ("FLAIR", ["--exclude", "nowhere"], 66, "has no mask"),
+        ("FLAIR", ["--exclude", "nowhere"], 66, "There is no folder of masks"),
         ("packaged", [], 2, "not in the grid of the bundle restore-T1w"),
         ("unknown", [], 69, "Known bundles: "),
     ],
@@ -141,6 +154,48 @@ def test_what_cannot_be_calibrated_is_an_error_of_one_sentence(
     assert said in error
     assert "Traceback" not in error
     assert not (output / "bundle.json").exists()
+
+
+@pytest.mark.parametrize("broken", ["all lesion", "no contrast"])
+def test_scans_that_say_nothing_are_an_error_of_one_sentence(
+    write_person, bundles, tmp_path, capsys, broken
+):
+    folder, options = tmp_path / "patients", []
+    for number in range(3):
+        write_person(folder, f"P{number}", "FLAIR", seed=number)
+    for scan in load_people(folder, modality="FLAIR"):
+        if broken == "no contrast":
+            values = np.asanyarray(scan.brain.dataobj).astype(np.float32)
+            nib.Nifti1Image(values, scan.scan.affine).to_filename(scan.path)
+        else:
+            path = tmp_path / "masks" / scan.participant / "anat" / f"{scan.participant}_mask.nii"
+            path.parent.mkdir(parents=True)
+            affine = np.diag([5.0, 5, 5, 1])
+            affine[:3, 3] = -200
+            nib.Nifti1Image(np.ones((80, 80, 80), np.uint8), affine).to_filename(path)
+            options = ["--exclude", str(tmp_path / "masks")]
+    output = tmp_path / "copy"
+    assert main([str(folder), str(bundles / "FLAIR"), str(output), *DEVICE, *options]) == 65
+    error = capsys.readouterr().err
+    assert {"all lesion": "free of known lesions", "no contrast": "do not vary"}[broken] in error
+    assert "Traceback" not in error
+    assert not (output / "bundle.json").exists()
+
+
+def test_the_copy_takes_as_many_steps_as_it_was_calibrated_with(preprocessed, bundles, tmp_path):
+    scores = {}
+    for steps in (1, 3):
+        output = tmp_path / str(steps)
+        arguments = [str(preprocessed), str(bundles / "T1w"), str(output), *DEVICE]
+        assert main([*arguments, "--steps", str(steps)]) == 0
+        copy = load_bundle(output)
+        assert copy.description["steps"] == steps
+        person = load_people(preprocessed, modality="T1w")[0]
+        # Each level is gone through as it is and mirrored.
+        assert reconstruct_person(copy, person, steps=None).evaluations == 2 * steps
+        assert reconstruct_person(copy, person, steps=2).evaluations == 4
+        scores[steps] = load_calibration(copy.calibration).score
+    assert len(scores[1]) != len(scores[3]) or (scores[1] != scores[3]).any()
 
 
 def test_a_bundle_is_not_overwritten_by_its_copy(preprocessed, bundles, capsys):

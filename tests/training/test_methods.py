@@ -10,8 +10,8 @@ from torch import Generator
 
 from bids_anomaly.cli.train import METHODS as OFFERED
 from bids_anomaly.cli.train import NOISES
+from bids_anomaly.reconstruction.bundle import METHODS
 from bids_anomaly.reconstruction.registry import (
-    METHODS,
     build_network,
     module_of,
     reconstruct_slabs,
