@@ -36,6 +36,8 @@ OUTPUTS: dict[str, dict[str, str]] = {
 
 # What stands for all scans of a session together where a modality or scan is expected.
 COMBINED = "combined"
+# Entities that say what a file shows, not of which scan it is.
+OF_THE_FILE = ("space", "label", "desc", "res", "den", "atlas")
 # How names of spaces half way between two sessions begin.
 MIDPOINT = "midpoint"
 
@@ -127,6 +129,11 @@ def entities_of(path: Path) -> dict[str, str]:
     """Return the entities in a BIDS file name, such as ``{"sub": "01", "run": "1"}``."""
     pairs = (part.partition("-") for part in path.name.split("_")[:-1])
     return {key: value for key, _, value in pairs}
+
+
+def of_the_scan(entities: Mapping[str, str]) -> dict[str, str]:
+    """Return the entities of a file that say of which scan it is."""
+    return {key: value for key, value in entities.items() if key not in OF_THE_FILE}
 
 
 def suffix_of(path: Path) -> str:

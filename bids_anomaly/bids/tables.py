@@ -111,8 +111,13 @@ COLUMNS: dict[str, dict[str, dict[str, Any]]] = {
         "modality": {"Description": "Suffix of that scan, or combined."},
         "volume": {"Description": "Volume of the region in the person.", "Units": "mm^3"},
         "anomalous_volume": {"Description": "Volume of it that is anomalous.", "Units": "mm^3"},
-        "anomalous_fraction": {"Description": "Share of it that is anomalous, 0 to 1."},
-        "z_mean": {"Description": "Mean z-score; n/a for the combined finding."},
+        "anomalous_fraction": {
+            "Description": "Share of what the scan saw of it that is anomalous, 0 to 1; n/a if it "
+            "saw nothing."
+        },
+        "z_mean": {
+            "Description": "Mean z-score of what the scan saw; n/a for the combined finding."
+        },
         "z_max": {"Description": "Highest z-score; n/a for the combined finding."},
         "laterality": {
             "Description": "(left - right) / (left + right) of the anomalous volumes of the region "

@@ -13,6 +13,7 @@ from bids_anomaly.bids.naming import (
     anat_folder,
     entities_of,
     file_name,
+    of_the_scan,
     output_path,
     sidecar_path,
     suffix_of,
@@ -20,8 +21,6 @@ from bids_anomaly.bids.naming import (
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
 from bids_anomaly.settings import MODALITIES
 
-# Entities that say what a file shows, not of which scan it is.
-OF_THE_FILE = ("space", "label", "desc", "res", "den")
 # Masks of the brain lie beside those of lesions.
 NO_LESION = "brain"
 # Names of the space of the scan itself that datasets use.
@@ -84,11 +83,6 @@ class Pair(NamedTuple):
 
     prediction: Prediction
     truth: Truth | None
-
-
-def of_the_scan(entities: Mapping[str, str]) -> dict[str, str]:
-    """Return the entities of a file that say of which scan it is."""
-    return {key: value for key, value in entities.items() if key not in OF_THE_FILE}
 
 
 def find_predictions(

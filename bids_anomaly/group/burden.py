@@ -100,8 +100,9 @@ def read_burden(member: Member, known: Mapping[str, str]) -> Burden:
         if modality not in by_name:
             what = "the combined finding" if modality == COMBINED else modality
             raise BadScanError(
-                f"The table {member.file('regions').name} says nothing of {what}. Run the "
-                "participant level again."
+                f"The table {member.file('regions').name} says nothing of {what}: that is left "
+                "from a run before the last one. Run the participant level again with all "
+                "modalities, or choose others with --modalities."
             )
     combined = by_name[COMBINED]
     tables = {

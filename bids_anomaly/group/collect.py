@@ -1,7 +1,7 @@
 """Go through all people once, one at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,8 @@ def collect(
 ) -> Collected:
     """Read the results of everybody, and add them up.
 
-    Somebody whose files are broken is left out of everything; the others go on.
+    An occasion whose files are broken is left out of everything, and the person's next one stands
+    for the person; the others go on.
 
     Parameters
     ----------
@@ -82,28 +83,34 @@ def collect(
         If they do not fit on that disk.
     """
     voxels = compared_voxels()
-    kept = {
-        modality: sum(
-            modality in member.modalities
-            for member in members
-            if member.is_first and cohort_of.get(member.participant) in compared
-        )
-        for modality in sorted({m for member in members for m in member.modalities})
-    }
     result = Collected()
-    for modality, count in kept.items():
+    for modality in sorted({m for member in members for m in member.modalities}):
+        # As many as may be needed: which occasion stands for a person is known only then.
+        count = len(
+            {
+                member.participant
+                for member in members
+                if modality in member.modalities and cohort_of.get(member.participant) in compared
+            }
+        )
         if count:
             path = work_dir / f"zscores-{modality}.npy"
             result.zscores[modality] = _on_disk(path, count, int(voxels.sum()))
             result.rows[modality] = []
+    lost = set()
     for member in members:
+        if member.participant in lost:
+            member = replace(member, is_first=True)
         try:
             burden = read_burden(member, known.get(f"sub-{member.participant}", {}))
             maps = load_maps(member)
         except BidsAnomalyError as error:
             result.failures[member.label] = error
             tell(f"{member.label} is left out. {error}")
+            if member.is_first:
+                lost.add(member.participant)
             continue
+        lost.discard(member.participant)
         result.burdens.append(burden)
         if member.is_first:
             _add(result, member, *maps, cohort_of.get(member.participant), compared, voxels)

@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bids_anomaly.bids.folders import labels_in, list_anat_folders, list_sessions
-from bids_anomaly.bids.naming import COMBINED, OUTPUTS, entities_of, suffix_of
+from bids_anomaly.bids.naming import (
+    COMBINED,
+    OUTPUTS,
+    entities_of,
+    file_name,
+    of_the_scan,
+    suffix_of,
+)
 from bids_anomaly.bids.occasions import in_order
 from bids_anomaly.bids.query import known_labels
 from bids_anomaly.exceptions import BadScanError, NothingFoundError
@@ -143,7 +150,7 @@ def _occasions(
         if sessions and label not in sessions:
             continue
         stem = f"sub-{participant}" + (f"_ses-{label}" if label else "")
-        names = sorted(os.listdir(anat)) if anat.is_dir() else []
+        names = os.listdir(anat) if anat.is_dir() else []
         files = _by_output(anat / name for name in names)
         if modalities:
             files = {
@@ -159,9 +166,11 @@ def _occasions(
 
 
 def _by_output(paths: Iterable[Path]) -> dict[tuple[str, str], Path]:
-    """Recognise results by the entities in their names."""
+    """Recognise results by the entities in their names; of several scans, take the first."""
     files: dict[tuple[str, str], Path] = {}
-    for path in paths:
+    # By the names of the scans, of which the tables of regions take the first too: those of
+    # results are in another order.
+    for path in sorted(paths, key=lambda path: file_name(of_the_scan(entities_of(path)), "", "")):
         entities, suffix = entities_of(path), suffix_of(path)
         desc = entities.get("desc", "")
         if path.name.endswith(".nii.gz") and entities.get("space") == TEMPLATE:

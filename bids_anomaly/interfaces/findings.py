@@ -71,7 +71,7 @@ class WriteFindings(StepInterface):
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
         from bids_anomaly.preprocessing.template import Grid
-        from bids_anomaly.scoring.maps import combined_findings, scan_findings
+        from bids_anomaly.scoring.maps import combined_findings, scan_findings, seen_in
         from bids_anomaly.scoring.regions import measure_regions
 
         inputs = self.inputs
@@ -82,17 +82,17 @@ class WriteFindings(StepInterface):
         zscores = [load_image(path) for path in inputs.zscores]
         brains = [load_image(path) for path in inputs.brains]
         combined = combined_findings(brain, zscores=zscores, brains=brains, **_chain(inputs))
-        found = [scan_findings(brain, zscore=zscore, **_chain(inputs)) for zscore in zscores]
+        by_scan = []
+        for name, zscore, covered in zip(inputs.scans, zscores, brains, strict=True):
+            found = scan_findings(brain, zscore=zscore, **_chain(inputs))
+            pulled = {"transforms": paths(inputs.transforms), "invert": inputs.invert}
+            # A region that a scan did not see is not a normal one.
+            z = np.where(seen_in(brain, covered, **pulled), found.z, np.nan)
+            by_scan.append((name, found.mask, z))
 
         rows = [
             (*measured.region, name, name.rpartition("_")[2], *measured[1:])
-            for name, mask, z in (
-                *(
-                    (name, scan.mask, scan.z)
-                    for name, scan in zip(inputs.scans, found, strict=True)
-                ),
-                (COMBINED, combined.mask, None),
-            )
+            for name, mask, z in (*by_scan, (COMBINED, combined.mask, None))
             for measured in measure_regions(
                 labels,
                 atlas_regions(),

@@ -179,12 +179,38 @@ def combined_findings(
     seen_z = []
     for zscore, covered in zip(zscores, brains, strict=True):
         z = resample(zscore, grid, transforms, invert=invert).get_fdata(dtype=np.float32)
-        seen = np.asanyarray(resample_mask(covered, grid, transforms, invert=invert).dataobj) > 0
+        seen = seen_in(brain, covered, transforms=transforms, invert=invert)
         # Where a scan did not see the brain it says nothing.
-        seen_z.append(np.where(seen & inside, z, -np.inf))
+        seen_z.append(np.where(seen, z, -np.inf))
     z = combined_zscore(seen_z)
     found = _findings(healthy_exceedance(z), inside, grid, healthy_fpr, min_lesion_volume)
     return Findings(z, *found)
+
+
+def seen_in(
+    brain: nib.Nifti1Image,
+    covered: nib.Nifti1Image,
+    *,
+    transforms: Sequence[Path],
+    invert: Sequence[bool],
+) -> np.ndarray:
+    """Return what a scan saw of the brain of another one.
+
+    Parameters
+    ----------
+    brain : nibabel.Nifti1Image
+        Brain mask of the other scan, in the grid of the result.
+    covered : nibabel.Nifti1Image
+        Brain mask of the scan in the model grid.
+    transforms, invert
+        From the grid of the result to the model grid.
+
+    Returns
+    -------
+    (X, Y, Z) bool array
+    """
+    seen = resample_mask(covered, Grid.of(brain), transforms, invert=invert)
+    return (np.asanyarray(seen.dataobj) > 0) & (np.asanyarray(brain.dataobj) > 0)
 
 
 def _findings(

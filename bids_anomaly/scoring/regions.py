@@ -21,7 +21,7 @@ class RegionFindings(NamedTuple):
     volume, anomalous_volume : float
         In mm3 of the person.
     anomalous_fraction : float
-        Share of the region that is anomalous; NaN if the region has no voxel.
+        Share of what was seen of the region that is anomalous; NaN if nothing was seen.
     z_mean, z_max : float
         Mean and highest z-score; NaN if there is none.
     laterality : float
@@ -58,7 +58,7 @@ def measure_regions(
     mask : (X, Y, Z) bool array
         Anomalies.
     z : (X, Y, Z) array or None
-        How unusual each voxel is; None gives no z in the table.
+        How unusual each voxel is, NaN where nothing was seen; None gives no z in the table.
     voxel_volume : float
         In mm3.
 
@@ -71,12 +71,17 @@ def measure_regions(
     present, length = labels[at], 1 + max(region.index for region in regions)
     voxels = np.bincount(present, minlength=length)
     anomalous = np.bincount(present, weights=mask[at], minlength=length)
-    z_mean, z_max = np.full(length, np.nan), np.full(length, -np.inf)
+    z_mean, z_max, seen = np.full(length, np.nan), np.full(length, -np.inf), voxels
     if z is not None:
-        total = np.bincount(present, weights=z[at], minlength=length)
-        z_mean = np.divide(total, voxels, out=z_mean, where=voxels > 0)
-        np.maximum.at(z_max, present, z[at])
-    fraction = np.divide(anomalous, voxels, out=np.full(length, np.nan), where=voxels > 0)
+        known = at & np.isfinite(z)
+        seen = np.bincount(labels[known], minlength=length)
+        total = np.bincount(labels[known], weights=z[known], minlength=length)
+        z_mean = np.divide(total, seen, out=z_mean, where=seen > 0)
+        np.maximum.at(z_max, labels[known], z[known])
+    # At the border of what was seen, voxels can be anomalous beyond it.
+    fraction = np.divide(
+        np.minimum(anomalous, seen), seen, out=np.full(length, np.nan), where=seen > 0
+    )
     by_name = {region.name: region.index for region in regions}
     return [
         RegionFindings(

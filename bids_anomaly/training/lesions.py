@@ -6,8 +6,8 @@ import nibabel as nib
 import numpy as np
 from scipy.ndimage import binary_dilation
 
-from bids_anomaly.bids.naming import entities_of, suffix_of, transform_path
-from bids_anomaly.evaluation.matching import find_truth, of_the_scan
+from bids_anomaly.bids.naming import entities_of, of_the_scan, suffix_of, transform_path
+from bids_anomaly.evaluation.matching import find_truth
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid

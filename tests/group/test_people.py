@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
 from bids_anomaly.exceptions import BadScanError, NothingFoundError
+from bids_anomaly.group.collect import collect
 from bids_anomaly.group.people import find_members
 from bids_anomaly.preprocessing.template import TEMPLATE
 
@@ -44,6 +46,22 @@ def test_files_are_told_by_their_entities(tmp_path):
         ("regions", "combined"): "sub-01_acq-x_atlas-DLMUSE_desc-regions_stats.tsv",
         ("quality", "combined"): "sub-01_desc-quality_stats.tsv",
     }
+
+
+def test_of_several_scans_all_files_are_of_the_first_by_name(tmp_path):
+    for name in ("sub-01", "sub-01_ce-gad", "sub-01_run-2"):
+        touch(
+            tmp_path,
+            f"{name}_{MASK}",
+            f"{name}_{Z}_T1w.nii.gz",
+            f"{name}_desc-lesions_dseg.tsv",
+            f"{name}_desc-lesionsT1w_dseg.tsv",
+            f"{name}_atlas-DLMUSE_desc-regions_stats.tsv",
+        )
+    (member,) = find_members(tmp_path)
+    names = {path.name for path in member.files.values()}
+    assert len(names) == 5
+    assert not [name for name in names if "ce-gad" in name or "run-2" in name]
 
 
 def test_the_first_session_with_results_stands_for_the_person(tmp_path):
@@ -104,3 +122,31 @@ def test_nobody_to_group_is_said_in_a_sentence(tmp_path, names, options, message
     touch(tmp_path, *names)
     with pytest.raises(NothingFoundError, match=message):
         find_members(tmp_path, **options)
+
+
+def test_a_later_session_stands_for_a_person_whose_first_is_broken(tmp_path, synthetic):
+    synthetic.write_result(tmp_path, "01", session="1")
+    second = synthetic.write_result(
+        tmp_path,
+        "01",
+        session="2",
+        balls=[((-28.0, -24.0, 30.0), 8.0)],
+        modalities=("T1w", "FLAIR"),
+    )
+    synthetic.write_result(tmp_path, "02")
+    next((tmp_path / "sub-01" / "ses-1").rglob("*_desc-zscore_T1w.nii.gz")).write_bytes(b"")
+    work = tmp_path / "work"
+    work.mkdir()
+    found = collect(
+        find_members(tmp_path),
+        {},
+        cohort_of={"01": "patient", "02": "control"},
+        compared=["patient", "control"],
+        work_dir=work,
+        tell=lambda line: None,
+    )
+    assert list(found.failures) == ["sub-01_ses-1"]
+    first = {one.member.label: one.member.is_first for one in found.burdens}
+    assert first == {"sub-01_ses-2": True, "sub-02": True}
+    assert found.rows == {"FLAIR": [0], "T1w": [0, 1]}
+    np.testing.assert_array_equal(found.everybody.frequency() > 0, second)
