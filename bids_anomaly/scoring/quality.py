@@ -202,7 +202,7 @@ def _weakest_slice(scan: np.ndarray, brain: np.ndarray) -> float:
         large = np.flatnonzero(area >= SECTION_SHARE * area.max())
         bright = np.percentile(scan, 95, axis=others)
         head = np.flatnonzero(bright >= SECTION_SHARE * bright.max())
-        if np.ptp(scan, axis=others)[head[0] : head[-1]].min() == 0:
+        if np.ptp(scan, axis=others)[head[0] : head[-1] + 1].min() == 0:
             return 0.0  # Empty slices may have split the brain, and then lie outside its mask.
         bright = bright[large[0] : large[-1] + 1]
         neighbours = (bright[:-2] + bright[2:]) / 2

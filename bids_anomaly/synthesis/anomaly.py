@@ -72,7 +72,8 @@ class Anomalous:
     scan : (B, S, H, W) tensor
         The corrupted slabs.
     lesion : (B, S, H, W) tensor
-        1 where a voxel was visibly changed, else 0.
+        1 where an anomaly was painted by more than a quarter and can be seen, else 0; tissue that
+        a mass displaced is not lesion.
     """
 
     scan: Tensor

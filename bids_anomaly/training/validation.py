@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bids_anomaly.evaluation.metrics import auprc, ssim
+from bids_anomaly.evaluation.metrics import auprc, l1, ssim
 from bids_anomaly.reconstruction.batching import batch_size_for
 from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.reconstruction.registry import reconstruct_slabs
@@ -124,15 +124,18 @@ def validate(
             direction = 1 if RECIPES[MODALITIES.index(modality)].brightens else -1
             anomaly = direction * (corrupted - healthy)
         clean = ~lesion.any(axis=(1, 2))
-        compared = list(zip(healthy, truth, brain, strict=True))
-        error = [float(np.abs(a - b)[m].mean()) for a, b, m in compared]
-        similarity = [ssim(a, b, m, data_range=DATA_RANGE) for a, b, m in compared]
+        # Slices are drawn where most people have brain; the smallest brain may end before.
+        error, similarity = np.full((2, len(brain)), np.nan)
+        for index in np.flatnonzero(brain.any(axis=(1, 2))):
+            pair = healthy[index], truth[index], brain[index]
+            error[index] = l1(*pair)
+            similarity[index] = ssim(*pair, data_range=DATA_RANGE)
         named = {
-            "l1": np.mean(error),
-            "ssim": np.mean(similarity),
+            "l1": np.nanmean(error),
+            "ssim": np.nanmean(similarity),
             "auprc": auprc(anomaly[brain], lesion[brain]),
-            "healthy_l1": np.mean(np.array(error)[clean]),
-            "healthy_ssim": np.mean(np.array(similarity)[clean]),
+            "healthy_l1": np.nanmean(error[clean]),
+            "healthy_ssim": np.nanmean(similarity[clean]),
         }
         measures |= {f"{modality}_{name}": float(value) for name, value in named.items()}
         rows += [

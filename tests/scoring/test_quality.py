@@ -171,6 +171,14 @@ def test_missing_slices_that_split_the_brain_are_noticed(good):
     assert "weakest_slice" in flagged(measures, "T1w")
 
 
+@pytest.mark.parametrize("factor", [4, 8, 50])
+def test_a_slice_far_brighter_than_all_others_is_noticed(tissues, brains, factor):
+    brain, *_ = tissues
+    native = head_of(brains["T1w"], brain)
+    native[:, :, 50] *= factor
+    assert "weakest_slice" in flagged(measure(brains["T1w"], brain, native=native), "T1w")
+
+
 def test_a_field_of_view_that_cuts_the_brain_is_noticed(good):
     scan, brain = good
     inside = native_mask(brain)

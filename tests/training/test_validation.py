@@ -63,6 +63,15 @@ def test_an_untrained_network_leaves_healthy_slices_as_they_are(slabs, tmp_path)
         assert measures[f"{modality}_auprc"] < 0.5
 
 
+def test_a_slab_without_brain_says_nothing(slabs, tmp_path):
+    for batch in slabs.values():
+        batch = dataclasses.replace(batch, brain=batch.brain.clone())
+        batch.brain[3] = 0
+        measures = measured(Oracle({"T1w": batch}), {"T1w": batch}, tmp_path / "mosaic.png")
+        assert measures["T1w_l1"] == pytest.approx(0, abs=1e-6)
+        assert measures["T1w_ssim"] == pytest.approx(1)
+
+
 def test_the_picture_has_a_row_for_each_slab_and_four_columns(slabs, tmp_path):
     network = RestorationNet(slices=3, channels=(16, 32))
     measured(network, slabs, tmp_path / "mosaic.png")
