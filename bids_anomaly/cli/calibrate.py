@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--exclude",
         metavar="MASKS",
         type=values.read_path,
-        help="derivative dataset of lesion masks (*_label-*_mask.nii.gz, in the space of the "
+        help="derivative dataset of lesion masks (*_mask.nii.gz, in the space of the "
         "scan); they are left out, with two voxels around them",
     )
     parser.add_argument(
