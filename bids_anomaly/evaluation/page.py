@@ -20,7 +20,7 @@ from bids_anomaly.evaluation.page_tables import (
 )
 from bids_anomaly.evaluation.statistics import DRAWS
 from bids_anomaly.evaluation.summary import froc, froc_arrays
-from bids_anomaly.reports.evaluation import Section, Table, case_strip, write_evaluation_report
+from bids_anomaly.reports.evaluation import Section, case_strip, write_evaluation_report
 from bids_anomaly.reports.evaluation_charts import (
     Chart,
     Series,
@@ -31,6 +31,7 @@ from bids_anomaly.reports.evaluation_charts import (
     size_chart,
 )
 from bids_anomaly.reports.figures import Strip
+from bids_anomaly.reports.tables import Table
 
 FEWEST_FOR_TWO_CASES = 4
 

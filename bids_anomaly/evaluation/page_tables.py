@@ -8,8 +8,8 @@ import pandas as pd
 from bids_anomaly.evaluation.curves import NOMINAL_RATES
 from bids_anomaly.evaluation.dataset import CONTROL, PATIENT, Row
 from bids_anomaly.evaluation.measures import rate_name
-from bids_anomaly.reports.evaluation import Table
 from bids_anomaly.reports.numbers import with_minus
+from bids_anomaly.reports.tables import Table
 
 # Measures on the page: their words, how often they are counted in one unit, and their decimals.
 SHOWN: dict[str, tuple[str, float, int]] = {
@@ -54,9 +54,10 @@ def figures_table(summary: pd.DataFrame, models: Sequence[str]) -> Table:
             lines.append([words, *cells, whose, str(found["people"].max())])
     return Table(
         "Figures",
+        "Means over people with 95 % bootstrap intervals; a single person has no interval.",
         ["Measure", *models, "Whose", "People"],
         lines,
-        "Means over people with 95 % bootstrap intervals; a single person has no interval.",
+        numeric=(len(models) + 2,),
     )
 
 
@@ -79,7 +80,8 @@ def comparison_tables(summary: pd.DataFrame) -> list[Table]:
         for _, row in compared.iterrows()
     ]
     head = ["Measure", "Difference", "Mean and interval", "p (Holm)", "Whose", "People"]
-    return [Table("Models compared", head, lines, "Paired, on the people whom both models have.")]
+    note = "Paired, on the people whom both models have."
+    return [Table("Models compared", note, head, lines, numeric=(3, 5))]
 
 
 def _interval(row: pd.Series, measure: str, sign: str = "") -> str:
@@ -114,8 +116,9 @@ def calibration_table(own: pd.DataFrame, models: Sequence[str], group: str, whos
     lines = [
         [f"{100 * rate:g}", *cells] for rate, *cells in zip(NOMINAL_RATES, *columns, strict=True)
     ]
-    caption = f"In percent; rates are realised in {whose}."
-    return Table("Nominal and realised rates", ["Nominal", *head], lines, caption)
+    note = f"In percent; rates are realised in {whose}."
+    numeric = range(len(head) + 1)
+    return Table("Nominal and realised rates", note, ["Nominal", *head], lines, numeric)
 
 
 def scans_table(rows: Sequence[Row]) -> Table:
@@ -144,4 +147,5 @@ def scans_table(rows: Sequence[Row]) -> Table:
         "Components right", "Falsely marked (ml)",
     ]  # fmt: skip
     rest = f"The first {MOST_SCANS} of {len(rows)}. " if len(rows) > MOST_SCANS else ""
-    return Table("Every scan", head, lines, f"{rest}All measures of all scans: metrics.tsv.")
+    note = f"{rest}All measures of all scans: metrics.tsv."
+    return Table("Every scan", note, head, lines, numeric=range(3, len(head)))

@@ -22,17 +22,9 @@ from bids_anomaly.reports.figures import (
     strip,
 )
 from bids_anomaly.reports.page import render
+from bids_anomaly.reports.tables import Table
 
 TILE_WIDTH = 520
-
-
-class Table(NamedTuple):
-    """Cells as text; the first column names the row."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    caption: str = ""
 
 
 class Section(NamedTuple):
@@ -81,6 +73,7 @@ def write_evaluation_report(
     """
     page = render(
         "evaluation.html.jinja",
+        scripts=("tables.js",),
         title=title,
         summary=summary,
         notes=notes,
