@@ -39,6 +39,7 @@ SCANS = ("preproc", "pseudohealthy")
 MASKS = {
     "brain": "Brain", "model_brain": "Brain", "anomaly": "Lesion", "combined_anomaly": "Lesion",
 }  # fmt: skip
+OF_NO_MODEL = ("preproc", "brain", "model_scan", "model_brain")
 FINDINGS = (
     "probability", "combined_probability", "anomaly", "combined_anomaly", "lesions",
     "combined_lesions", "regions", "change", "changes",
@@ -66,7 +67,7 @@ def sidecar(
     already_stripped : bool
         Whether the input had no skull.
     bundle : Bundle or None
-        The model; None for files that no model had a part in.
+        The model; not said of scans and brain masks, in which no model had a part.
     healthy_fpr : float
         Nominal false positive rate.
     min_lesion_volume : float
@@ -91,7 +92,7 @@ def sidecar(
         content["NominalFalsePositiveRate"] = healthy_fpr
     if output in FINDINGS and "probability" not in output:
         content["MinimumLesionVolume"] = min_lesion_volume
-    if bundle is not None:
+    if bundle is not None and output not in OF_NO_MODEL:
         content["Model"] = model_of(bundle)
     if resolution is not None:
         content["Resolution"] = resolution

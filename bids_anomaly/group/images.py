@@ -13,7 +13,7 @@ from bids_anomaly.group.cohorts import Cohorts, cohort_labels
 from bids_anomaly.group.collect import Collected, compared_voxels
 from bids_anomaly.group.comparison import PERMUTATIONS
 from bids_anomaly.group.maps import Sums
-from bids_anomaly.preprocessing.template import OUTPUT_GRID, RESOLUTION, TEMPLATE
+from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE
 
 
 def write_maps(
@@ -116,6 +116,6 @@ def _write(
     description: Mapping[str, Any],
 ) -> list[Path]:
     path = group_path(output_dir, {**entities, "space": TEMPLATE}, suffix)
-    sidecar = {**description, "Resolution": RESOLUTION, "SkullStripped": True}
+    sidecar = {**description, "Resolution": OUTPUT_GRID.resolution, "SkullStripped": True}
     write_image(path, OUTPUT_GRID.image(values), sidecar)
     return [path, sidecar_path(path)]

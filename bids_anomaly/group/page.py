@@ -26,7 +26,7 @@ from bids_anomaly.group.page_tables import (
     volumes_by_group,
 )
 from bids_anomaly.preprocessing.atlas import atlas_image
-from bids_anomaly.preprocessing.template import OUTPUT_GRID, RESOLUTION, TEMPLATE
+from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE
 from bids_anomaly.reports.burden_chart import burden_chart
 from bids_anomaly.reports.group import Finding, Linked, write_group_report
 from bids_anomaly.reports.group_viewer import group_viewer, most_frequent_place
@@ -126,7 +126,7 @@ def write_page(
         provenance={
             "bids-anomaly": __version__,
             **{what[:1].upper() + what[1:]: ", ".join(values) for what, values in origins.items()},
-            "Template": f"{TEMPLATE}, {RESOLUTION}",
+            "Template": f"{TEMPLATE}, {OUTPUT_GRID.resolution}",
             **({"Controls": f"{cohorts.column}={cohorts.controls}"} if cohorts else {}),
             "Seed": str(seed),
         },

@@ -247,6 +247,7 @@ class WriteRigid(StepInterface):
 def write_maps(inputs, maps: dict[str, nib.Nifti1Image], *, bundle, already_stripped) -> list[Path]:
     """Write images with their sidecars; native ones in the voxel order of the input file."""
     from bids_anomaly.preprocessing.conform import to_grid_of
+    from bids_anomaly.preprocessing.template import Grid
 
     space = inputs.space if isdefined(inputs.space) else None
     written = []
@@ -258,17 +259,28 @@ def write_maps(inputs, maps: dict[str, nib.Nifti1Image], *, bundle, already_stri
             modality=inputs.modality,
             space=space,
         )
-        description = describe(inputs, output, already_stripped=already_stripped, bundle=bundle)
+        description = describe(
+            inputs,
+            output,
+            already_stripped=already_stripped,
+            bundle=bundle,
+            resolution=Grid.of(image).resolution if space else None,
+        )
         native = image if space else to_grid_of(image, Path(inputs.original))
         write_image(path, native, description)
         written.append(path)
     return written
 
 
-def describe(inputs, output: str, *, already_stripped: bool = True, bundle=None) -> dict:
+def describe(
+    inputs,
+    output: str,
+    *,
+    already_stripped: bool = True,
+    bundle=None,
+    resolution: str | None = None,
+) -> dict:
     """Return the sidecar of an image or table that a node writes."""
-    from bids_anomaly.preprocessing.template import RESOLUTION
-
     return sidecar(
         output,
         sources=inputs.sources,
@@ -276,7 +288,7 @@ def describe(inputs, output: str, *, already_stripped: bool = True, bundle=None)
         bundle=bundle,
         healthy_fpr=getattr(inputs, "healthy_fpr", 0.0),
         min_lesion_volume=getattr(inputs, "min_lesion_volume", 0.0),
-        resolution=RESOLUTION if isdefined(inputs.space) else None,
+        resolution=resolution,
     )
 
 

@@ -53,6 +53,11 @@ class Grid(NamedTuple):
         """Voxel sizes in mm."""
         return voxel_sizes(self.affine)
 
+    @property
+    def resolution(self) -> str:
+        """In words, as sidecars say it; for isotropic grids."""
+        return f"{self.spacing[0]:.3g} mm isotropic"
+
     def image(self, values: np.ndarray) -> nib.Nifti1Image:
         """Return an image of `values` in this grid, with its orientation in sform and qform."""
         image = nib.Nifti1Image(values, self.affine)
@@ -73,7 +78,6 @@ MODEL_GRID_2MM = Grid.isotropic((80, 96, 80), (-79.0, -112.0, -75.0), 2.0)
 
 # The grid of outputs in template space: that of nilearn's template at 2 mm.
 OUTPUT_GRID = Grid.isotropic((99, 117, 95), (-98.0, -134.0, -72.0), 2.0)
-RESOLUTION = "2 mm isotropic"
 
 
 @cache

@@ -160,7 +160,9 @@ def test_the_page_needs_nothing_but_itself(compared):
     assert "Best, good" in page
     assert "Worst, worse" in page
     assert "+0." in page
-    assert not re.search(r"<script(?!>)|@import|src=\"(?!data:)|href=\"(?!#|data:)|url\((?!#)", page)
+    assert not re.search(
+        r"<script(?!>)|@import|src=\"(?!data:)|href=\"(?!#|data:)|url\((?!#)", page
+    )
 
 
 def test_the_same_input_gives_the_same_tables_and_page(study, tmp_path):
