@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bids_anomaly.cli.participant import exit_code, new_run_id, run_record, set_up_log
-from bids_anomaly.cli.workfolder import check_writable
+from bids_anomaly.cli.workfolder import GROUP_PREFIX, check_writable
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.settings import Settings
 
@@ -69,7 +69,7 @@ def run_group(settings: Settings) -> ExitCode:
     if compared:
         check_writable(settings.work_dir)
     with tempfile.TemporaryDirectory(
-        prefix="group-", dir=settings.work_dir if compared else None
+        prefix=GROUP_PREFIX, dir=settings.work_dir if compared else None
     ) as folder:
         collected = collect(
             members,

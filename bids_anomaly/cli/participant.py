@@ -20,7 +20,7 @@ from bids_anomaly.bids.writing import remove_lost, write_json, write_text
 from bids_anomaly.citation import cite
 from bids_anomaly.cli.changes import print_comparisons, run_changes
 from bids_anomaly.cli.execution import prepare_environment, run_workflow
-from bids_anomaly.cli.workfolder import check_writable, prepare_work_folder
+from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, prepare_work_folder
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.settings import MODALITIES, Settings
 
@@ -130,6 +130,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         batch_size=settings.batch_size,
         seed=settings.seed,
         omp_nthreads=settings.omp_nthreads,
+        name=WORKFLOW_NAME,
     )
     graph = workflow._create_flat_graph()
     steps = Counter(session_of(node) for node in graph.nodes() if not is_plumbing(node))
