@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bids_anomaly.cli.participant import exit_code, new_run_id, run_record, set_up_log
+from bids_anomaly.cli.runs import exit_code, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import GROUP_PREFIX, check_writable
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.settings import Settings

@@ -1,34 +1,22 @@
 """The participant level: from settings to an exit code."""
 
 import itertools
-import logging
 import os
-import platform
-import secrets
-import shlex
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.writing import remove_lost, write_json, write_text
 from bids_anomaly.citation import cite
 from bids_anomaly.cli.changes import print_comparisons, run_changes
 from bids_anomaly.cli.execution import prepare_environment, run_workflow
+from bids_anomaly.cli.runs import exit_code, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, prepare_work_folder
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.settings import MODALITIES, Settings
-
-LOGGER = logging.getLogger("bids_anomaly")
-# Packages whose version can change a result.
-RECORDED_PACKAGES = (
-    "antspyx", "deepbet", "nibabel", "nilearn", "nipype", "numpy", "pybids", "scipy", "torch",
-)  # fmt: skip
 
 
 def run_participants(settings: Settings) -> ExitCode:
@@ -58,19 +46,6 @@ def run_participants(settings: Settings) -> ExitCode:
     return _run(settings, run_id, log_folder)
 
 
-def set_up_log(settings: Settings) -> None:
-    """Say as much as was asked for."""
-    logging.basicConfig(
-        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(settings.verbosity, 2)],
-        format="%(message)s",
-    )
-
-
-def new_run_id() -> str:
-    """Name a run by its time; two that begin together have different names."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}_{secrets.token_hex(3)}"
-
-
 def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
     # Nipype reads its configuration when it is first imported, here and in every worker.
     prepare_environment(
@@ -85,7 +60,8 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
     from bids_anomaly.bids.prepared import PREPARED_MODALITY, use_prepared
     from bids_anomaly.bids.query import find_sessions, read_bids_filter
     from bids_anomaly.bids.validation import validate
-    from bids_anomaly.cli.progress import RunProgress, is_plumbing, make_console, session_of
+    from bids_anomaly.cli.console import make_console
+    from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of
     from bids_anomaly.cli.workfolder import forget_lost_outputs
     from bids_anomaly.reconstruction.bundle import choose_bundles
     from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
@@ -216,30 +192,6 @@ def _within(settings: Settings, failed) -> str:
     return os.path.relpath(failed.crash_file, settings.output_dir)
 
 
-def exit_code(failures: Sequence[Sequence[int]], sessions: int) -> ExitCode:
-    """Choose the exit code of a run.
-
-    Parameters
-    ----------
-    failures : sequence of sequences of int
-        For each session that failed, the codes of its failed steps.
-    sessions : int
-        Number of all sessions.
-
-    Returns
-    -------
-    ExitCode
-        The common code if every session failed and all for the same reason, SOME_FAILED if only
-        some did or reasons differ, OK without failures.
-    """
-    if not failures:
-        return ExitCode.OK
-    codes = {code for session in failures for code in session}
-    if len(failures) == sessions and len(codes) == 1:
-        return ExitCode(codes.pop())
-    return ExitCode.SOME_FAILED
-
-
 def _check_available(settings: Settings) -> None:
     """Refuse options that mean nothing here, rather than ignore them."""
     if settings.controls:
@@ -286,30 +238,6 @@ def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console)
         console.print(f"{modality}: model {bundle.name} {bundle.version}", markup=False)
     for warning in model_warnings(list(bundles.values())):
         console.print(f"Warning: {warning}", style="yellow", markup=False)
-
-
-def run_record(settings: Settings, run_id: str, bundles: Mapping) -> dict[str, Any]:
-    """Return what is needed to do the same run again."""
-    return {
-        "run": run_id,
-        "command": shlex.join(["bids-anomaly", *sys.argv[1:]]),
-        "version": __version__,
-        "settings": settings.to_json_dict(),
-        "seed": settings.seed,
-        "device": settings.device,
-        "models": {
-            bundle.name: {
-                "version": bundle.version,
-                "weights_sha256": bundle.description.get("sha256"),
-                "digest": bundle.digest(),
-            }
-            for bundle in bundles.values()
-        },
-        "packages": {name: version(name) for name in RECORDED_PACKAGES},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "container": os.environ.get("BIDS_ANOMALY_CONTAINER"),
-    }
 
 
 def _print_graph(graph, labels: Mapping[str, str]) -> None:

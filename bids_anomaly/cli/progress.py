@@ -1,7 +1,6 @@
 """What happens during a run: progress on a terminal, a log and the failures of each session."""
 
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -141,11 +140,6 @@ class RunProgress:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         with (self._log_folder / f"{label}.log").open("a", encoding="utf-8") as file:
             file.write(f"{stamp} {line}\n")
-
-
-def make_console() -> Console:
-    """Return a console on standard error, which leaves standard output to data."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
 
 def session_of(node) -> str:

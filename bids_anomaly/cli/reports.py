@@ -6,8 +6,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bids_anomaly.bids.naming import entities_of
-from bids_anomaly.cli.participant import exit_code
-from bids_anomaly.cli.progress import make_console
+from bids_anomaly.cli.console import make_console
+from bids_anomaly.cli.runs import exit_code
 from bids_anomaly.exceptions import BidsAnomalyError, ExitCode, NothingFoundError
 from bids_anomaly.settings import Settings
 
