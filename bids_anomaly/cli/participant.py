@@ -13,7 +13,7 @@ from bids_anomaly.bids.writing import remove_lost, write_json, write_text
 from bids_anomaly.citation import cite
 from bids_anomaly.cli.changes import print_comparisons, run_changes
 from bids_anomaly.cli.execution import prepare_environment, run_workflow
-from bids_anomaly.cli.runs import exit_code, new_run_id, run_record, set_up_log
+from bids_anomaly.cli.runs import code_of_run, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, prepare_work_folder
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.settings import MODALITIES, Settings
@@ -25,8 +25,7 @@ def run_participants(settings: Settings) -> ExitCode:
     Returns
     -------
     ExitCode
-        OK if everything was done; the common code of all failures if every session failed with
-        it; SOME_FAILED else.
+        See :func:`bids_anomaly.cli.runs.code_of_run`.
     """
     set_up_log(settings)
     if settings.reports_only:
@@ -140,24 +139,23 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
             on_status=progress,
         )
     failed_sessions = sorted(labels[name] for name in progress.failures)
-    parts = [progress]
+    comparisons = []
     if settings.stage != "preprocess" and not (settings.stop_on_first_crash and failed_sessions):
         participants = {session.participant for session in sessions}
-        parts += run_changes(
+        comparisons = run_changes(
             settings, participants, failed=failed_sessions, log_folder=log_folder, console=console
         )
-    code = exit_code(
-        [[failed.code for failed in failures] for p in parts for failures in p.failures.values()],
-        sum(len(part.labels) for part in parts),
-    )
+    code = code_of_run(progress, comparisons)
+    parts = [progress, *comparisons]
     record["result"] = {
         "exit_code": int(code),
         "seconds": round(time.monotonic() - started, 1),
         "steps_run": sum(part.executed for part in parts),
         "steps": sum(part.steps for part in parts),
         "failed_sessions": failed_sessions,
+        "sessions_not_run": [labels[name] for name in progress.not_run],
         "failed_comparisons": sorted(
-            part.labels[name] for part in parts[1:] for name in part.failures
+            part.labels[name] for part in comparisons for name in part.failures
         ),
     }
     write_json(log_folder / "run.json", record)
@@ -179,7 +177,10 @@ def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) 
                 for failed in failures
             ],
         )
-    done = len(labels) - len(progress.failures)
+    not_run = [labels[name] for name in progress.not_run]
+    if not_run:
+        console.print(f"Not run to the end: {', '.join(not_run)}.", markup=False)
+    done = len(labels) - len(progress.failures) - len(not_run)
     console.print(
         f"{done} of {len(labels)} sessions done; results in {settings.output_dir}.", markup=False
     )

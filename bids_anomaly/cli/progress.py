@@ -83,6 +83,11 @@ class RunProgress:
         )
         self._task = self._bar.add_task("steps", total=self.steps)
 
+    @property
+    def not_run(self) -> list[str]:
+        """Sessions, by the name of their workflow, of which no step failed but some did not run."""
+        return [name for name in self.labels if self._waiting[name] and name not in self.failures]
+
     def __enter__(self) -> "RunProgress":
         """Show the progress bar."""
         self._bar.start()

@@ -58,6 +58,30 @@ def exit_code(failures: Sequence[Sequence[int]], sessions: int) -> ExitCode:
     return ExitCode.SOME_FAILED
 
 
+def code_of_run(sessions, comparisons: Sequence) -> ExitCode:
+    """Choose the exit code of the participant level.
+
+    Parameters
+    ----------
+    sessions : RunProgress
+        What became of the sessions.
+    comparisons : sequence of RunProgress
+        What became of their comparisons, as far as there were any.
+
+    Returns
+    -------
+    ExitCode
+        That of the sessions, see :func:`exit_code`. Where a failure kept others from running, the
+        others are not complete, and the code is that of the failure. Comparisons matter only if
+        all sessions succeeded: SOME_FAILED if one of them failed.
+    """
+    failures = [[failed.code for failed in steps] for steps in sessions.failures.values()]
+    if failures:
+        return exit_code(failures, len(failures) if sessions.not_run else len(sessions.labels))
+    failed = any(progress.failures for progress in comparisons)
+    return ExitCode.SOME_FAILED if failed else ExitCode.OK
+
+
 def run_record(settings: Settings, run_id: str, bundles: Mapping) -> dict[str, Any]:
     """Return what is needed to do the same run again."""
     return {
