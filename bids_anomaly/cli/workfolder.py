@@ -1,6 +1,5 @@
 """The folder of intermediate files, from which an interrupted run is resumed."""
 
-import json
 import shutil
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -9,7 +8,7 @@ from bids_anomaly import __version__
 from bids_anomaly.bids.reading import read_object
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import CannotWriteError, UsageError
-from bids_anomaly.interfaces.records import WRITTEN_FILE
+from bids_anomaly.interfaces.records import WRITTEN_FILE, changed_since_written
 
 STAMP = "bids-anomaly.json"
 # Folders that the app makes in a work folder, beside whatever a user keeps there.
@@ -88,10 +87,10 @@ def check_writable(folder: Path) -> None:
 
 
 def forget_lost_outputs(session_folder: Path) -> None:
-    """Let nodes run again whose files in the output folder are gone.
+    """Let nodes run again whose files in the output folder are gone, or are not theirs any more.
 
     Nipype looks at its own folder only: a node that wrote to the output folder counts as done even
-    where what it wrote was deleted.
+    where what it wrote was deleted, or replaced by a run with other options in another work folder.
 
     Parameters
     ----------
@@ -99,6 +98,11 @@ def forget_lost_outputs(session_folder: Path) -> None:
         Folder of a session's workflow in the work folder; may be missing.
     """
     for record in session_folder.rglob(WRITTEN_FILE):
-        if not all(Path(path).exists() for path in json.loads(record.read_text())):
+        if any(map(_is_lost, changed_since_written(record.parent))):
             for hash_file in record.parent.glob("_0x*.json"):
                 hash_file.unlink()
+
+
+def _is_lost(changed: Path) -> bool:
+    # Reports are written by several steps, each of which leaves all that there is to show.
+    return changed.suffix != ".html" or not changed.exists()

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,9 +11,11 @@ from bids_anomaly.cli.workfolder import (
     STAMP,
     WORKFLOW_NAME,
     check_writable,
+    forget_lost_outputs,
     prepare_work_folder,
 )
 from bids_anomaly.exceptions import CannotWriteError, UsageError
+from bids_anomaly.interfaces.records import record_written
 
 
 def check_often(folder):
@@ -110,3 +113,58 @@ def test_what_cannot_be_removed_is_named(shared, monkeypatch):
     monkeypatch.setattr(shutil, "rmtree", refuse)
     with pytest.raises(CannotWriteError, match=f"{WORKFLOW_NAME}: Permission denied"):
         prepare_work_folder(shared, clean=True)
+
+
+@pytest.fixture
+def node(tmp_path):
+    """The folder of a node that wrote an image with its sidecar, a transform and a report."""
+    out, folder = tmp_path / "out", tmp_path / "work" / "session_wf" / "write_maps"
+    for parent in (out, folder):
+        parent.mkdir(parents=True)
+    names = ("sub-01_T1w.nii.gz", "sub-01_T1w.json", "sub-01_xfm.h5", "sub-01.html")
+    for name in names:
+        (out / name).write_text(f"first {name}")
+    (folder / "_0x0123.json").write_text("{}")
+    paths = [out / name for name in names if name != "sub-01_T1w.json"]
+    assert record_written(folder, paths) == [str(path) for path in paths]
+    return folder
+
+
+def runs_again(node):
+    forget_lost_outputs(node.parent)
+    return not (node / "_0x0123.json").exists()
+
+
+def write_again(path, text):
+    """Replace a file as another run does, later than the clock of the disk can miss."""
+    path.write_text(text)
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+
+
+def test_a_node_whose_files_are_as_it_left_them_is_done(node):
+    assert not runs_again(node)
+
+
+@pytest.mark.parametrize(
+    "name", ["sub-01_T1w.nii.gz", "sub-01_T1w.json", "sub-01_xfm.h5", "sub-01.html"]
+)
+def test_a_node_runs_again_when_any_file_that_it_wrote_is_gone(name, node, tmp_path):
+    (tmp_path / "out" / name).unlink()
+    assert runs_again(node)
+
+
+@pytest.mark.parametrize("name", ["sub-01_T1w.nii.gz", "sub-01_T1w.json", "sub-01_xfm.h5"])
+def test_a_node_runs_again_when_another_run_wrote_its_files(name, node, tmp_path):
+    write_again(tmp_path / "out" / name, f"other {name}")  # of the same size
+    assert runs_again(node)
+
+
+def test_a_report_may_be_written_by_another_step(node, tmp_path):
+    write_again(tmp_path / "out" / "sub-01.html", "with comparisons")
+    assert not runs_again(node)
+
+
+@pytest.mark.parametrize("record", ["", '{"/out/sub-01_T1w.nii', "[]"])
+def test_a_node_whose_record_is_broken_runs_again(record, node):
+    (node / "written.json").write_text(record)
+    assert runs_again(node)
