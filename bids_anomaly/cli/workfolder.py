@@ -9,6 +9,7 @@ from bids_anomaly.bids.reading import read_object
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import CannotWriteError, UsageError
 from bids_anomaly.interfaces.records import WRITTEN_FILE, changed_since_written
+from bids_anomaly.reports.page import failed_steps
 
 STAMP = "bids-anomaly.json"
 # Folders that the app makes in a work folder, beside whatever a user keeps there.
@@ -104,5 +105,8 @@ def forget_lost_outputs(session_folder: Path) -> None:
 
 
 def _is_lost(changed: Path) -> bool:
-    # Reports are written by several steps, each of which leaves all that there is to show.
-    return changed.suffix != ".html" or not changed.exists()
+    # Reports are written by several steps, each of which leaves all that there is to show. What
+    # tells of an earlier failure is no report of theirs.
+    if changed.suffix == ".html":
+        return not changed.exists() or failed_steps(changed) > 0
+    return True

@@ -16,6 +16,8 @@ from bids_anomaly.cli.workfolder import (
 )
 from bids_anomaly.exceptions import CannotWriteError, UsageError
 from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.reports.participant import Failure, write_participant_report
+from bids_anomaly.reports.session import write_failure_report
 
 
 def check_often(folder):
@@ -168,3 +170,15 @@ def test_a_report_may_be_written_by_another_step(node, tmp_path):
 def test_a_node_whose_record_is_broken_runs_again(record, node):
     (node / "written.json").write_text(record)
     assert runs_again(node)
+
+
+def test_a_report_of_an_earlier_failure_is_written_again(node, tmp_path):
+    """Also where the step that writes it was done long before."""
+    failure = Failure("require quality (sub-01_T1w)", "Too much noise.", "")
+    write_failure_report(tmp_path / "out", "sub-01", [failure])
+    assert runs_again(node)
+
+
+def test_a_report_of_a_success_is_not(node, tmp_path):
+    write_participant_report(tmp_path / "out" / "sub-01.html", title="sub-01", warnings=["Look."])
+    assert not runs_again(node)
