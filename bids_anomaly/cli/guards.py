@@ -73,7 +73,8 @@ def _makers(description: Path) -> list[str]:
 
 def _check_input_exists(settings: Settings) -> None:
     if settings.analysis_level == "participant":
-        if not settings.bids_dir.is_dir():
+        # Reports are made of the outputs alone.
+        if not settings.reports_only and not settings.bids_dir.is_dir():
             raise MissingInputError(
                 f"There is no BIDS folder {settings.bids_dir}. Check the path; in a container, "
                 "check that it is mounted."
