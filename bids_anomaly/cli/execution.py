@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bids_anomaly.bids.writing import write_text
 from bids_anomaly.cli.device import only_gpu
 from bids_anomaly.exceptions import UsageError
 
@@ -62,13 +63,13 @@ def prepare_environment(
     verbosity : int
         0 keeps Nipype silent; 1 shows warnings; 2 everything.
     """
-    configuration_folder.mkdir(parents=True, exist_ok=True)
-    (configuration_folder / "nipype.cfg").write_text(
+    write_text(
+        configuration_folder / "nipype.cfg",
         CONFIGURATION.format(
             level=("CRITICAL", "WARNING", "INFO")[min(verbosity, 2)],
             crash_folder=crash_folder,
             stop_on_first_crash=str(stop_on_first_crash).lower(),
-        )
+        ),
     )
     os.environ["NIPYPE_CONFIG_DIR"] = str(configuration_folder)
     os.environ["NIPYPE_NO_ET"] = "1"

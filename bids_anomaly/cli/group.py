@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bids_anomaly.cli.runs import exit_code, new_run_id, run_record, set_up_log
+from bids_anomaly.cli.runs import exit_code, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import GROUP_PREFIX, check_writable
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.settings import Settings
@@ -64,6 +64,8 @@ def run_group(settings: Settings) -> ExitCode:
         _print_plan(members, cohorts, large)
         return ExitCode.OK
 
+    run_id = new_run_id()
+    log_folder = make_log_folder(output_dir, run_id)
     started = time.monotonic()
     compared = large if cohorts and cohorts.controls in large and len(large) > 1 else []
     if compared:
@@ -84,9 +86,6 @@ def run_group(settings: Settings) -> ExitCode:
         if collected.burdens:
             _write_results(settings, members, known, cohorts, collected)
     code = exit_code([[error.exit_code] for error in collected.failures.values()], len(members))
-    run_id = new_run_id()
-    log_folder = output_dir / "logs" / run_id
-    log_folder.mkdir(parents=True)
     record = run_record(settings, run_id, {})
     record["result"] = {
         "exit_code": int(code),

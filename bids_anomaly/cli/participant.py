@@ -13,7 +13,7 @@ from bids_anomaly.bids.writing import remove_lost, write_json, write_text
 from bids_anomaly.citation import cite
 from bids_anomaly.cli.changes import print_comparisons, run_changes
 from bids_anomaly.cli.execution import prepare_environment, run_workflow
-from bids_anomaly.cli.runs import code_of_run, new_run_id, run_record, set_up_log
+from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, prepare_work_folder
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.settings import MODALITIES, Settings
@@ -40,9 +40,7 @@ def run_participants(settings: Settings) -> ExitCode:
     check_writable(settings.output_dir)
     check_writable(settings.work_dir)
     prepare_work_folder(settings.work_dir, clean=settings.clean_workdir)
-    log_folder = settings.output_dir / "logs" / run_id
-    log_folder.mkdir(parents=True)
-    return _run(settings, run_id, log_folder)
+    return _run(settings, run_id, make_log_folder(settings.output_dir, run_id))
 
 
 def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:

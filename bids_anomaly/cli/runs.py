@@ -9,10 +9,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from bids_anomaly import __version__
-from bids_anomaly.exceptions import ExitCode
+from bids_anomaly.exceptions import CannotWriteError, ExitCode
 from bids_anomaly.settings import Settings
 
 # Packages whose version can change a result.
@@ -32,6 +33,25 @@ def set_up_log(settings: Settings) -> None:
 def new_run_id() -> str:
     """Name a run by its time; two that begin together have different names."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}_{secrets.token_hex(3)}"
+
+
+def make_log_folder(output_dir: Path, run_id: str) -> Path:
+    """Make the folder of a run's records and logs.
+
+    Raises
+    ------
+    CannotWriteError
+        If that fails.
+    """
+    folder = output_dir / "logs" / run_id
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise CannotWriteError(
+            f"Cannot make the folder {folder}: {error.strerror}. Check that {folder.parent} is a "
+            "folder, and its rights."
+        ) from error
+    return folder
 
 
 def exit_code(failures: Sequence[Sequence[int]], sessions: int) -> ExitCode:

@@ -1,10 +1,11 @@
-"""The exit code of a run, from what became of its sessions and of their comparisons."""
+"""What all commands share, and the exit code of a run from what became of its sessions."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from bids_anomaly.cli.runs import code_of_run
+from bids_anomaly.cli.runs import code_of_run, make_log_folder
+from bids_anomaly.exceptions import CannotWriteError
 
 
 def progress(sessions, *, failed=(), not_run=()):
@@ -35,3 +36,9 @@ def progress(sessions, *, failed=(), not_run=()):
 )
 def test_the_code_is_that_of_the_sessions(sessions, comparisons, code):
     assert code_of_run(sessions, comparisons) == code
+
+
+def test_a_run_whose_logs_cannot_be_written_says_so(tmp_path):
+    (tmp_path / "logs").write_text("a file")
+    with pytest.raises(CannotWriteError, match="logs is a folder"):
+        make_log_folder(tmp_path, "run")

@@ -17,6 +17,7 @@ from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
 from bids_anomaly.reports.participant import Failure
 from bids_anomaly.reports.record import ScanRecord, SessionRecord, read_record, record_path
+from bids_anomaly.reports.runs import read_runs
 from bids_anomaly.reports.session import write_failure_report, write_session_report
 
 # The brain of the person has another size than that in the template: 3 mm for 2 mm.
@@ -35,6 +36,19 @@ SCAN = ScanRecord(
     white_matter_level=1.0,
     evaluations=4,
 )
+
+RUN = {
+    "run": "20260101-000000_abcdef",
+    "command": "bids-anomaly in out participant",
+    "version": "0.1.0",
+    "seed": 0,
+    "device": "cpu",
+    "models": {"restore-T1w": {"version": "0.3.0", "weights_sha256": "abc", "digest": "d"}},
+    "packages": {"numpy": "2.3.5"},
+    "python": "3.11.7",
+    "platform": "Linux",
+    "container": None,
+}
 
 
 def region_rows(volume, anomalous):
@@ -198,22 +212,10 @@ def test_a_record_that_cannot_be_read_is_named(content, tmp_path):
 
 
 def test_the_report_says_how_the_last_run_was_made_and_what_each_step_took(derivatives):
-    run = {
-        "run": "20260101-000000_abcdef",
-        "command": "bids-anomaly in out participant",
-        "version": "0.1.0",
-        "seed": 0,
-        "device": "cpu",
-        "models": {"restore-T1w": {"version": "0.3.0", "weights_sha256": "abc", "digest": "d"}},
-        "packages": {"numpy": "2.3.5"},
-        "python": "3.11.7",
-        "platform": "Linux",
-        "container": None,
-    }
     for name, line in (("1", "conform\t1.0\t300"), ("2", "score\t0.5\tn/a")):
         folder = derivatives / "logs" / name
         folder.mkdir(parents=True)
-        (folder / "run.json").write_text(json.dumps(run | {"run": name}))
+        (folder / "run.json").write_text(json.dumps(RUN | {"run": name}))
         (folder / "sub-01_steps.tsv").write_text(f"step\tseconds\tpeak_memory_mb\n{line}\n")
     page = write_session_report(derivatives, record_of((TEMPLATE,))).read_text()
     assert "bids-anomaly in out participant" in page
@@ -223,6 +225,18 @@ def test_the_report_says_how_the_last_run_was_made_and_what_each_step_took(deriv
         assert f">{cell}</td>" in page
     failed = write_failure_report(derivatives, "sub-01", []).read_text()
     assert "bids-anomaly in out participant" in failed
+
+
+@pytest.mark.parametrize("rest", ["", "sco", "score\t0.", "score\t0.5", "score\t\xff\t\xff\n"])
+def test_half_a_line_in_a_log_hides_no_other(rest, derivatives):
+    folder = derivatives / "logs" / "1"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(RUN))
+    lines = f"step\tseconds\tpeak_memory_mb\nconform\t1.0\t300\n{rest}"
+    (folder / "sub-01_steps.tsv").write_text(lines, encoding="latin-1")
+    provenance, steps = read_runs(derivatives, "sub-01")
+    assert provenance["Run"] == "20260101-000000_abcdef"
+    assert steps.rows == [["conform", "1.0", "300"]]
 
 
 @pytest.fixture
