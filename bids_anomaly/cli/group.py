@@ -70,8 +70,11 @@ def run_group(settings: Settings) -> ExitCode:
     compared = large if cohorts and cohorts.controls in large and len(large) > 1 else []
     if compared:
         check_writable(settings.work_dir)
+    # What cannot be removed is no reason to fail when all results are written.
     with tempfile.TemporaryDirectory(
-        prefix=GROUP_PREFIX, dir=settings.work_dir if compared else None
+        prefix=GROUP_PREFIX,
+        dir=settings.work_dir if compared else None,
+        ignore_cleanup_errors=True,
     ) as folder:
         collected = collect(
             members,
@@ -85,6 +88,8 @@ def run_group(settings: Settings) -> ExitCode:
         )
         if collected.burdens:
             _write_results(settings, members, known, cohorts, collected)
+        # NFS keeps files that are still mapped, and their folder with them.
+        collected.zscores.clear()
     code = exit_code([[error.exit_code] for error in collected.failures.values()], len(members))
     record = run_record(settings, run_id, {})
     record["result"] = {
