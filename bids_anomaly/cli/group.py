@@ -39,7 +39,7 @@ def run_group(settings: Settings) -> ExitCode:
 
     from bids_anomaly.bids.dataset import copy_participants
     from bids_anomaly.bids.participants import read_participants
-    from bids_anomaly.bids.writing import write_json
+    from bids_anomaly.bids.writing import remove_lost_shared, write_json
     from bids_anomaly.group.analysis import large_cohorts
     from bids_anomaly.group.cohorts import read_cohorts
     from bids_anomaly.group.collect import collect
@@ -54,6 +54,7 @@ def run_group(settings: Settings) -> ExitCode:
     )
     if not settings.dry_run:
         check_writable(output_dir / "group")
+        remove_lost_shared(output_dir)
         # The input may know more of its people than when they were processed.
         copy_participants(settings.bids_dir, output_dir)
     known = read_participants(output_dir)

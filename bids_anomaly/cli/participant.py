@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bids_anomaly import __version__
-from bids_anomaly.bids.writing import remove_lost, write_json, write_text
+from bids_anomaly.bids.writing import remove_lost, remove_lost_shared, write_json, write_text
 from bids_anomaly.citation import cite
 from bids_anomaly.cli.changes import print_comparisons, run_changes
 from bids_anomaly.cli.execution import prepare_environment, run_workflow
@@ -77,7 +77,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         bids_filter=read_bids_filter(settings.bids_filter_file)
         if settings.bids_filter_file
         else None,
-        database_dir=settings.bids_database_dir,
+        database_dir=_database_dir(settings),
     )
     if settings.derivatives:
         sessions = use_prepared(
@@ -122,6 +122,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
     write_text(settings.output_dir / "logs" / "CITATION.md", cite(__version__) + "\n")
     record = run_record(settings, run_id, used_bundles)
     write_json(log_folder / "run.json", record)
+    remove_lost_shared(settings.output_dir)
     for session in sessions:
         remove_lost(settings.output_dir / f"sub-{session.participant}")
         forget_lost_outputs(settings.work_dir / workflow.name / session_wf_name(session))
@@ -189,6 +190,16 @@ def _within(settings: Settings, failed) -> str:
     if failed.crash_file is None:
         return ""
     return os.path.relpath(failed.crash_file, settings.output_dir)
+
+
+def _database_dir(settings: Settings) -> Path | None:
+    """Return where the index of the dataset is kept; a dry run makes none."""
+    from bids_anomaly.bids.index import find_database
+
+    folder = settings.bids_database_dir
+    if folder is not None and settings.dry_run and find_database(folder) is None:
+        return None
+    return folder
 
 
 def _check_available(settings: Settings) -> None:
