@@ -24,6 +24,9 @@ from bids_anomaly.workflows.session import (
     init_session_outputs_wf,
 )
 
+# How brains are found on a GPU; the other ways do without one.
+BY_NETWORKS = ("deepbet", "hd-bet")
+
 
 def init_run_wf(
     sessions: Sequence[Session],
@@ -149,7 +152,7 @@ def init_session_wf(
             is_reference=scan is reference,
             brain_extraction=brain_extraction,
             strict=strict,
-            use_gpu=device != "cpu",
+            use_gpu=device != "cpu" and brain_extraction in BY_NETWORKS,
             seed=seed,
             omp_nthreads=omp_nthreads,
             name=f"preprocess_{identifier(scan.name)}_wf",

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bids_anomaly import __version__
+from bids_anomaly.bids.participants import read_participants_table
 from bids_anomaly.bids.scans import Scan
 from bids_anomaly.bids.writing import write_bytes, write_json, write_text
+from bids_anomaly.exceptions import MissingInputError
 
 BIDS_VERSION = "1.10.0"
 CODE_URL = "https://github.com/bids-anomaly/bids-anomaly"
@@ -51,11 +53,26 @@ def write_dataset_files(
 
 
 def copy_participants(bids_dir: Path, output_dir: Path) -> None:
-    """Write what the input says of its participants, if it says anything."""
-    if (bids_dir / "participants.json").is_file():
-        write_bytes(output_dir / "participants.json", (bids_dir / "participants.json").read_bytes())
-    if (bids_dir / "participants.tsv").is_file():
-        table = (bids_dir / "participants.tsv").read_text(encoding="utf-8-sig")
+    """Write what the input says of its participants, if it says anything.
+
+    Raises
+    ------
+    MissingInputError
+        If this user may not read it.
+    InvalidBidsError
+        If the table is not in UTF-8.
+    """
+    path = bids_dir / "participants.json"
+    if path.is_file():
+        try:
+            columns = path.read_bytes()
+        except OSError as error:
+            raise MissingInputError(
+                f"The file {path} cannot be read ({error.strerror}). Give read permission."
+            ) from error
+        write_bytes(output_dir / "participants.json", columns)
+    table = read_participants_table(bids_dir)
+    if table is not None:
         write_text(output_dir / "participants.tsv", without_identifying_ages(table))
 
 

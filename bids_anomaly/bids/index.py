@@ -18,6 +18,7 @@ from bids_anomaly.exceptions import CannotWriteError, MissingInputError, UsageEr
 logger = logging.getLogger("bids_anomaly")
 
 DATABASE_FILE = "layout_index.sqlite"
+OWN_FOLDER = "bids-anomaly"
 
 
 def list_images(
@@ -118,15 +119,22 @@ def _made_for_another_dataset(database: Path, bids_dir: Path) -> UsageError:
     )
 
 
+def find_database(database_dir: Path) -> Path | None:
+    """Return the folder that holds the database file: this one, our own in it, or neither."""
+    for folder in (database_dir, database_dir / OWN_FOLDER):
+        if (folder / DATABASE_FILE).exists():
+            return folder
+    return None
+
+
 def _find_or_make_database(bids_dir: Path, database_dir: Path) -> Path:
     """Find the folder that holds the database file; make both if there is none."""
     from sqlalchemy.exc import DatabaseError
 
-    if (database_dir / DATABASE_FILE).exists():
-        return database_dir
-    database = database_dir / "bids-anomaly"
-    if (database / DATABASE_FILE).exists():
-        return database
+    found = find_database(database_dir)
+    if found is not None:
+        return found
+    database = database_dir / OWN_FOLDER
     # Jobs side by side may each make one; it gets its name when it is complete, the first is kept.
     unfinished = database_dir / f".unfinished-{uuid4().hex}"
     try:

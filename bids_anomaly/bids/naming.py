@@ -5,9 +5,9 @@ from pathlib import Path
 
 # Order of entities in a file name (BIDS 1.10), as far as anatomical scans have them.
 ENTITY_ORDER = (
-    "sub", "ses", "cohort", "sample", "acq", "ce", "trc", "stain", "rec", "dir", "run", "mod",
-    "echo", "flip", "inv", "mt", "part", "proc", "space", "split", "recording", "chunk", "from",
-    "to", "mode", "atlas", "res", "den", "label", "desc",
+    "sub", "ses", "cohort", "sample", "task", "acq", "ce", "trc", "stain", "rec", "dir", "run",
+    "mod", "echo", "flip", "inv", "mt", "part", "proc", "space", "split", "recording", "chunk",
+    "from", "to", "mode", "atlas", "res", "den", "label", "desc",
 )  # fmt: skip
 
 # What is written for each scan and space: how the name differs from that of the scan.

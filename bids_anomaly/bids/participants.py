@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from bids_anomaly.exceptions import MissingInputError, NothingFoundError
+from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, NothingFoundError
 
 
 def read_participants(folder: Path) -> dict[str, dict[str, str]]:
@@ -17,17 +17,59 @@ def read_participants(folder: Path) -> dict[str, dict[str, str]]:
     Returns
     -------
     dict
-        From label with ``sub-`` to column to value; empty where there is no readable table.
+        From label with ``sub-`` to column to value; empty where there is no table.
+
+    Raises
+    ------
+    MissingInputError, InvalidBidsError
+        See :func:`read_participants_table`.
     """
-    try:
-        text = (folder / "participants.tsv").read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return {}
+    text = read_participants_table(folder) or ""
     return {
         row["participant_id"]: {key: value for key, value in row.items() if key and value}
         for row in csv.DictReader(text.splitlines(), delimiter="\t")
         if row.get("participant_id")
     }
+
+
+def read_participants_table(folder: Path) -> str | None:
+    """Return the text of ``participants.tsv``, None if there is none.
+
+    A table in another encoding is not passed over, as ages in it would neither be used nor hidden.
+
+    Parameters
+    ----------
+    folder : Path
+        A BIDS dataset, raw or derivative.
+
+    Raises
+    ------
+    MissingInputError
+        If this user may not read it.
+    InvalidBidsError
+        If it is not in UTF-8, as BIDS asks for.
+    """
+    path = folder / "participants.tsv"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise MissingInputError(
+            f"The table {path} cannot be read ({error.strerror}). Give read permission."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path) from error
+    if "\0" in text:  # UTF-16 without its mark passes for UTF-8
+        raise _not_utf8(path)
+    return text
+
+
+def _not_utf8(path: Path) -> InvalidBidsError:
+    return InvalidBidsError(
+        f"The table {path} is not in UTF-8, which BIDS asks for. Save it again in that encoding, "
+        f"for example with: iconv -f LATIN1 -t UTF-8 {path.name}."
+    )
 
 
 def participants_by(table: Path, column: str) -> dict[str, set[str]]:

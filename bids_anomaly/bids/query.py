@@ -15,6 +15,7 @@ from pathlib import Path
 from bids_anomaly.bids.filters import matches, read_bids_filter
 from bids_anomaly.bids.folders import find_unreadable_folders, list_participants, list_sessions
 from bids_anomaly.bids.index import list_images
+from bids_anomaly.bids.naming import ENTITY_ORDER
 from bids_anomaly.bids.scans import Scan, Session
 from bids_anomaly.exceptions import MissingInputError, NothingFoundError
 
@@ -158,6 +159,14 @@ def _raw_scans(bids_dir: Path, images: Iterable[Path]) -> Iterator[Scan]:
                 bids_dir / image,
             )
         elif _DERIVED.isdisjoint(scan.entities) and scan.entities.get("part", "mag") == "mag":
+            unknown = sorted(set(scan.entities).difference(ENTITY_ORDER))
+            if unknown:  # Results could not be named after it.
+                logger.warning(
+                    "%s is left out: anatomical scans have no %s- in BIDS. Rename it.",
+                    scan.path,
+                    "-, ".join(unknown),
+                )
+                continue
             if scan.name in stems:
                 logger.warning("%s is left out: it is also there as .nii.gz.", scan.path)
                 continue

@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,23 @@ def remove_lost(folder: Path) -> None:
     folder : Path
         May be missing.
     """
-    for path in folder.rglob(".*"):
+    _remove(folder.rglob(".*"))
+
+
+def remove_lost_shared(output_dir: Path) -> None:
+    """Remove what was left, as :func:`remove_lost` does, of files that belong to no participant.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Derivative dataset; folders of participants in it are not visited.
+    """
+    for folder in (output_dir, output_dir / "group", output_dir / "logs"):
+        _remove(folder.glob(".*"))
+
+
+def _remove(hidden: Iterable[Path]) -> None:
+    for path in hidden:
         if TEMPORARY_NAME.fullmatch(path.name):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > LOST_AFTER_S:

@@ -213,7 +213,7 @@ def add_control(group: ArgumentGroup) -> None:
         f"the same one goes on where it stopped (default: {Settings.work_dir})",
     )
     for flag, help in (
-        ("--clean-workdir", "empty the work folder before the run"),
+        ("--clean-workdir", "remove first what earlier runs left in the work folder"),
         ("--stop-on-first-crash", "do not go on with the other steps after one has failed"),
         (
             "--reports-only",

@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 from bids_anomaly.cli.execution import run_workflow
-from bids_anomaly.cli.workfolder import forget_lost_outputs
+from bids_anomaly.cli.workfolder import WORKFLOW_NAME, forget_lost_outputs
 from bids_anomaly.settings import Settings
 
 
@@ -66,6 +66,7 @@ def run_changes(
         work_dir=settings.work_dir,
         reports=sorted(reports - set(failed)),
         seed=settings.seed,
+        name=WORKFLOW_NAME,
     )
     labels = {changes_wf_name(label): f"sub-{label}" for label in comparisons}
     for name in labels:

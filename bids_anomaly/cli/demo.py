@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bids_anomaly.cli import values
 from bids_anomaly.cli.main import report_errors
 from bids_anomaly.exceptions import ExitCode
 
@@ -18,7 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "no GPU and no data.",
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="gets dataset and results")
-    parser.add_argument("--seed", type=int, default=0, help="other people (default: %(default)s)")
+    parser.add_argument(
+        "--seed",
+        type=values.read_whole_number,
+        default=0,
+        help="other people (default: %(default)s)",
+    )
     arguments = parser.parse_args(argv)
     return report_errors(parser.prog, lambda: _demo(arguments.folder.resolve(), arguments.seed))
 

@@ -110,7 +110,7 @@ def _evaluate(arguments: argparse.Namespace, command: Sequence[str]) -> ExitCode
         output = arguments.derivatives[0][1] / "group" / "evaluation"
 
     from bids_anomaly import __version__
-    from bids_anomaly.cli.participant import exit_code
+    from bids_anomaly.cli.runs import exit_code
     from bids_anomaly.cli.workfolder import check_writable
     from bids_anomaly.evaluation.dataset import evaluate, pair_up
     from bids_anomaly.evaluation.page import write_page

@@ -3,9 +3,11 @@
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bids_anomaly.bids.writing import write_text
 from bids_anomaly.cli.device import only_gpu
 from bids_anomaly.exceptions import UsageError
 
@@ -61,13 +63,13 @@ def prepare_environment(
     verbosity : int
         0 keeps Nipype silent; 1 shows warnings; 2 everything.
     """
-    configuration_folder.mkdir(parents=True, exist_ok=True)
-    (configuration_folder / "nipype.cfg").write_text(
+    write_text(
+        configuration_folder / "nipype.cfg",
         CONFIGURATION.format(
             level=("CRITICAL", "WARNING", "INFO")[min(verbosity, 2)],
             crash_folder=crash_folder,
             stop_on_first_crash=str(stop_on_first_crash).lower(),
-        )
+        ),
     )
     os.environ["NIPYPE_CONFIG_DIR"] = str(configuration_folder)
     os.environ["NIPYPE_NO_ET"] = "1"
@@ -91,17 +93,20 @@ def read_plugin(path: Path) -> tuple[type, dict[str, Any]]:
     Returns
     -------
     type
-        The class of the plugin; for ``SLURM`` our own, which asks for what each step needs.
+        The class of the plugin, mended; for ``SLURM`` our own, which asks for what each step needs.
     dict
         Its arguments.
 
     Raises
     ------
     UsageError
-        If the file is not of that form, or names no plugin.
+        If the file is not of that form, or names no plugin, or one that does not tell of each step.
     """
     import yaml
     from nipype.pipeline import plugins
+    from nipype.pipeline.plugins.base import DistributedPluginBase
+
+    from bids_anomaly.cli.processes import CrashFirst
 
     try:
         content = yaml.safe_load(path.read_text())
@@ -120,7 +125,13 @@ def read_plugin(path: Path) -> tuple[type, dict[str, Any]]:
             f"The plugin file {path} names the plugin {name}, which Nipype does not have. Take one "
             "that it has, such as SLURM, PBS or SGE."
         )
-    return getattr(plugins, f"{name}Plugin"), arguments
+    plugin = getattr(plugins, f"{name}Plugin")
+    if not issubclass(plugin, DistributedPluginBase):
+        raise UsageError(
+            f"The plugin file {path} names the plugin {name}, which does not tell what becomes of "
+            "each step. Take one that does, such as SLURM, PBS or SGE."
+        )
+    return type(plugin.__name__, (CrashFirst, plugin), {}), arguments
 
 
 def run_workflow(
@@ -149,7 +160,7 @@ def run_workflow(
     on_status : callable
         Gets a node and ``start``, ``end`` or ``exception``.
     """
-    from bids_anomaly.cli.processes import SurvivingMultiProc
+    from bids_anomaly.cli.processes import StepsFailed, SurvivingMultiProc
 
     if plugin_file is not None:
         make_plugin, arguments = read_plugin(plugin_file)
@@ -166,10 +177,6 @@ def run_workflow(
             "mp_context": "forkserver",
         }
     arguments["status_callback"] = on_status
-    try:
+    # An error that belongs to no node is not ours to swallow.
+    with suppress(StepsFailed):
         workflow.run(plugin=make_plugin(plugin_args=arguments))
-    except Exception:
-        # Nipype raises the first node's error again at the end. All were told to on_status; an
-        # error that belongs to no node is not ours to swallow.
-        if not getattr(on_status, "failures", None):
-            raise

@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bids_anomaly.cli.participant import exit_code, new_run_id, run_record, set_up_log
-from bids_anomaly.cli.workfolder import check_writable
+from bids_anomaly.cli.runs import exit_code, make_log_folder, new_run_id, run_record, set_up_log
+from bids_anomaly.cli.workfolder import GROUP_PREFIX, check_writable
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.settings import Settings
 
@@ -39,7 +39,7 @@ def run_group(settings: Settings) -> ExitCode:
 
     from bids_anomaly.bids.dataset import copy_participants
     from bids_anomaly.bids.participants import read_participants
-    from bids_anomaly.bids.writing import write_json
+    from bids_anomaly.bids.writing import remove_lost_shared, write_json
     from bids_anomaly.group.analysis import large_cohorts
     from bids_anomaly.group.cohorts import read_cohorts
     from bids_anomaly.group.collect import collect
@@ -54,6 +54,7 @@ def run_group(settings: Settings) -> ExitCode:
     )
     if not settings.dry_run:
         check_writable(output_dir / "group")
+        remove_lost_shared(output_dir)
         # The input may know more of its people than when they were processed.
         copy_participants(settings.bids_dir, output_dir)
     known = read_participants(output_dir)
@@ -64,12 +65,17 @@ def run_group(settings: Settings) -> ExitCode:
         _print_plan(members, cohorts, large)
         return ExitCode.OK
 
+    run_id = new_run_id()
+    log_folder = make_log_folder(output_dir, run_id)
     started = time.monotonic()
     compared = large if cohorts and cohorts.controls in large and len(large) > 1 else []
     if compared:
         check_writable(settings.work_dir)
+    # What cannot be removed is no reason to fail when all results are written.
     with tempfile.TemporaryDirectory(
-        prefix="group-", dir=settings.work_dir if compared else None
+        prefix=GROUP_PREFIX,
+        dir=settings.work_dir if compared else None,
+        ignore_cleanup_errors=True,
     ) as folder:
         collected = collect(
             members,
@@ -83,10 +89,9 @@ def run_group(settings: Settings) -> ExitCode:
         )
         if collected.burdens:
             _write_results(settings, members, known, cohorts, collected)
+        # NFS keeps files that are still mapped, and their folder with them.
+        collected.zscores.clear()
     code = exit_code([[error.exit_code] for error in collected.failures.values()], len(members))
-    run_id = new_run_id()
-    log_folder = output_dir / "logs" / run_id
-    log_folder.mkdir(parents=True)
     record = run_record(settings, run_id, {})
     record["result"] = {
         "exit_code": int(code),

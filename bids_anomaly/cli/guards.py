@@ -4,6 +4,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
+from bids_anomaly.bids.reading import read_object
 from bids_anomaly.exceptions import MissingInputError, UsageError
 from bids_anomaly.settings import Settings
 
@@ -22,8 +23,9 @@ def check_settings(settings: Settings) -> None:
     Raises
     ------
     UsageError
-        If folders overlap, derivatives have a name that does not work or no scans to stand for,
-        more threads than CPUs are asked for, or the brain extraction is not installed.
+        If folders overlap, the output folder is a dataset of others, derivatives have a name that
+        does not work or no scans to stand for, more threads than CPUs are asked for, or the brain
+        extraction is not installed.
     MissingInputError
         If there is no input folder, which is the output folder at group level.
     """
@@ -53,11 +55,26 @@ def _check_output_folder(bids_dir: Path, output_dir: Path) -> None:
             f"The output folder {output_dir} lies inside the input folder, but not in a folder of "
             f"its own under derivatives. {suggestion}"
         )
+    description = output_dir / "dataset_description.json"
+    if description.exists() and "bids-anomaly" not in _makers(description):
+        raise UsageError(
+            f"The output folder {output_dir} holds a dataset that bids-anomaly did not make, by "
+            f"its dataset_description.json, which would be replaced. {suggestion}"
+        )
+
+
+def _makers(description: Path) -> list[str]:
+    """Return the names of what made a dataset; none where that cannot be read."""
+    makers = read_object(description).get("GeneratedBy")
+    if not isinstance(makers, list):
+        return []
+    return [maker.get("Name") for maker in makers if isinstance(maker, dict)]
 
 
 def _check_input_exists(settings: Settings) -> None:
     if settings.analysis_level == "participant":
-        if not settings.bids_dir.is_dir():
+        # Reports are made of the outputs alone.
+        if not settings.reports_only and not settings.bids_dir.is_dir():
             raise MissingInputError(
                 f"There is no BIDS folder {settings.bids_dir}. Check the path; in a container, "
                 "check that it is mounted."

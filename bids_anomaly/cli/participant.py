@@ -1,34 +1,22 @@
 """The participant level: from settings to an exit code."""
 
 import itertools
-import logging
 import os
-import platform
-import secrets
-import shlex
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from bids_anomaly import __version__
-from bids_anomaly.bids.writing import remove_lost, write_json, write_text
+from bids_anomaly.bids.writing import remove_lost, remove_lost_shared, write_json, write_text
 from bids_anomaly.citation import cite
 from bids_anomaly.cli.changes import print_comparisons, run_changes
 from bids_anomaly.cli.execution import prepare_environment, run_workflow
-from bids_anomaly.cli.workfolder import check_writable, prepare_work_folder
+from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
+from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, prepare_work_folder
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.settings import MODALITIES, Settings
-
-LOGGER = logging.getLogger("bids_anomaly")
-# Packages whose version can change a result.
-RECORDED_PACKAGES = (
-    "antspyx", "deepbet", "nibabel", "nilearn", "nipype", "numpy", "pybids", "scipy", "torch",
-)  # fmt: skip
 
 
 def run_participants(settings: Settings) -> ExitCode:
@@ -37,8 +25,7 @@ def run_participants(settings: Settings) -> ExitCode:
     Returns
     -------
     ExitCode
-        OK if everything was done; the common code of all failures if every session failed with
-        it; SOME_FAILED else.
+        See :func:`bids_anomaly.cli.runs.code_of_run`.
     """
     set_up_log(settings)
     if settings.reports_only:
@@ -53,22 +40,7 @@ def run_participants(settings: Settings) -> ExitCode:
     check_writable(settings.output_dir)
     check_writable(settings.work_dir)
     prepare_work_folder(settings.work_dir, clean=settings.clean_workdir)
-    log_folder = settings.output_dir / "logs" / run_id
-    log_folder.mkdir(parents=True)
-    return _run(settings, run_id, log_folder)
-
-
-def set_up_log(settings: Settings) -> None:
-    """Say as much as was asked for."""
-    logging.basicConfig(
-        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(settings.verbosity, 2)],
-        format="%(message)s",
-    )
-
-
-def new_run_id() -> str:
-    """Name a run by its time; two that begin together have different names."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}_{secrets.token_hex(3)}"
+    return _run(settings, run_id, make_log_folder(settings.output_dir, run_id))
 
 
 def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
@@ -85,7 +57,8 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
     from bids_anomaly.bids.prepared import PREPARED_MODALITY, use_prepared
     from bids_anomaly.bids.query import find_sessions, read_bids_filter
     from bids_anomaly.bids.validation import validate
-    from bids_anomaly.cli.progress import RunProgress, is_plumbing, make_console, session_of
+    from bids_anomaly.cli.console import make_console
+    from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of
     from bids_anomaly.cli.workfolder import forget_lost_outputs
     from bids_anomaly.reconstruction.bundle import choose_bundles
     from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
@@ -104,7 +77,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         bids_filter=read_bids_filter(settings.bids_filter_file)
         if settings.bids_filter_file
         else None,
-        database_dir=settings.bids_database_dir,
+        database_dir=_database_dir(settings),
     )
     if settings.derivatives:
         sessions = use_prepared(
@@ -130,6 +103,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         batch_size=settings.batch_size,
         seed=settings.seed,
         omp_nthreads=settings.omp_nthreads,
+        name=WORKFLOW_NAME,
     )
     graph = workflow._create_flat_graph()
     steps = Counter(session_of(node) for node in graph.nodes() if not is_plumbing(node))
@@ -148,6 +122,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
     write_text(settings.output_dir / "logs" / "CITATION.md", cite(__version__) + "\n")
     record = run_record(settings, run_id, used_bundles)
     write_json(log_folder / "run.json", record)
+    remove_lost_shared(settings.output_dir)
     for session in sessions:
         remove_lost(settings.output_dir / f"sub-{session.participant}")
         forget_lost_outputs(settings.work_dir / workflow.name / session_wf_name(session))
@@ -163,24 +138,23 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
             on_status=progress,
         )
     failed_sessions = sorted(labels[name] for name in progress.failures)
-    parts = [progress]
+    comparisons = []
     if settings.stage != "preprocess" and not (settings.stop_on_first_crash and failed_sessions):
         participants = {session.participant for session in sessions}
-        parts += run_changes(
+        comparisons = run_changes(
             settings, participants, failed=failed_sessions, log_folder=log_folder, console=console
         )
-    code = exit_code(
-        [[failed.code for failed in failures] for p in parts for failures in p.failures.values()],
-        sum(len(part.labels) for part in parts),
-    )
+    code = code_of_run(progress, comparisons)
+    parts = [progress, *comparisons]
     record["result"] = {
         "exit_code": int(code),
         "seconds": round(time.monotonic() - started, 1),
         "steps_run": sum(part.executed for part in parts),
         "steps": sum(part.steps for part in parts),
         "failed_sessions": failed_sessions,
+        "sessions_not_run": [labels[name] for name in progress.not_run],
         "failed_comparisons": sorted(
-            part.labels[name] for part in parts[1:] for name in part.failures
+            part.labels[name] for part in comparisons for name in part.failures
         ),
     }
     write_json(log_folder / "run.json", record)
@@ -202,7 +176,10 @@ def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) 
                 for failed in failures
             ],
         )
-    done = len(labels) - len(progress.failures)
+    not_run = [labels[name] for name in progress.not_run]
+    if not_run:
+        console.print(f"Not run to the end: {', '.join(not_run)}.", markup=False)
+    done = len(labels) - len(progress.failures) - len(not_run)
     console.print(
         f"{done} of {len(labels)} sessions done; results in {settings.output_dir}.", markup=False
     )
@@ -215,28 +192,14 @@ def _within(settings: Settings, failed) -> str:
     return os.path.relpath(failed.crash_file, settings.output_dir)
 
 
-def exit_code(failures: Sequence[Sequence[int]], sessions: int) -> ExitCode:
-    """Choose the exit code of a run.
+def _database_dir(settings: Settings) -> Path | None:
+    """Return where the index of the dataset is kept; a dry run makes none."""
+    from bids_anomaly.bids.index import find_database
 
-    Parameters
-    ----------
-    failures : sequence of sequences of int
-        For each session that failed, the codes of its failed steps.
-    sessions : int
-        Number of all sessions.
-
-    Returns
-    -------
-    ExitCode
-        The common code if every session failed and all for the same reason, SOME_FAILED if only
-        some did or reasons differ, OK without failures.
-    """
-    if not failures:
-        return ExitCode.OK
-    codes = {code for session in failures for code in session}
-    if len(failures) == sessions and len(codes) == 1:
-        return ExitCode(codes.pop())
-    return ExitCode.SOME_FAILED
+    folder = settings.bids_database_dir
+    if folder is not None and settings.dry_run and find_database(folder) is None:
+        return None
+    return folder
 
 
 def _check_available(settings: Settings) -> None:
@@ -285,30 +248,6 @@ def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console)
         console.print(f"{modality}: model {bundle.name} {bundle.version}", markup=False)
     for warning in model_warnings(list(bundles.values())):
         console.print(f"Warning: {warning}", style="yellow", markup=False)
-
-
-def run_record(settings: Settings, run_id: str, bundles: Mapping) -> dict[str, Any]:
-    """Return what is needed to do the same run again."""
-    return {
-        "run": run_id,
-        "command": shlex.join(["bids-anomaly", *sys.argv[1:]]),
-        "version": __version__,
-        "settings": settings.to_json_dict(),
-        "seed": settings.seed,
-        "device": settings.device,
-        "models": {
-            bundle.name: {
-                "version": bundle.version,
-                "weights_sha256": bundle.description.get("sha256"),
-                "digest": bundle.digest(),
-            }
-            for bundle in bundles.values()
-        },
-        "packages": {name: version(name) for name in RECORDED_PACKAGES},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "container": os.environ.get("BIDS_ANOMALY_CONTAINER"),
-    }
 
 
 def _print_graph(graph, labels: Mapping[str, str]) -> None:

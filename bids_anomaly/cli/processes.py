@@ -14,12 +14,31 @@ from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializ
 KILLED = "WorkerKilled"
 
 
+class StepsFailed(Exception):
+    """How a run ends of which steps failed, when the status callback was told of each of them."""
+
+
 class CrashFirst:
     """Hands a failed node its traceback and crash file before anybody is told, not after.
 
     Both are attributes of the node: ``_traceback``, and ``_crash_file``, None if the file could not
-    be written.
+    be written. A run in which nodes failed ends with :class:`StepsFailed`, where Nipype raises the
+    first node's error again, which looks like any other error.
     """
+
+    def run(self, graph, config, updatehash=False):
+        """Run the nodes of a graph."""
+        self._all_ended = False
+        try:
+            super().run(graph, config, updatehash=updatehash)
+        except Exception as error:
+            if self._all_ended:
+                raise StepsFailed from error
+            raise
+
+    def _postrun_check(self):
+        super()._postrun_check()
+        self._all_ended = True
 
     def _clean_queue(self, jobid, graph, result=None):
         if result is None:
@@ -32,7 +51,13 @@ class CrashFirst:
                 node, result=result | {"traceback": copy(trace)}
             )
         node._traceback = trace
-        return super()._clean_queue(jobid, graph, result=result)
+        try:
+            return super()._clean_queue(jobid, graph, result=result)
+        except RuntimeError as error:
+            # What --stop-on-first-crash ends a run with, and no error of the callback.
+            if str(error) == "".join(trace):
+                raise StepsFailed from error
+            raise
 
     def _report_crash(self, node, result=None):
         return node._crash_file
@@ -43,7 +68,15 @@ class SurvivingMultiProc(CrashFirst, MultiProcPlugin):
 
     When the operating system kills a worker (most often for memory), Nipype's own plugin waits for
     its result for ever. This one counts what was running as failed and goes on with a new pool.
+    When a run is over, nothing runs or writes any more, however it ended.
     """
+
+    def run(self, graph, config, updatehash=False):
+        """Run the nodes of a graph; wait for those that have begun, whatever happens."""
+        try:
+            super().run(graph, config, updatehash=updatehash)
+        finally:
+            self.pool.shutdown(cancel_futures=True)
 
     def _submit_job(self, node, updatehash=False):
         self._taskid += 1
@@ -67,6 +100,8 @@ class SurvivingMultiProc(CrashFirst, MultiProcPlugin):
         return sorted(jobids, key=lambda job: self.procs[job].fullname.split(".")[1])
 
     def _finished(self, task, future):
+        if future.cancelled():  # The run was over before the step began.
+            return
         error = future.exception()
         if error is None:
             self._taskresult[task] = future.result()

@@ -1,7 +1,6 @@
 """What happens during a run: progress on a terminal, a log and the failures of each session."""
 
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -84,6 +83,11 @@ class RunProgress:
         )
         self._task = self._bar.add_task("steps", total=self.steps)
 
+    @property
+    def not_run(self) -> list[str]:
+        """Sessions, by the name of their workflow, of which no step failed but some did not run."""
+        return [name for name in self.labels if self._waiting[name] and name not in self.failures]
+
     def __enter__(self) -> "RunProgress":
         """Show the progress bar."""
         self._bar.start()
@@ -130,22 +134,19 @@ class RunProgress:
 
     def _note_usage(self, label: str, step: str, seconds: float, memory_mb: float | None) -> None:
         path = steps_path(self._log_folder, label)
-        new = not path.exists()
+        header = "" if path.exists() else "\t".join(STEPS_COLUMNS) + "\n"
         memory = "n/a" if memory_mb is None else f"{memory_mb:.0f}"
-        with path.open("a", encoding="utf-8") as file:
-            if new:
-                file.write("\t".join(STEPS_COLUMNS) + "\n")
-            file.write(f"{step}\t{seconds:.1f}\t{memory}\n")
+        _append(path, f"{header}{step}\t{seconds:.1f}\t{memory}\n")
 
     def _log(self, label: str, line: str) -> None:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with (self._log_folder / f"{label}.log").open("a", encoding="utf-8") as file:
-            file.write(f"{stamp} {line}\n")
+        _append(self._log_folder / f"{label}.log", f"{stamp} {line}\n")
 
 
-def make_console() -> Console:
-    """Return a console on standard error, which leaves standard output to data."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+def _append(path: Path, text: str) -> None:
+    # A disk that is too full for a log is not too full for every result; those say it themselves.
+    with suppress(OSError), path.open("a", encoding="utf-8") as file:
+        file.write(text)
 
 
 def session_of(node) -> str:

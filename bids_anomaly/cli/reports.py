@@ -6,17 +6,18 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bids_anomaly.bids.naming import entities_of
-from bids_anomaly.cli.participant import exit_code
-from bids_anomaly.cli.progress import make_console
+from bids_anomaly.cli.console import make_console
+from bids_anomaly.cli.runs import exit_code
 from bids_anomaly.exceptions import BidsAnomalyError, ExitCode, NothingFoundError
+from bids_anomaly.reports.page import failed_steps
 from bids_anomaly.settings import Settings
 
 
 def rebuild_reports(settings: Settings) -> ExitCode:
     """Write the reports of all sessions that came through to the end in an earlier run.
 
-    Nothing else is written, and neither the input nor a model is read. Reports of sessions that
-    failed stay as they are.
+    Nothing else is written, and neither the input nor a model is read. Reports that tell of failed
+    steps stay as they are, even where results of a run before are there.
 
     Returns
     -------
@@ -34,17 +35,25 @@ def rebuild_reports(settings: Settings) -> ExitCode:
         participants=settings.participant_labels,
         sessions=settings.session_labels,
     )
-    labels = [path.name.removesuffix("_report.json") for path in records]
+    failed = [path for path in records if failed_steps(settings.output_dir / _page(path))]
+    records = [path for path in records if path not in failed]
     if settings.dry_run:
-        print(*labels, sep="\n")
+        print(*map(_label, records), sep="\n")
         return ExitCode.OK
     console = make_console()
+    for path in failed:
+        console.print(
+            f"{_label(path)}: left as it is, because steps failed in the last run of this session",
+            markup=False,
+        )
+    if not records:
+        return ExitCode.OK
     failures = []
     # As in a run, no process inherits the threads of another.
     workers = ProcessPoolExecutor(min(settings.nprocs, len(records)), get_context("forkserver"))
     with workers:
         results = workers.map(_rebuild, [settings.output_dir] * len(records), records)
-        for label, error in zip(labels, results, strict=True):
+        for label, error in zip(map(_label, records), results, strict=True):
             if error is None:
                 console.print(f"{label}: report written", markup=False)
             else:
@@ -88,6 +97,16 @@ def find_records(
     return sorted(found)
 
 
+def _label(record: Path) -> str:
+    """Return the label of a session, given its record."""
+    return record.name.removesuffix("_report.json")
+
+
+def _page(record: Path) -> str:
+    """Return the name of the report of a session, given its record."""
+    return f"{_label(record)}.html"
+
+
 def _rebuild(output_dir: Path, record: Path) -> tuple[ExitCode, str] | None:
     """Write one report; return what went wrong."""
     from bids_anomaly.reports.record import read_record
@@ -97,4 +116,6 @@ def _rebuild(output_dir: Path, record: Path) -> tuple[ExitCode, str] | None:
         write_session_report(output_dir, read_record(record))
     except BidsAnomalyError as error:
         return error.exit_code, str(error)
+    except Exception as error:  # As in a run: it fails this session, and no other.
+        return ExitCode.INTERNAL, f"{type(error).__name__}: {error}"
     return None

@@ -275,7 +275,7 @@ def _progress(steps: int, place) -> Iterator[Callable[[int, Mapping[str, float]]
         TimeRemainingColumn,
     )
 
-    from bids_anomaly.cli.progress import make_console
+    from bids_anomaly.cli.console import make_console
 
     console = make_console()
     with Progress(

@@ -1,16 +1,20 @@
 """The folder of intermediate files, from which an interrupted run is resumed."""
 
-import json
 import shutil
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from bids_anomaly import __version__
+from bids_anomaly.bids.reading import read_object
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import CannotWriteError, UsageError
-from bids_anomaly.interfaces.records import WRITTEN_FILE
+from bids_anomaly.interfaces.records import WRITTEN_FILE, changed_since_written
+from bids_anomaly.reports.page import failed_steps
 
 STAMP = "bids-anomaly.json"
+# Folders that the app makes in a work folder, beside whatever a user keeps there.
+WORKFLOW_NAME = "bids_anomaly_wf"
+GROUP_PREFIX = "bids_anomaly_group-"
 
 
 def prepare_work_folder(folder: Path, *, clean: bool) -> None:
@@ -19,16 +23,16 @@ def prepare_work_folder(folder: Path, *, clean: bool) -> None:
     Parameters
     ----------
     folder : Path
-        Absolute.
+        Absolute. It may hold files of others, which stay as they are.
     clean : bool
-        Whether to empty it first; only a folder that this app made is ever emptied.
+        Whether to remove first what earlier runs left there.
 
     Raises
     ------
     UsageError
-        If it was made by another version, or to be emptied but made by something else.
+        If it was made by another version, or to be cleaned but made by something else.
     CannotWriteError
-        If it cannot be written.
+        If it cannot be written, or what is in it cannot be removed.
     """
     stamp = folder / STAMP
     if clean and folder.is_dir() and any(folder.iterdir()):
@@ -37,16 +41,30 @@ def prepare_work_folder(folder: Path, *, clean: bool) -> None:
                 f"The work folder {folder} was not made by bids-anomaly, so --clean-workdir does "
                 "not empty it. Name another folder with -w."
             )
-        for child in folder.iterdir():
-            shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
+        _remove_own(folder)
     if stamp.is_file():
-        version = json.loads(stamp.read_text()).get("version")
+        version = read_object(stamp).get("version", "of unknown version")
         if version != __version__:
             raise UsageError(
                 f"The work folder {folder} was made by bids-anomaly {version}, this is "
                 f"{__version__}. Start afresh with --clean-workdir, or name another with -w."
             )
     write_json(stamp, {"version": __version__})
+
+
+def _remove_own(folder: Path) -> None:
+    """Remove what the app made in a work folder; the stamp goes last."""
+    try:
+        for child in (folder / WORKFLOW_NAME, *folder.glob(f"{GROUP_PREFIX}*"), folder / STAMP):
+            if child.is_dir() and not child.is_symlink():
+                shutil.rmtree(child)
+            else:
+                child.unlink(missing_ok=True)
+    except OSError as error:
+        raise CannotWriteError(
+            f"--clean-workdir cannot remove {error.filename}: {error.strerror}. Remove it by hand, "
+            "or name another work folder with -w."
+        ) from error
 
 
 def check_writable(folder: Path) -> None:
@@ -70,10 +88,10 @@ def check_writable(folder: Path) -> None:
 
 
 def forget_lost_outputs(session_folder: Path) -> None:
-    """Let nodes run again whose files in the output folder are gone.
+    """Let nodes run again whose files in the output folder are gone, or are not theirs any more.
 
     Nipype looks at its own folder only: a node that wrote to the output folder counts as done even
-    where what it wrote was deleted.
+    where what it wrote was deleted, or replaced by a run with other options in another work folder.
 
     Parameters
     ----------
@@ -81,6 +99,14 @@ def forget_lost_outputs(session_folder: Path) -> None:
         Folder of a session's workflow in the work folder; may be missing.
     """
     for record in session_folder.rglob(WRITTEN_FILE):
-        if not all(Path(path).exists() for path in json.loads(record.read_text())):
+        if any(map(_is_lost, changed_since_written(record.parent))):
             for hash_file in record.parent.glob("_0x*.json"):
                 hash_file.unlink()
+
+
+def _is_lost(changed: Path) -> bool:
+    # Reports are written by several steps, each of which leaves all that there is to show. What
+    # tells of an earlier failure is no report of theirs.
+    if changed.suffix == ".html":
+        return not changed.exists() or failed_steps(changed) > 0
+    return True

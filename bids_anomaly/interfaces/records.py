@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bids_anomaly.bids.naming import sidecar_path
+from bids_anomaly.bids.reading import read_object
+from bids_anomaly.bids.writing import write_json
+
 FAILURE_FILE = "failure.json"
 WRITTEN_FILE = "written.json"
 WARNINGS_FILE = "warnings.json"
@@ -21,10 +25,31 @@ def record_failure(folder: Path, code: int, message: str) -> None:
 
 
 def record_written(folder: Path, paths: Sequence[Path]) -> list[str]:
-    """Note which files of the output folder a node wrote, so that lost ones are made again."""
-    names = [str(path) for path in paths]
-    (folder / WRITTEN_FILE).write_text(json.dumps(names))
-    return names
+    """Note which files a node wrote to the output folder, and how it left them.
+
+    The JSON files that describe images and tables are noted with them.
+    """
+    files = [file for path in paths for file in (path, sidecar_path(path)) if file.is_file()]
+    write_json(folder / WRITTEN_FILE, {str(file): _state(file) for file in files})
+    return [str(path) for path in paths]
+
+
+def changed_since_written(folder: Path) -> list[Path]:
+    """Return what is gone or not as the node of a folder left it; the record itself, if broken."""
+    record = folder / WRITTEN_FILE
+    states = read_object(record)
+    if not states:
+        return [record]
+    return [Path(name) for name, state in states.items() if _state(Path(name)) != state]
+
+
+def _state(path: Path) -> list[int] | None:
+    """Return size and time of a file, which are others after it was written again."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
 
 
 def forget_peak_memory() -> None:

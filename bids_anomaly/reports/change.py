@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import nibabel as nib
 import numpy as np
 from nibabel.affines import voxel_sizes
 from scipy import ndimage
@@ -29,6 +28,7 @@ from bids_anomaly.reports.figures import (
     draw,
     strip,
 )
+from bids_anomaly.reports.maps import load_map
 from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.reports.record import SessionRecord
 from bids_anomaly.reports.tables import Row, Table, region_in_words
@@ -242,7 +242,7 @@ def _strips(
         [_values(comparison.of_scan(output_dir, output, which, space)) for which in (0, 1)]
         for output in ("preproc", "anomaly")
     )
-    image = nib.load(comparison.result(output_dir, "change"))
+    image = load_map(comparison.result(output_dir, "change"))
     score = image.get_fdata(dtype=np.float32)
     compared = _values(comparison.result(output_dir, "brain")) > 0
     labels = _values(comparison.result(output_dir, "changes")).astype(np.int32)
@@ -327,4 +327,4 @@ def _in_slice(labels: np.ndarray, changed: Sequence[Row]) -> str:
 
 
 def _values(path: Path) -> np.ndarray:
-    return nib.load(path).get_fdata(dtype=np.float32)
+    return load_map(path).get_fdata(dtype=np.float32)

@@ -1,5 +1,6 @@
 """Read the maps of a scan from the derivatives, into one grid with axes along RAS+."""
 
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 from nibabel.spaces import vox2out_vox
 
 from bids_anomaly.bids.naming import output_path
-from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.atlas import output_labels
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid, template_brain
@@ -38,8 +39,8 @@ def read_scan(
 
     Raises
     ------
-    MissingInputError
-        If a map is not there.
+    MissingInputError, BadScanError
+        If a map is not there, or broken.
     """
 
     def load(output: str, space: str) -> nib.Nifti1Image:
@@ -50,12 +51,7 @@ def read_scan(
             modality=scan.modality,
             space=None if space == NATIVE else space,
         )
-        if not path.is_file():
-            raise MissingInputError(
-                f"The report shows {path}, which does not exist. Run the participant level again "
-                "without --reports-only."
-            )
-        return nib.load(path)
+        return load_map(path)
 
     in_template = TEMPLATE in spaces
     space = TEMPLATE if in_template else NATIVE
@@ -94,6 +90,28 @@ def read_scan(
         numbers=numbers,
         **native,
     )
+
+
+def load_map(path: Path) -> nib.Nifti1Image:
+    """Read an image that a report shows, to its end.
+
+    Raises
+    ------
+    MissingInputError
+        If it is not there.
+    BadScanError
+        If it is broken.
+    """
+    advice = "Run the participant level again without --reports-only."
+    if not path.is_file():
+        raise MissingInputError(f"The report shows {path}, which does not exist. {advice}")
+    try:
+        image = nib.load(path)
+        return nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine, image.header)
+    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
+        raise BadScanError(
+            f"The report shows {path}, which cannot be read ({error}). {advice}"
+        ) from error
 
 
 @cache

@@ -1,6 +1,7 @@
 """Read from the logs of runs how the results of a session were made."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from bids_anomaly.reports.tables import Table
 # Has not ended when it reads how long the others took.
 REPORT_STEP = "write report"
 STEPS_COLUMNS = ("step", "seconds", "peak_memory_mb")
+STEPS_LINE = re.compile(r"([^\t]+)\t([0-9]+\.[0-9]+)\t([0-9]+|n/a)")
 
 
 def steps_path(log_folder: Path, label: str) -> Path:
@@ -41,12 +43,13 @@ def read_runs(output_dir: Path, label: str) -> tuple[dict[str, str], Table | Non
         if not lines.is_file():
             continue
         provenance = _provenance(json.loads(path.read_text(encoding="utf-8")))
-        for line in lines.read_text(encoding="utf-8").splitlines()[1:]:
-            step, seconds, memory = line.split("\t")
-            if step.startswith(REPORT_STEP):
+        for line in lines.read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
+            whole = STEPS_LINE.fullmatch(line)
+            # A run that was killed, or whose disk was full, may have left half of a line.
+            if whole is None or whole[1].startswith(REPORT_STEP):
                 continue
-            steps.pop(step, None)
-            steps[step] = (seconds, memory)
+            steps.pop(whole[1], None)
+            steps[whole[1]] = (whole[2], whole[3])
     if not steps:
         return provenance, None
     total = sum(float(seconds) for seconds, _ in steps.values())

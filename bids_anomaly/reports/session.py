@@ -3,17 +3,16 @@
 from collections import Counter
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.bids.tables import read_table
-from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.change import read_change
 from bids_anomaly.reports.finding import describe_finding, in_millilitres, percent
-from bids_anomaly.reports.maps import read_scan
+from bids_anomaly.reports.maps import load_map, read_scan
 from bids_anomaly.reports.participant import Failure, write_participant_report
 from bids_anomaly.reports.record import ScanRecord, SessionRecord
 from bids_anomaly.reports.region_chart import region_chart
@@ -40,8 +39,8 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
 
     Raises
     ------
-    MissingInputError
-        If a map or table is not there.
+    MissingInputError, BadScanError
+        If a map or table is not there, or broken.
     """
     reference = record.scans[0]
     lesions = _rows(output_dir, "combined_lesions", reference)
@@ -109,12 +108,15 @@ def _rows(
     if of_session:
         entities = {key: label for key, label in entities.items() if key in ("sub", "ses")}
     path = output_path(output_dir, output, entities, modality=scan.modality, extension=".tsv")
+    advice = "Run the participant level again without --reports-only."
     if not path.is_file():
-        raise MissingInputError(
-            f"The report shows {path}, which does not exist. Run the participant level again "
-            "without --reports-only."
-        )
-    return read_table(path)
+        raise MissingInputError(f"The report shows {path}, which does not exist. {advice}")
+    try:
+        return read_table(path)
+    except (OSError, ValueError) as error:
+        raise BadScanError(
+            f"The report shows {path}, which cannot be read ({error}). {advice}"
+        ) from error
 
 
 def _combined(output_dir: Path, reference: ScanRecord) -> np.ndarray:
@@ -126,7 +128,7 @@ def _combined(output_dir: Path, reference: ScanRecord) -> np.ndarray:
         modality=reference.modality,
         space=TEMPLATE,
     )
-    return np.asanyarray(nib.load(path).dataobj) > 0
+    return np.asanyarray(load_map(path).dataobj) > 0
 
 
 def _burden(lesions: list[Row], regions: list[Row]) -> str:

@@ -6,11 +6,14 @@ import pytest
 import bids_anomaly
 from bids_anomaly.bids.dataset import (
     BIDSIGNORE,
+    copy_participants,
     derivative_description,
     source_uris,
     write_dataset_files,
 )
+from bids_anomaly.bids.participants import read_participants
 from bids_anomaly.bids.scans import Prepared, Scan
+from bids_anomaly.exceptions import InvalidBidsError, MissingInputError
 
 
 @pytest.fixture
@@ -72,6 +75,50 @@ def test_the_table_of_participants_is_that_of_the_input(raw, tmp_path):
     assert written["participants.tsv"] == (raw / "participants.tsv").read_bytes()
     assert "participants.json" not in written
     assert set(written) == {"dataset_description.json", ".bidsignore", "participants.tsv"}
+
+
+TABLE = "participant_id\tage\tsite\nsub-01\t95\tZürich\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_old_people_are_hidden_whatever_else_the_table_says(encoding, raw, tmp_path):
+    (raw / "participants.tsv").write_text(TABLE, encoding=encoding)
+    write_dataset_files(raw, tmp_path / "out")
+    written = (tmp_path / "out" / "participants.tsv").read_text(encoding="utf-8")
+    assert written == TABLE.replace("95", "89+")
+    assert read_participants(raw)["sub-01"] == {
+        "participant_id": "sub-01",
+        "age": "95",
+        "site": "Zürich",
+    }
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("read", [read_participants, copy_participants], ids=["read", "copy"])
+def test_a_table_of_participants_in_another_encoding_is_named(read, encoding, raw, tmp_path):
+    (raw / "participants.tsv").write_text(TABLE, encoding=encoding)
+    arguments = [raw] if read is read_participants else [raw, tmp_path / "out"]
+    with pytest.raises(InvalidBidsError, match=r"participants\.tsv is not in UTF-8.*iconv"):
+        read(*arguments)
+    assert not (tmp_path / "out" / "participants.tsv").exists()
+
+
+@pytest.mark.parametrize("name", ["participants.tsv", "participants.json"])
+def test_a_file_about_participants_that_may_not_be_read_is_named(name, raw, tmp_path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (raw / name).touch()
+    monkeypatch.setattr(Path, "read_bytes" if name.endswith("json") else "read_text", refuse)
+    with pytest.raises(MissingInputError, match=rf"{name} cannot be read \(Permission denied"):
+        copy_participants(raw, tmp_path / "out")
+
+
+def test_a_dataset_need_not_know_its_participants(raw, tmp_path):
+    (raw / "participants.tsv").unlink()
+    assert read_participants(raw) == read_participants(tmp_path / "nowhere") == {}
+    copy_participants(raw, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_the_validator_does_not_know_is_ignored(raw, tmp_path):

@@ -30,6 +30,16 @@ def test_entities_stand_in_the_order_of_bids_whatever_order_they_came_in(entitie
     assert order == sorted(order)
 
 
+def test_every_entity_of_an_anatomical_scan_has_its_place():
+    from bidsschematools.schema import load_schema
+
+    schema = load_schema()
+    used = {entity for rule in schema.rules.files.raw.anat.values() for entity in rule.entities}
+    places = [schema.objects.entities[key].name for key in schema.rules.entities if key in used]
+    assert "task" in places
+    assert [key for key in ENTITY_ORDER if key in places] == places
+
+
 def test_an_entity_without_a_place_is_refused_by_name():
     with pytest.raises(ValueError, match="bar, foo"):
         file_name({"sub": "01", "foo": "1", "bar": "2"}, "T1w")

@@ -15,6 +15,7 @@ from bids.layout import BIDSLayout, BIDSLayoutIndexer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bids_anomaly.bids.naming import output_path
 from bids_anomaly.bids.query import find_sessions, read_bids_filter
 from bids_anomaly.exceptions import (
     CannotWriteError,
@@ -187,6 +188,18 @@ def test_a_scan_that_is_there_compressed_and_not_is_used_once(dataset, caplog):
     [session] = find_sessions(dataset, participants=["02"])
     assert [scan.path.name for scan in session.scans] == ["sub-02_T1w.nii.gz", "sub-02_T2w.nii"]
     assert "sub-02_T1w.nii is left out" in caplog.text
+
+
+def test_an_entity_of_anatomical_scans_is_kept_and_one_that_is_not_bids_is_named(tmp_path, caplog):
+    names = ("sub-01_task-rest_T1w", "sub-01_foo-1_bar-2_T1w")
+    [session] = find_sessions(make_dataset(tmp_path / "raw", *names))
+    [scan] = session.scans
+    assert scan.entities == {"sub": "01", "task": "rest"}
+    path = output_path(tmp_path, "zscore", scan.entities, modality="T1w")
+    assert path.name == "sub-01_task-rest_desc-zscore_T1w.nii.gz"
+    assert "sub-01_foo-1_bar-2_T1w.nii is left out: anatomical scans have no bar-, foo-" in (
+        caplog.text
+    )
 
 
 def test_folders_above_the_dataset_that_look_like_entities_do_not_matter(tmp_path):

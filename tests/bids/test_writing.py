@@ -11,6 +11,7 @@ import pytest
 
 from bids_anomaly.bids.writing import (
     remove_lost,
+    remove_lost_shared,
     replacing,
     write_bytes,
     write_image,
@@ -120,6 +121,19 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
         written_now.name, finished.name, foreign.name,
     }  # fmt: skip
     remove_lost(tmp_path / "sub-02")
+
+
+def test_what_was_left_of_shared_files_is_removed_too(tmp_path):
+    name = ".0123456789ab-table.tsv"
+    lost = [tmp_path / name, tmp_path / "group" / name, tmp_path / "logs" / name]
+    kept = [tmp_path / "sub-01" / "anat" / name, tmp_path / ".bidsignore"]
+    for path in (*lost, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+        os.utime(path, (0, 0))
+    remove_lost_shared(tmp_path)
+    assert [path for path in (*lost, *kept) if path.exists()] == kept
+    remove_lost_shared(tmp_path / "new")
 
 
 def test_json_is_readable_by_people_and_machines(tmp_path):

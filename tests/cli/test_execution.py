@@ -3,6 +3,9 @@ import sys
 
 import pytest
 
+from bids_anomaly.cli.execution import read_plugin
+from bids_anomaly.exceptions import UsageError
+
 # What a worker of a run sees, as Nipype starts it.
 PROGRAM = """
 import multiprocessing
@@ -90,3 +93,130 @@ def test_one_session_is_finished_before_the_next_is_begun(tmp_path):
     assert nodes == [
         f"run_wf.sub_0{person}_wf.{name}" for person in (1, 2, 3) for name in ("first", "second")
     ], finished.stderr
+
+
+STOPPED = """
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from bids_anomaly.cli.execution import prepare_environment, run_workflow
+
+if __name__ == "__main__":
+    folder, stop, error = Path(sys.argv[1]), sys.argv[2] == "stop", sys.argv[3]
+    prepare_environment(
+        configuration_folder=folder, crash_folder=folder, threads=1, device="cpu",
+        stop_on_first_crash=stop, verbosity=0,
+    )
+    from nipype import Function, Node, Workflow
+
+    from bids_anomaly.cli.console import make_console
+    from bids_anomaly.cli.progress import RunProgress
+    from bids_anomaly.cli.runs import code_of_run
+
+    run_wf = Workflow("run_wf", base_dir=folder)
+    labels = {f"sub_0{person}_wf": f"sub-0{person}" for person in (1, 2, 3)}
+    for name, seconds in zip(labels, (0, -1, 1.5)):
+        session_wf = Workflow(name)
+        step = Node(Function(["seconds", "path"], ["out"], function=WAIT), name="wait")
+        step.inputs.seconds = seconds
+        step.inputs.path = str(folder / f"{name}.txt")
+        session_wf.add_nodes([step])
+        run_wf.add_nodes([session_wf])
+
+    progress = RunProgress(labels, Counter(dict.fromkeys(labels, 1)), folder, make_console())
+
+    def tell(node, status):
+        progress(node, status)
+        if status == error:
+            raise OSError(28, "No space left on device")
+
+    try:
+        run_workflow(
+            run_wf, plugin_file=None, nprocs=int(sys.argv[4]), mem_gb=9, gpu=False, on_status=tell
+        )
+    except OSError as raised:
+        print("raised", raised)
+    there = [path.name for path in sorted(folder.glob("sub_*.txt"))]
+    time.sleep(2)
+    print("written", *there)
+    print("later", *[path.name for path in sorted(folder.glob("sub_*.txt"))][len(there):])
+    print("failed", *progress.failures)
+    print("not run", *progress.not_run)
+    print("code", int(code_of_run(progress, [])))
+""".replace(
+    "WAIT",
+    repr(
+        "def wait(seconds, path):\n"
+        "    import pathlib, time\n"
+        "    time.sleep(seconds)\n"
+        "    pathlib.Path(path).write_text('done')\n"
+        "    return path\n"
+    ),
+)
+
+
+@pytest.fixture
+def run_three(tmp_path):
+    """Give a function that runs three people, of whom the second fails, and returns what was."""
+    (tmp_path / "program.py").write_text(STOPPED)
+
+    def run(*, stop: bool, error: str = "never", nprocs: int = 1) -> dict[str, str]:
+        arguments = [tmp_path, "stop" if stop else "go on", error, str(nprocs)]
+        finished = subprocess.run(
+            [sys.executable, tmp_path / "program.py", *arguments],
+            env={"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin"},
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in finished.stderr, finished.stderr
+        words = ("raised", "written", "later", "failed", "not run", "code")
+        return {
+            word: line.removeprefix(word).strip()
+            for line in finished.stdout.splitlines()
+            for word in words
+            if line.startswith(word)
+        }
+
+    return run
+
+
+def test_a_failure_stops_nobody_else(run_three):
+    told = run_three(stop=False)
+    assert told["written"] == "sub_01_wf.txt sub_03_wf.txt"
+    assert (told["failed"], told["not run"], told["code"]) == ("sub_02_wf", "", "1")
+
+
+def test_who_was_not_run_after_the_first_failure_does_not_count_as_done(run_three):
+    told = run_three(stop=True)
+    assert told["written"] == "sub_01_wf.txt"
+    assert (told["failed"], told["not run"]) == ("sub_02_wf", "sub_03_wf")
+    # That of the failure: 1 would say that the third is complete.
+    assert told["code"] == "70"
+
+
+@pytest.mark.parametrize("error", ["never", "exception"])
+def test_nothing_is_written_when_a_stopped_run_is_over(error, run_three):
+    told = run_three(stop=True, error=error, nprocs=3)
+    assert "sub_03_wf.txt" in told["written"]
+    assert told["later"] == ""
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_an_error_of_the_run_itself_is_raised_after_a_failure_too(stop, run_three):
+    assert "No space left" in run_three(stop=stop, error="exception")["raised"]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "complaint"),
+    [
+        ("{plugin: Fog}", "which Nipype does not have"),
+        ("{plugin: SLURMGraph}", "does not tell what becomes of each step"),
+        ("{plugin_args: {}}", "must be YAML or JSON with the keys"),
+    ],
+)
+def test_a_plugin_that_cannot_be_used_is_refused(plugin, complaint, tmp_path):
+    (tmp_path / "plugin.yaml").write_text(plugin)
+    with pytest.raises(UsageError, match=complaint):
+        read_plugin(tmp_path / "plugin.yaml")

@@ -256,6 +256,34 @@ def test_the_output_folder_may_be_a_folder_in_derivatives_but_nowhere_else_in_th
     assert parse(bids=derivatives / "raw", out=derivatives / "mine")
 
 
+OF_OTHERS = [
+    '{"Name": "raw scans", "BIDSVersion": "1.10.0"}',
+    '{"Name": "fMRIPrep", "GeneratedBy": [{"Name": "fMRIPrep", "Version": "23.2.0"}]}',
+    '{"GeneratedBy": "bids-anomaly"}',
+    '{"GeneratedBy": [{"Name": "bids-ano',
+    "[]",
+]
+
+
+@pytest.mark.parametrize("level", ["participant", "group"])
+@pytest.mark.parametrize("description", OF_OTHERS)
+def test_a_dataset_of_others_is_no_output_folder(description, level, folders):
+    out = folders / "theirs"
+    out.mkdir()
+    (out / "dataset_description.json").write_text(description)
+    with pytest.raises(UsageError, match=f"{out} holds a dataset that bids-anomaly did not make"):
+        parse_args([str(folders / "bids"), str(out), level], environ={})
+    assert (out / "dataset_description.json").read_text() == description
+
+
+def test_results_are_added_to_an_empty_folder_and_to_ones_own(parse, folders):
+    (folders / "out").mkdir()
+    assert parse()
+    made_by = [{"Name": "bids-anomaly", "Version": "0.0.1"}]
+    (folders / "out" / "dataset_description.json").write_text(json.dumps({"GeneratedBy": made_by}))
+    assert parse()
+
+
 def test_the_work_folder_must_not_lie_inside_the_input(parse, folders, monkeypatch):
     for inside in (".", "work", "derivatives/work"):
         with pytest.raises(UsageError, match="-w"):

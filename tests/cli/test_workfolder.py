@@ -1,9 +1,23 @@
+import json
+import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bids_anomaly.cli.workfolder import check_writable
-from bids_anomaly.exceptions import CannotWriteError
+from bids_anomaly import __version__
+from bids_anomaly.cli.workfolder import (
+    GROUP_PREFIX,
+    STAMP,
+    WORKFLOW_NAME,
+    check_writable,
+    forget_lost_outputs,
+    prepare_work_folder,
+)
+from bids_anomaly.exceptions import CannotWriteError, UsageError
+from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.reports.participant import Failure, write_participant_report
+from bids_anomaly.reports.session import write_failure_report
 
 
 def check_often(folder):
@@ -21,3 +35,150 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotWriteError, match="file/folder"):
         check_writable(tmp_path / "file" / "folder")
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """A work folder in which a user keeps files of other kinds, links among them."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "thesis.tex").write_text("years of work")
+    folder = tmp_path / "scratch"
+    (folder / "group-analysis").mkdir(parents=True)
+    (folder / "group-analysis" / "table.csv").write_text("1,2")
+    (folder / "notes.txt").write_text("mine")
+    (folder / "linked").symlink_to(elsewhere)
+    return folder
+
+
+def files_in(folder):
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.*")}
+
+
+def leave_what_runs_make(folder):
+    prepare_work_folder(folder, clean=False)
+    for name in (WORKFLOW_NAME, f"{GROUP_PREFIX}ab12cd34"):
+        (folder / name / "step").mkdir(parents=True)
+        (folder / name / "step" / "result.txt").write_text("of a run")
+
+
+def test_cleaning_removes_what_runs_made_and_nothing_else(shared):
+    before = files_in(shared)
+    leave_what_runs_make(shared)
+    prepare_work_folder(shared, clean=True)
+    after = files_in(shared)
+    assert json.loads(after.pop(STAMP)) == {"version": __version__}
+    assert after == before
+    assert (shared / "linked" / "thesis.tex").read_text() == "years of work"
+    assert not (shared / WORKFLOW_NAME).exists()
+    assert not list(shared.glob(f"{GROUP_PREFIX}*"))
+
+
+def test_a_link_to_another_disk_is_removed_and_not_what_is_there(shared, tmp_path):
+    prepare_work_folder(shared, clean=False)
+    (shared / WORKFLOW_NAME).symlink_to(tmp_path / "elsewhere")
+    prepare_work_folder(shared, clean=True)
+    assert not (shared / WORKFLOW_NAME).is_symlink()
+    assert (tmp_path / "elsewhere" / "thesis.tex").is_file()
+
+
+def test_a_folder_that_the_app_did_not_make_is_not_cleaned(shared):
+    before = files_in(shared)
+    with pytest.raises(UsageError, match="was not made by bids-anomaly"):
+        prepare_work_folder(shared, clean=True)
+    assert files_in(shared) == before
+
+
+@pytest.mark.parametrize("stamp", ['{"version": "0.0.1"}', '{"vers', "[]"])
+def test_the_folder_of_another_version_is_refused_until_it_is_cleaned(stamp, tmp_path):
+    leave_what_runs_make(tmp_path)
+    (tmp_path / STAMP).write_text(stamp)
+    with pytest.raises(UsageError, match="--clean-workdir"):
+        prepare_work_folder(tmp_path, clean=False)
+    assert (tmp_path / WORKFLOW_NAME).is_dir()
+    prepare_work_folder(tmp_path, clean=True)
+    assert list(files_in(tmp_path)) == [STAMP]
+
+
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_new_or_empty_folder_gets_its_stamp(clean, tmp_path):
+    for folder in (tmp_path, tmp_path / "new"):
+        prepare_work_folder(folder, clean=clean)
+        assert (folder / STAMP).is_file()
+
+
+def test_what_cannot_be_removed_is_named(shared, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    leave_what_runs_make(shared)
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with pytest.raises(CannotWriteError, match=f"{WORKFLOW_NAME}: Permission denied"):
+        prepare_work_folder(shared, clean=True)
+
+
+@pytest.fixture
+def node(tmp_path):
+    """The folder of a node that wrote an image with its sidecar, a transform and a report."""
+    out, folder = tmp_path / "out", tmp_path / "work" / "session_wf" / "write_maps"
+    for parent in (out, folder):
+        parent.mkdir(parents=True)
+    names = ("sub-01_T1w.nii.gz", "sub-01_T1w.json", "sub-01_xfm.h5", "sub-01.html")
+    for name in names:
+        (out / name).write_text(f"first {name}")
+    (folder / "_0x0123.json").write_text("{}")
+    paths = [out / name for name in names if name != "sub-01_T1w.json"]
+    assert record_written(folder, paths) == [str(path) for path in paths]
+    return folder
+
+
+def runs_again(node):
+    forget_lost_outputs(node.parent)
+    return not (node / "_0x0123.json").exists()
+
+
+def write_again(path, text):
+    """Replace a file as another run does, later than the clock of the disk can miss."""
+    path.write_text(text)
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+
+
+def test_a_node_whose_files_are_as_it_left_them_is_done(node):
+    assert not runs_again(node)
+
+
+@pytest.mark.parametrize(
+    "name", ["sub-01_T1w.nii.gz", "sub-01_T1w.json", "sub-01_xfm.h5", "sub-01.html"]
+)
+def test_a_node_runs_again_when_any_file_that_it_wrote_is_gone(name, node, tmp_path):
+    (tmp_path / "out" / name).unlink()
+    assert runs_again(node)
+
+
+@pytest.mark.parametrize("name", ["sub-01_T1w.nii.gz", "sub-01_T1w.json", "sub-01_xfm.h5"])
+def test_a_node_runs_again_when_another_run_wrote_its_files(name, node, tmp_path):
+    write_again(tmp_path / "out" / name, f"other {name}")  # of the same size
+    assert runs_again(node)
+
+
+def test_a_report_may_be_written_by_another_step(node, tmp_path):
+    write_again(tmp_path / "out" / "sub-01.html", "with comparisons")
+    assert not runs_again(node)
+
+
+@pytest.mark.parametrize("record", ["", '{"/out/sub-01_T1w.nii', "[]"])
+def test_a_node_whose_record_is_broken_runs_again(record, node):
+    (node / "written.json").write_text(record)
+    assert runs_again(node)
+
+
+def test_a_report_of_an_earlier_failure_is_written_again(node, tmp_path):
+    """Also where the step that writes it was done long before."""
+    failure = Failure("require quality (sub-01_T1w)", "Too much noise.", "")
+    write_failure_report(tmp_path / "out", "sub-01", [failure])
+    assert runs_again(node)
+
+
+def test_a_report_of_a_success_is_not(node, tmp_path):
+    write_participant_report(tmp_path / "out" / "sub-01.html", title="sub-01", warnings=["Look."])
+    assert not runs_again(node)

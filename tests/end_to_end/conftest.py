@@ -1,5 +1,6 @@
 """The real command in a process of its own, and runs that several tests look at."""
 
+import hashlib
 import json
 import os
 import signal
@@ -26,12 +27,13 @@ class Finished:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the participant level with its folders."""
+    """A run of the participant level with its folders, and what was in the input before it."""
 
     bids: Path
     out: Path
     work: Path
     finished: Finished
+    input_before: dict[str, str]
 
 
 class Running:
@@ -104,13 +106,28 @@ def two_scans(tmp_path_factory, stripped_brain, write_dataset, sagittal_grid, ob
 
 
 @pytest.fixture(scope="session")
-def finished_run(two_scans, command, tmp_path_factory) -> Run:
+def digests() -> Callable[[Path], dict[str, str]]:
+    """Give a function that returns the sha256 of each file below a folder."""
+
+    def read(folder: Path) -> dict[str, str]:
+        return {
+            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def finished_run(two_scans, command, digests, tmp_path_factory) -> Run:
     """The default run of a T1w and a FLAIR. Tests leave its folders as they are."""
     folder = tmp_path_factory.mktemp("finished")
     out, work = folder / "out", folder / "work"
+    before = digests(two_scans)
     finished = command(two_scans, out, "participant", "-w", work)
     assert finished.code == 0, finished.stderr
-    return Run(two_scans, out, work, finished)
+    return Run(two_scans, out, work, finished, before)
 
 
 @pytest.fixture(scope="session")

@@ -19,3 +19,18 @@ def test_a_dry_run_prints_the_steps_and_writes_nothing(two_scans, command, tmp_p
     assert sorted(path.name for path in two_scans.iterdir()) == [
         "README", "dataset_description.json", "participants.tsv", "sub-01",
     ]  # fmt: skip
+
+
+def test_a_dry_run_makes_no_database_and_reads_one_that_is_there(two_scans, command, tmp_path):
+    from bids_anomaly.bids.query import find_sessions
+
+    database, out = tmp_path / "database", tmp_path / "out"
+    arguments = (two_scans, out, "participant", "--dry-run", "--bids-database-dir", database)
+    without = command(*arguments, "--skip-bids-validation")
+    assert without.code == 0, without.stderr
+    assert not database.exists()
+    find_sessions(two_scans, database_dir=database)
+    before = sorted(database.rglob("*"))
+    with_database = command(*arguments, "--skip-bids-validation")
+    assert sorted(with_database.stdout.splitlines()) == sorted(without.stdout.splitlines())
+    assert sorted(database.rglob("*")) == before

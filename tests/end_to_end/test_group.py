@@ -69,14 +69,37 @@ def test_a_planted_difference_is_found_where_it_is(finished, patients):
     assert float(pair["difference"]) > 2000
 
 
-def test_where_nothing_differs_nothing_is_found(study, tmp_path):
-    out = tmp_path / "out"
-    shutil.copytree(study.folder, out)
-    work = str(tmp_path / "work")
-    assert main(["nowhere", str(out), "group", "--controls", "site=a", "-w", work]) == 0
+@pytest.fixture(scope="module")
+def finished_without_difference(study, tmp_path_factory):
+    """Two sites that do not differ; and which files were mapped when their folder was removed."""
+    folder = tmp_path_factory.mktemp("sites")
+    remove, mapped, maps = shutil.rmtree, [], Path("/proc/self/maps")
+
+    def look_and_remove(removed, **options):
+        lines = maps.read_text().splitlines() if maps.exists() else []
+        mapped.extend(line for line in lines if str(removed) in line)
+        remove(removed, **options)
+
+    out, work = shutil.copytree(study.folder, folder / "out"), folder / "work"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "rmtree", look_and_remove)
+        arguments = ["nowhere", str(out), "group", "--controls", "site=a", "-w", str(work)]
+        assert main(arguments) == 0
+    return out, work, mapped
+
+
+def test_where_nothing_differs_nothing_is_found(finished_without_difference):
+    out, *_ = finished_without_difference
     logp = read(out / "group" / f"cohort-b_{MAP}_desc-logpT1w_statmap.nii.gz")
     assert (10**-logp).min() > 0.05
     assert "No voxel differs" in (out / "group.html").read_text()
+
+
+def test_files_are_let_go_before_they_are_removed(finished_without_difference):
+    """NFS keeps the folder of a file that is still mapped, and removing it fails."""
+    _, work, mapped = finished_without_difference
+    assert mapped == []
+    assert list(work.iterdir()) == []
 
 
 def test_the_tables_hold_everybody_and_describe_every_column(finished, study):

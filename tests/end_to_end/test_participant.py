@@ -13,6 +13,8 @@ from scipy import ndimage
 
 import bids_anomaly
 from bids_anomaly.reconstruction.bundle import choose_bundles
+from bids_anomaly.reports.participant import Failure
+from bids_anomaly.reports.session import write_failure_report
 
 TEMPLATE = "MNI152NLin2009aSym"
 MODALITIES = ("T1w", "FLAIR")
@@ -258,15 +260,15 @@ def test_pybids_finds_the_pseudo_healthy_images(finished_run):
     assert {image.entities["subject"] for image in found} == {"01"}
 
 
-def test_the_input_stays_as_it_is(two_scans, finished_run):
-    names = {path.name for path in two_scans.rglob("*") if path.is_file()}
-    assert names == {
+def test_the_input_stays_as_it_is(finished_run, digests):
+    assert set(finished_run.input_before) == {
         "dataset_description.json",
         "README",
         "participants.tsv",
-        "sub-01_T1w.nii.gz",
-        "sub-01_FLAIR.nii.gz",
+        "sub-01/anat/sub-01_T1w.nii.gz",
+        "sub-01/anat/sub-01_FLAIR.nii.gz",
     }
+    assert digests(finished_run.bids) == finished_run.input_before
 
 
 def test_standard_output_is_left_to_data(finished_run):
@@ -297,6 +299,22 @@ def test_a_lost_file_is_written_again_without_computing_again(
     assert len(done_now) == 1
     assert "write native" in done_now[0]
     assert outputs(finished_run.out) == before
+
+
+def test_a_lost_sidecar_and_a_report_of_a_failure_are_written_again(
+    finished_run, command, run_records, anat
+):
+    before = outputs(finished_run.out)
+    (anat / "sub-01_desc-quality_stats.json").unlink()
+    write_failure_report(finished_run.out, "sub-01", [Failure("conform", "Broken.", "")])
+    again = command(finished_run.bids, finished_run.out, "participant", "-w", finished_run.work)
+    assert again.code == 0, again.stderr
+    record = run_records(finished_run.out)[-1]
+    assert record["result"]["steps_run"] == 2
+    after = outputs(finished_run.out)
+    assert "Broken." not in after["sub-01.html"].decode()
+    # The report tells of the last run that worked on the session.
+    assert {name for name in before if after[name] != before[name]} <= {"sub-01.html"}
 
 
 @pytest.mark.slow

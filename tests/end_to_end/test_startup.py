@@ -34,6 +34,14 @@ def test_no_scientific_package_is_imported_to_answer_a_question(arguments):
     assert answered.stderr.splitlines()[-1] == "imported:"
 
 
+@pytest.mark.parametrize("module", ["console", "runs", "reports", "group", "evaluate", "train"])
+def test_what_runs_no_workflow_does_without_nipype(module):
+    """Which would ask the network for its version, unless it was told not to before."""
+    program = f"import sys, bids_anomaly.cli.{module}; print('nipype' in sys.modules)"
+    answered = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert answered.stdout == "False\n", answered.stderr
+
+
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_a_question_is_answered_in_less_than_a_second(argument, command):
     """Of the processor, so that other work on the machine does not count."""

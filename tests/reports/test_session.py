@@ -5,15 +5,19 @@ import gzip
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.bids.tables import write_table
-from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.cli.main import main
+from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
+from bids_anomaly.reports.participant import Failure
 from bids_anomaly.reports.record import ScanRecord, SessionRecord, read_record, record_path
+from bids_anomaly.reports.runs import read_runs
 from bids_anomaly.reports.session import write_failure_report, write_session_report
 
 # The brain of the person has another size than that in the template: 3 mm for 2 mm.
@@ -32,6 +36,19 @@ SCAN = ScanRecord(
     white_matter_level=1.0,
     evaluations=4,
 )
+
+RUN = {
+    "run": "20260101-000000_abcdef",
+    "command": "bids-anomaly in out participant",
+    "version": "0.1.0",
+    "seed": 0,
+    "device": "cpu",
+    "models": {"restore-T1w": {"version": "0.3.0", "weights_sha256": "abc", "digest": "d"}},
+    "packages": {"numpy": "2.3.5"},
+    "python": "3.11.7",
+    "platform": "Linux",
+    "container": None,
+}
 
 
 def region_rows(volume, anomalous):
@@ -166,6 +183,26 @@ def test_a_lost_map_is_named(derivatives):
         write_session_report(derivatives, record_of((TEMPLATE,)))
 
 
+@pytest.mark.parametrize("output", ["zscore", "combined_anomaly"])
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut"])
+def test_a_broken_map_is_named(damage, output, derivatives):
+    broken = output_path(derivatives, output, ENTITIES, modality="T1w", space=TEMPLATE)
+    content = broken.read_bytes()
+    broken.write_bytes(b"" if damage == "empty" else content[: len(content) // 2])
+    if damage == "gone":
+        broken.unlink()
+    error = MissingInputError if damage == "gone" else BadScanError
+    with pytest.raises(error, match=broken.name):
+        write_session_report(derivatives, record_of((TEMPLATE,)))
+
+
+def test_a_broken_table_is_named(derivatives):
+    table = output_path(derivatives, "combined_lesions", ENTITIES, modality="T1w", extension=".tsv")
+    table.write_text(table.read_text()[:-20])
+    with pytest.raises(BadScanError, match=table.name):
+        write_session_report(derivatives, record_of((TEMPLATE,)))
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"scans": 1}', "null"])
 def test_a_record_that_cannot_be_read_is_named(content, tmp_path):
     path = tmp_path / "sub-01_report.json"
@@ -175,22 +212,10 @@ def test_a_record_that_cannot_be_read_is_named(content, tmp_path):
 
 
 def test_the_report_says_how_the_last_run_was_made_and_what_each_step_took(derivatives):
-    run = {
-        "run": "20260101-000000_abcdef",
-        "command": "bids-anomaly in out participant",
-        "version": "0.1.0",
-        "seed": 0,
-        "device": "cpu",
-        "models": {"restore-T1w": {"version": "0.3.0", "weights_sha256": "abc", "digest": "d"}},
-        "packages": {"numpy": "2.3.5"},
-        "python": "3.11.7",
-        "platform": "Linux",
-        "container": None,
-    }
     for name, line in (("1", "conform\t1.0\t300"), ("2", "score\t0.5\tn/a")):
         folder = derivatives / "logs" / name
         folder.mkdir(parents=True)
-        (folder / "run.json").write_text(json.dumps(run | {"run": name}))
+        (folder / "run.json").write_text(json.dumps(RUN | {"run": name}))
         (folder / "sub-01_steps.tsv").write_text(f"step\tseconds\tpeak_memory_mb\n{line}\n")
     page = write_session_report(derivatives, record_of((TEMPLATE,))).read_text()
     assert "bids-anomaly in out participant" in page
@@ -200,3 +225,59 @@ def test_the_report_says_how_the_last_run_was_made_and_what_each_step_took(deriv
         assert f">{cell}</td>" in page
     failed = write_failure_report(derivatives, "sub-01", []).read_text()
     assert "bids-anomaly in out participant" in failed
+
+
+@pytest.mark.parametrize("rest", ["", "sco", "score\t0.", "score\t0.5", "score\t\xff\t\xff\n"])
+def test_half_a_line_in_a_log_hides_no_other(rest, derivatives):
+    folder = derivatives / "logs" / "1"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(RUN))
+    lines = f"step\tseconds\tpeak_memory_mb\nconform\t1.0\t300\n{rest}"
+    (folder / "sub-01_steps.tsv").write_text(lines, encoding="latin-1")
+    provenance, steps = read_runs(derivatives, "sub-01")
+    assert provenance["Run"] == "20260101-000000_abcdef"
+    assert steps.rows == [["conform", "1.0", "300"]]
+
+
+@pytest.fixture
+def two_people(derivatives):
+    """Results of two people with their records, and no input that they are from."""
+    for path in list((derivatives / "sub-01" / "anat").iterdir()):
+        other = Path(str(path).replace("sub-01", "sub-02"))
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_bytes(path.read_bytes())
+    table = output_path(derivatives, "regions", {"sub": "02"}, modality="T1w", extension=".tsv")
+    table.write_text(table.read_text().replace("sub-01", "sub-02"))
+    first = record_of((TEMPLATE,))
+    scan = replace(SCAN, name="sub-02_T1w", entities={"sub": "02"})
+    for record in (first, replace(first, label="sub-02", scans=(scan,))):
+        record.write(derivatives)
+    return derivatives
+
+
+def reports_only(out) -> int:
+    return main([str(out / "nowhere"), str(out), "participant", "--reports-only", "--device=cpu"])
+
+
+def test_reports_need_the_outputs_alone(two_people):
+    assert reports_only(two_people) == 0
+    assert {path.name for path in two_people.glob("*.html")} == {"sub-01.html", "sub-02.html"}
+
+
+def test_one_broken_map_stops_no_other_report(two_people, capsys):
+    broken = output_path(two_people, "zscore", {"sub": "01"}, modality="T1w", space=TEMPLATE)
+    broken.write_bytes(broken.read_bytes()[:100])
+    assert reports_only(two_people) == 1
+    assert {path.name for path in two_people.glob("*.html")} == {"sub-02.html"}
+    told = capsys.readouterr().err
+    assert broken.name in told
+    assert "Traceback" not in told
+
+
+def test_a_report_that_tells_of_a_failure_stays(two_people, capsys):
+    path = write_failure_report(two_people, "sub-01", [Failure("conform (sub-01)", "Broken.", "")])
+    before = path.read_bytes()
+    assert reports_only(two_people) == 0
+    assert path.read_bytes() == before
+    assert (two_people / "sub-02.html").is_file()
+    assert "sub-01: left as it is" in capsys.readouterr().err

@@ -221,6 +221,17 @@ def test_gpu_steps_take_one_slot_and_are_named_so_on_a_gpu_alone(stage, build):
     assert {type(node.interface).__name__ for node in gpu_nodes} == wanted
 
 
+@pytest.mark.parametrize(
+    ("method", "on_gpu"),
+    [("deepbet", True), ("hd-bet", True), ("template", False), ("none", False)],
+)
+def test_a_brain_is_found_on_the_gpu_by_networks_alone(method, on_gpu, build):
+    graph = build(session_of(MODALITIES), device="cuda:0", brain_extraction=method)
+    nodes = [node for node in graph.nodes if type(node.interface).__name__ == "ExtractBrain"]
+    assert [node.is_gpu_node() for node in nodes] == [on_gpu] * len(MODALITIES)
+    assert [node.n_procs for node in nodes] == [1 if on_gpu else 4] * len(MODALITIES)
+
+
 def test_a_model_without_weights_needs_no_gpu(build):
     graph = build(session_of(("FLAIR",)), device="cuda:0", model="threshold")
     for node in graph.nodes:

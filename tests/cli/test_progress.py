@@ -1,0 +1,47 @@
+"""What a run says of its steps while it goes on."""
+
+from collections import Counter
+
+import pytest
+from nipype import Node, Workflow
+from nipype.interfaces.utility import Rename
+
+from bids_anomaly.cli.console import make_console
+from bids_anomaly.cli.progress import RunProgress
+from bids_anomaly.reports.runs import steps_path
+
+
+@pytest.fixture
+def node(tmp_path):
+    """A step of one session."""
+    session_wf = Workflow("session_wf")
+    session_wf.add_nodes([Node(Rename(format_string="other"), name="rename")])
+    run_wf = Workflow("run_wf", base_dir=tmp_path / "work")
+    run_wf.add_nodes([session_wf])
+    [node] = run_wf._create_flat_graph().nodes()
+    return node
+
+
+def follow(node, log_folder):
+    """Tell of a step that ends, and return what was understood."""
+    progress = RunProgress(
+        {"session_wf": "sub-01"}, Counter({"session_wf": 1}), log_folder, make_console()
+    )
+    assert progress.not_run == ["session_wf"]
+    for status in ("start", "end"):
+        progress(node, status)
+    return progress
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(node, tmp_path):
+    progress = follow(node, tmp_path / "no" / "such" / "folder")
+    assert progress.executed == 1
+    assert progress.not_run == []
+
+
+def test_the_table_of_steps_has_one_header(node, tmp_path):
+    for _ in range(2):
+        follow(node, tmp_path)
+    header, *lines = steps_path(tmp_path, "sub-01").read_text().splitlines()
+    assert header == "step\tseconds\tpeak_memory_mb"
+    assert lines == ["rename\t0.0\tn/a"] * 2
