@@ -57,12 +57,11 @@ _CHANGE = {
     "verdict": {
         "Description": "What became of it from the first session to the second.",
         "Levels": {
-            "new": "Not there at first, and the change passes the noise floor in at least the "
-            "least volume",
-            "grown": "There twice; what passes the noise floor has the least volume and a tenth "
-            "of the mean of both volumes",
-            "shrunk": "The same the other way round",
-            "gone": "There at first only, and the change passes the noise floor",
+            "new": "Not there at first; what passes the noise floor has the least volume and a "
+            "tenth of the mean of both volumes",
+            "grown": "There twice, and the same",
+            "shrunk": "There twice, and the same the other way round",
+            "gone": "There at first only, and the same the other way round",
             "unchanged": "No change beyond the noise floor, also where it is above the threshold "
             "in one session only",
         },

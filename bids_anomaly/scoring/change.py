@@ -27,7 +27,7 @@ LEAST_LIMIT, UNAFFECTED_RATE = 3.0, 0.0027
 # It has not changed, however small the floor, by less than healthy people differ (z has a standard
 # deviation of one): where scans are alike, a model that is unsure passes the floor by far.
 LEAST_DIFFERENCE = 1.0
-# A lesion that is there twice has grown or shrunk if, besides, this part of its mean volume did.
+# A lesion has changed if, besides, this part of its mean volume in both sessions did.
 LEAST_PART = 0.1
 # Voxels of a scan that lie so near a lesion of the midpoint belong to it, mm.
 REACH_MM = 3.0
@@ -210,13 +210,13 @@ def verdict(
         Change of less, in mm3, is none.
     """
     net = gained - lost
-    if abs(net) < min_volume:
+    if abs(net) < max(min_volume, LEAST_PART * sum(volumes) / 2):
         return "unchanged"
     if not parts[0]:
         return "new"
     if not parts[1]:
         return "gone"
-    if abs(net) < LEAST_PART * sum(volumes) / 2 or net * (volumes[1] - volumes[0]) <= 0:
+    if net * (volumes[1] - volumes[0]) <= 0:
         return "unchanged"
     return "grown" if net > 0 else "shrunk"
 

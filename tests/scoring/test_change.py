@@ -259,3 +259,20 @@ def test_a_verdict_is_the_opposite_of_that_on_exchanged_scans(numbers, own, gain
 @given(st.tuples(parts, parts), st.tuples(volumes, volumes), volumes)
 def test_what_gained_as_much_as_it_lost_is_unchanged(numbers, own, moved):
     assert verdict(numbers, own, moved, moved, min_volume=MIN_VOLUME) == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("parts", "volumes", "gained", "expected"),
+    [
+        ((0, 1), (0, 6670), 118, "unchanged"),
+        ((0, 1), (0, 6670), 400, "new"),
+        ((1, 1), (4000, 6670), 118, "unchanged"),
+        ((1, 1), (4000, 6670), 600, "grown"),
+        ((0, 1), (0, 100), 20, "unchanged"),
+        ((0, 1), (0, 100), 60, "new"),
+    ],
+)
+def test_a_lesion_of_which_hardly_anything_changed_is_unchanged(parts, volumes, gained, expected):
+    assert verdict(parts, volumes, gained, 0, min_volume=24) == expected
+    other = verdict(parts[::-1], volumes[::-1], 0, gained, min_volume=24)
+    assert other == SWAPPED.get(expected, expected)
