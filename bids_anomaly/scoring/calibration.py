@@ -14,8 +14,9 @@ from bids_anomaly.exceptions import BadScanError
 RATES = np.concatenate(
     [1 - np.geomspace(1e-3, 0.5, 64, endpoint=False), np.geomspace(0.5, 2e-5, 192)]
 )
-# Share of people whose rates are left out as those of incidental findings.
-INCIDENTAL_SHARE = 0.05
+# Share of people whose rates are left out as those of incidental findings; of this many people at
+# least one.
+INCIDENTAL_SHARE, MANY = 0.05, 10
 # The upper tail is continued with its mean slope between these rates.
 TAIL_RATES = (2e-3, 5e-5)
 
@@ -29,8 +30,8 @@ class Calibration:
     score : (K,) array
         Thresholds, rising.
     exceedance : (K,) array
-        Share of a person's brain voxels above each threshold, averaged over people, of whom the
-        highest in twenty are left out at each threshold; falling, between 0 and 1.
+        Share of a person's brain voxels above each threshold, averaged over people but for the
+        highest, see :func:`calibrate`; falling, between 0 and 1.
     people : int
         How many people it is from.
     """
@@ -66,10 +67,10 @@ def calibrate(scores: Sequence[np.ndarray]) -> Calibration:
     """Learn the distribution of scores of healthy people.
 
     Rates are averaged over people, since false positives sit in few scans and pooling voxels would
-    let large brains speak for all. At each threshold the highest rate in twenty is left out:
-    controls can have incidental findings, and one person with very large ventricles would set the
-    threshold for everybody. The mean over all people, of 20 or more, is therefore above what is
-    nominal.
+    let large brains speak for all. At each threshold the highest rate in twenty is left out, and of
+    10 people or more at least one: controls can have incidental findings, and one person with very
+    large ventricles would set the threshold for everybody. The mean over all of them is therefore
+    above what is nominal.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def calibrate(scores: Sequence[np.ndarray]) -> Calibration:
     rates = [
         1 - np.searchsorted(person, thresholds, side="right") / len(person) for person in ranked
     ]
-    kept = len(ranked) - int(INCIDENTAL_SHARE * len(ranked))
+    kept = len(ranked) - max(int(INCIDENTAL_SHARE * len(ranked)), len(ranked) >= MANY)
     exceedance = np.sort(rates, axis=0)[:kept].mean(axis=0)
     # Rates are estimated from finite numbers of voxels: 0 and 1 would be infinite as z.
     known = (exceedance > 0) & (exceedance < 1)

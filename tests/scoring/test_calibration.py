@@ -80,6 +80,16 @@ def test_without_variation_there_is_nothing_to_learn(scores):
         calibrate(scores)
 
 
+@pytest.mark.parametrize(("count", "kept_out"), [(3, False), (10, True), (28, True)])
+def test_one_person_of_many_does_not_set_the_threshold(count, kept_out):
+    controls = people("normal", count)
+    calibration = calibrate(controls)
+    odd = calibrate([*controls[:-1], controls[-1] + 3])
+    score = np.array([2.5])
+    raised = odd.zscore(score) < calibration.zscore(score) - 0.3
+    assert raised != kept_out
+
+
 def test_what_is_saved_is_loaded(calibration, tmp_path):
     path = tmp_path / "calibration.npz"
     save_calibration(calibration, path)
