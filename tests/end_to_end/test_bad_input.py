@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -338,9 +339,10 @@ def test_a_killed_worker_fails_its_session_and_the_run_ends(good_scan, start, tm
         assert time.monotonic() < deadline
         for server in children_of(running.process.pid):
             for worker in children_of(server):
-                if Path(os.readlink(f"/proc/{worker}/cwd")).name == "register_to_template":
-                    os.kill(worker, signal.SIGKILL)
-                    killed += 1
+                with suppress(FileNotFoundError, ProcessLookupError):  # It may have just ended.
+                    if Path(os.readlink(f"/proc/{worker}/cwd")).name == "register_to_template":
+                        os.kill(worker, signal.SIGKILL)
+                        killed += 1
         time.sleep(0.02)
     finished = running.wait(timeout=300)
     assert killed
