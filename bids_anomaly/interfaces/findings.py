@@ -85,9 +85,8 @@ class WriteFindings(StepInterface):
         by_scan = []
         for name, zscore, covered in zip(inputs.scans, zscores, brains, strict=True):
             found = scan_findings(brain, zscore=zscore, **_chain(inputs))
-            pulled = {"transforms": paths(inputs.transforms), "invert": inputs.invert}
             # A region that a scan did not see is not a normal one.
-            z = np.where(seen_in(brain, covered, **pulled), found.z, np.nan)
+            z = np.where(seen_in(brain, covered, **_to_model_grid(inputs)), found.z, np.nan)
             by_scan.append((name, found.mask, z))
 
         rows = [
@@ -142,11 +141,15 @@ def _write_labels(inputs, output: str, labels: np.ndarray, grid, rows) -> list[P
     return [*written, table]
 
 
+def _to_model_grid(inputs) -> dict:
+    """Return the chain that pulls the model grid onto the scan."""
+    return {"transforms": paths(inputs.transforms), "invert": inputs.invert}
+
+
 def _chain(inputs) -> dict:
     """Return how findings come from the model grid to the scan, and what is taken for one."""
     return {
-        "transforms": paths(inputs.transforms),
-        "invert": inputs.invert,
+        **_to_model_grid(inputs),
         "healthy_fpr": inputs.healthy_fpr,
         "min_lesion_volume": inputs.min_lesion_volume,
     }

@@ -128,9 +128,6 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         weights = bundle.weights
         found = hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-    try:
         load_calibration(bundle.calibration)
     except OSError as error:
         raise _unreadable(folder, error) from error
