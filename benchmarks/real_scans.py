@@ -163,7 +163,6 @@ def accuracy(
             )
         ]
     truth = np.asanyarray(resample_mask(binary, Grid.of(scan), transforms).dataobj) > 0
-    truth &= brain
     spacing = Grid.of(scan).spacing
     healthy = brain & (distance_transform_edt(~truth, sampling=spacing) > LESION_FREE_MM)
     voxel_volume = float(spacing.prod())

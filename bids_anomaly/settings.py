@@ -1,11 +1,8 @@
 """The settings of one run, recorded as JSON with its outputs."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-
-from bids_anomaly.exceptions import UsageError
 
 # What models exist for, in the order in which a scan is the reference.
 MODALITIES = ("T1w", "FLAIR", "T2w")
@@ -113,7 +110,7 @@ class Settings:
     verbosity: int = 0
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Express the settings in what JSON knows; :meth:`from_json_dict` gives them back.
+        """Express the settings in what JSON knows.
 
         Returns
         -------
@@ -128,43 +125,3 @@ class Settings:
             record[name] = list(record[name])
         record["derivatives"] = {name: str(folder) for name, folder in self.derivatives}
         return record
-
-    @classmethod
-    def from_json_dict(cls, record: Mapping[str, Any]) -> "Settings":
-        """Read settings back from what :meth:`to_json_dict` gave.
-
-        Parameters
-        ----------
-        record : mapping
-            Names of settings to values; settings that are left out have their defaults.
-
-        Returns
-        -------
-        Settings
-            Equal to the settings that were recorded.
-
-        Raises
-        ------
-        UsageError
-            If `record` names a setting that does not exist, or lacks one without a default.
-        """
-        unknown = sorted(set(record) - {field.name for field in fields(cls)})
-        missing = sorted({"bids_dir", "output_dir", "analysis_level"} - set(record))
-        if unknown or missing:
-            wrong = f"unknown entries: {unknown}" if unknown else f"missing entries: {missing}"
-            raise UsageError(
-                f"The recorded settings do not fit this version of bids-anomaly ({wrong}). "
-                "Read them with the version that wrote them."
-            )
-        values = dict(record)
-        for name in PATHS:
-            if values.get(name) is not None:
-                values[name] = Path(values[name])
-        for name in TUPLES:
-            if name in values:
-                values[name] = tuple(values[name])
-        if "derivatives" in values:
-            values["derivatives"] = tuple(
-                (name, Path(folder)) for name, folder in values["derivatives"].items()
-            )
-        return cls(**values)

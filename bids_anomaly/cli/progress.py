@@ -129,7 +129,7 @@ class RunProgress:
             self._log(label, f"WARNING {warning}")
         self._bar.advance(self._task)
         self._waiting[session] -= 1
-        if self._waiting[session] == 0:
+        if self._waiting[session] == 0 and session not in self.failures:
             self._console.print(f"{label}: done", markup=False)
 
     def _note_usage(self, label: str, step: str, seconds: float, memory_mb: float | None) -> None:

@@ -61,7 +61,8 @@ def curves_of(
     z : (X, Y, Z) array
         Higher is more unusual; a z is exceeded by :func:`scipy.stats.norm.sf` of the healthy.
     truth, brain : (X, Y, Z) bool arrays
-        Lesions inside the brain, and the brain.
+        Lesions, and the brain. A lesion outside of the brain counts as one that is not found; its
+        voxels are not counted.
     lesion_free : (X, Y, Z) bool array
         The brain away from lesions, on which the rate is realised.
     voxel_volume, min_volume : float
@@ -78,13 +79,13 @@ def curves_of(
     sizes = np.bincount(label_components(truth)[0][truth])
     limits = norm.isf(NOMINAL_RATES)
     return Curves(
-        lesion=np.histogram(z[truth], Z_EDGES)[0],
+        lesion=np.histogram(z[brain & truth], Z_EDGES)[0],
         healthy=np.histogram(z[brain & ~truth], Z_EDGES)[0],
         lesions=int((sizes * voxel_volume >= SMALLEST_LESION).sum()),
         found=found,
         false=false,
         realised=_shares_above(z[lesion_free], limits),
-        sensitivity=_shares_above(z[truth], limits),
+        sensitivity=_shares_above(z[brain & truth], limits),
     )
 
 

@@ -207,7 +207,7 @@ def evaluate(
 def _row(model: str, pair: Pair, controls: Collection[str], healthy: Path | None) -> Row:
     prediction = pair.prediction
     maps = load_maps(pair)
-    healthy_scan = load_healthy(prediction, healthy) if healthy else None
+    healthy_scan = load_healthy(prediction, healthy, window=maps.window) if healthy else None
     _, min_volume = mask_settings(prediction)
     result = evaluate_scan(maps, min_volume=min_volume, healthy_scan=healthy_scan)
     is_control = prediction.entities["sub"] in controls if controls else not maps.lesioned

@@ -11,6 +11,7 @@ from scipy.ndimage import find_objects
 from scipy.stats import norm
 
 from bids_anomaly.bids.naming import COMBINED
+from bids_anomaly.evaluation.masks import read_mask
 from bids_anomaly.evaluation.matching import (
     Pair,
     Prediction,
@@ -27,7 +28,7 @@ MARGIN = 4
 
 @dataclass(frozen=True, eq=False)
 class ScanMaps:
-    """What is compared of one scan; arrays are (X, Y, Z) in one grid, cut to the brain.
+    """What is compared of one scan; arrays are (X, Y, Z) in one grid, cut to brain and lesions.
 
     Attributes
     ----------
@@ -37,11 +38,13 @@ class ScanMaps:
     z : array
         How unusual each voxel is.
     brain, mask, truth : bool arrays
-        Brain; the mask of the app; the lesions of the truth inside the brain.
+        Brain; the mask of the app; the lesions of the truth, also where the app saw no brain.
     lesioned : bool
         Whether the truth has any lesion, also if none is left in this grid: one may fill less than
         half a voxel.
     pseudo_healthy : array or None
+    window : tuple of slice
+        Where the arrays lie in the grid.
     """
 
     grid: Grid
@@ -52,6 +55,7 @@ class ScanMaps:
     truth: np.ndarray
     lesioned: bool
     pseudo_healthy: np.ndarray | None
+    window: tuple[slice, ...]
 
     @property
     def voxel_volume(self) -> float:
@@ -77,7 +81,7 @@ def load_maps(pair: Pair) -> ScanMaps:
         raise BadScanError(f"The brain mask {prediction.path('brain')} is empty. Look at the scan.")
     whole_truth, lesioned = np.zeros(grid.shape, bool), False
     if truth is not None:
-        binary = _binary(truth.path)
+        binary = read_mask(truth.path)
         lesioned = bool(np.asanyarray(binary.dataobj).any())
         whole_truth = _truth_in(grid, pair, binary)
         if whole_truth.any() and not (whole_truth & whole_brain).any():
@@ -85,7 +89,7 @@ def load_maps(pair: Pair) -> ScanMaps:
                 f"Nothing of the mask {truth.path.name} lies in the brain of {prediction.name}. If "
                 "it is in the space of another scan or a template, say so in its name (space-)."
             )
-    window = _window_around(whole_brain)
+    window = _window_around(whole_brain | whole_truth)
 
     def read(output: str) -> np.ndarray:
         values = _values(_load(prediction.path(output)))
@@ -108,19 +112,36 @@ def load_maps(pair: Pair) -> ScanMaps:
         z=z,
         brain=brain,
         mask=(read("anomaly") > 0) & brain,
-        truth=whole_truth[window] & brain,
+        truth=whole_truth[window],
         lesioned=lesioned,
         pseudo_healthy=read("pseudohealthy") if restored else None,
+        window=window,
     )
 
 
-def load_healthy(prediction: Prediction, healthy: Path) -> np.ndarray | None:
-    """Read the scan without its lesions from the app's output for it, cut to the same brain.
+def load_healthy(
+    prediction: Prediction, healthy: Path, *, window: tuple[slice, ...]
+) -> np.ndarray | None:
+    """Read the scan without its lesions from the app's output for it.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Of the scan with lesions.
+    healthy : Path
+        Output folder for the scans without.
+    window : tuple of slice
+        That of the maps of the scan with lesions.
 
     Returns
     -------
     (X, Y, Z) array or None
         White matter = 1; None if there is none.
+
+    Raises
+    ------
+    BadScanError
+        If it cannot be read, or is in another grid.
     """
     known = Prediction(
         healthy, prediction.entities, prediction.modality, prediction.grid_of, prediction.space
@@ -134,15 +155,7 @@ def load_healthy(prediction: Prediction, healthy: Path) -> np.ndarray | None:
             f"{known.path('preproc')} is in another grid than {prediction.name}. Give scans of the "
             "same grid with --healthy."
         )
-    return values[_window_around(brain)]
-
-
-def _binary(path: Path) -> nib.Nifti1Image:
-    """Read a mask; what it calls lesion is whatever is not 0."""
-    image = nib.squeeze_image(_load(path))
-    if len(image.shape) != 3:
-        raise BadScanError(f"The mask {path} is not three-dimensional. Export it again.")
-    return Grid.of(image).image((np.nan_to_num(_values(image)) != 0).astype(np.float32))
+    return values[window]
 
 
 def _truth_in(grid: Grid, pair: Pair, binary: nib.Nifti1Image) -> np.ndarray:
@@ -190,6 +203,6 @@ def _values(image: nib.Nifti1Image) -> np.ndarray:
         ) from error
 
 
-def _window_around(brain: np.ndarray) -> tuple[slice, ...]:
-    (box,) = find_objects(brain.astype(np.uint8))
+def _window_around(shown: np.ndarray) -> tuple[slice, ...]:
+    (box,) = find_objects(shown.astype(np.uint8))
     return tuple(slice(max(side.start - MARGIN, 0), side.stop + MARGIN) for side in box)

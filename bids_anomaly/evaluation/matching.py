@@ -213,7 +213,7 @@ def transforms_of(prediction: Prediction, truth: Truth) -> tuple[list[Path], lis
     target = prediction.space or prediction.grid_of
     if origin == target:
         return [], []
-    to_reference = _rigid(prediction, prediction.grid_of, prediction.entities)
+    to_reference = _rigid(prediction)
     reference = prediction.grid_of if to_reference is None else entities_of(to_reference)["to"]
     steps: list[tuple[Path, bool]] = []
     # The first one leads away from the grid of the result.
@@ -228,15 +228,16 @@ def transforms_of(prediction: Prediction, truth: Truth) -> tuple[list[Path], lis
     return [path for path, _ in steps], [inverted for _, inverted in steps]
 
 
-def _rigid(prediction: Prediction, origin: str, entities: Mapping[str, str]) -> Path | None:
+def _rigid(prediction: Prediction) -> Path | None:
     """Return the transform of a scan to the reference scan; None if it is the reference itself."""
     folder = anat_folder(prediction.derivatives, prediction.entities)
-    named = {*entities.items(), ("from", origin), ("mode", "image")}
-    for path in sorted(folder.glob(f"*_from-{origin}_to-*_mode-image_xfm.txt")):
-        entities_there = entities_of(path)
+    for path in sorted(folder.glob(f"*_from-{prediction.grid_of}_to-*_mode-image_xfm.txt")):
+        named = entities_of(path)
         # The space between two sessions is no scan's.
-        to_scan = not entities_there["to"].startswith(MIDPOINT)
-        if to_scan and named <= set(entities_there.items()):
+        to_scan = not named["to"].startswith(MIDPOINT)
+        # Another scan of the modality has all these entities and one more.
+        scan = {key: named[key] for key in named if key not in ("from", "to", "mode")}
+        if to_scan and scan == dict(prediction.entities):
             return path
     return None
 

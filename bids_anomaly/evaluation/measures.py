@@ -118,7 +118,13 @@ MEASURES: dict[str, Measure] = {
     ),
     "burden_ml": Measure("Volume of the mask: the anomaly burden.", "ml"),
     "brain_ml": Measure("Volume of the brain mask.", "ml"),
-    "lesion_ml": Measure("Volume of the truth inside the brain mask.", "ml"),
+    "lesion_ml": Measure("Volume of the truth.", "ml"),
+    "lesion_outside_ml": Measure(
+        "Volume of the truth outside the brain mask: missed by masks, left out of AUPRC, AUROC, "
+        "dice_best and sensitivity_at.",
+        "ml",
+        False,
+    ),
     "prevalence": Measure("Share of the voxels of the brain that are lesion: AUPRC by chance."),
     **_by_rate(),
     "l1": Measure(

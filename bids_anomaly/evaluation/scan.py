@@ -58,15 +58,17 @@ def evaluate_scan(
     ScanResult
         Figures that are not defined for this scan are NaN.
     """
-    brain, truth, volume = maps.brain, maps.truth, maps.voxel_volume
+    brain, volume = maps.brain, maps.voxel_volume
+    # Voxels can be ranked inside the brain only; a mask also misses what lies outside of it.
+    truth = maps.truth & brain
     lesion_free = brain
-    if truth.any():
-        distance = distance_transform_edt(~truth, sampling=maps.grid.spacing)
+    if maps.truth.any():
+        distance = distance_transform_edt(~maps.truth, sampling=maps.grid.spacing)
         lesion_free = brain & (distance > LESION_FREE_MM)
     wrong = false_positives(maps.mask, lesion_free, voxel_volume=volume)
     curves = curves_of(
         maps.z,
-        truth,
+        maps.truth,
         brain=brain,
         lesion_free=lesion_free,
         voxel_volume=volume,
@@ -74,10 +76,11 @@ def evaluate_scan(
     )
     figures = {
         "brain_ml": brain.sum() * volume / 1000,
-        "lesion_ml": truth.sum() * volume / 1000,
+        "lesion_ml": maps.truth.sum() * volume / 1000,
+        "lesion_outside_ml": (maps.truth & ~brain).sum() * volume / 1000,
         "prevalence": truth.sum() / brain.sum(),
         "burden_ml": maps.mask.sum() * volume / 1000,
-        "dice": dice(maps.mask, truth),
+        "dice": dice(maps.mask, maps.truth),
         "dice_best": dice_best(maps.z[brain], truth[brain]),
         "auprc": auprc(maps.z[brain], truth[brain]),
         "auroc": auroc(maps.z[brain], truth[brain]),
@@ -136,7 +139,8 @@ def _restoration_figures(
     figures["l1"] = l1(maps.scan, restored, lesion_free)
     figures["ssim"] = float(similarity[lesion_free].mean())
     figures["rqi"] = rqi(maps.scan, restored, similarity, lesion_free, data_range=span)
-    figures["caci"] = caci(similarity, maps.truth, lesion_free)
+    lesions = maps.truth & maps.brain
+    figures["caci"] = caci(similarity, lesions, lesion_free)
     if healthy_scan is not None:
-        figures["ahi"] = ahi(maps.scan, restored, healthy_scan, maps.truth)
+        figures["ahi"] = ahi(maps.scan, restored, healthy_scan, lesions)
     return figures

@@ -1,6 +1,8 @@
 """Read the maps of a scan from the derivatives, into one grid with axes along RAS+."""
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -102,12 +104,27 @@ def load_map(path: Path) -> nib.Nifti1Image:
     BadScanError
         If it is broken.
     """
+    with reading(path):
+        image = nib.load(path)
+        return nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine, image.header)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say what to do where a file that a report shows is not there, or broken.
+
+    Raises
+    ------
+    MissingInputError
+        If it is not there.
+    BadScanError
+        If reading it fails.
+    """
     advice = "Run the participant level again without --reports-only."
     if not path.is_file():
         raise MissingInputError(f"The report shows {path}, which does not exist. {advice}")
     try:
-        image = nib.load(path)
-        return nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine, image.header)
+        yield
     except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
         raise BadScanError(
             f"The report shows {path}, which cannot be read ({error}). {advice}"

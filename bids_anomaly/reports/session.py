@@ -8,11 +8,10 @@ import numpy as np
 from bids_anomaly import __version__
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.bids.tables import read_table
-from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.change import read_change
 from bids_anomaly.reports.finding import describe_finding, in_millilitres, percent
-from bids_anomaly.reports.maps import load_map, read_scan
+from bids_anomaly.reports.maps import load_map, read_scan, reading
 from bids_anomaly.reports.participant import Failure, write_participant_report
 from bids_anomaly.reports.record import ScanRecord, SessionRecord
 from bids_anomaly.reports.region_chart import region_chart
@@ -108,15 +107,8 @@ def _rows(
     if of_session:
         entities = {key: label for key, label in entities.items() if key in ("sub", "ses")}
     path = output_path(output_dir, output, entities, modality=scan.modality, extension=".tsv")
-    advice = "Run the participant level again without --reports-only."
-    if not path.is_file():
-        raise MissingInputError(f"The report shows {path}, which does not exist. {advice}")
-    try:
+    with reading(path):
         return read_table(path)
-    except (OSError, ValueError) as error:
-        raise BadScanError(
-            f"The report shows {path}, which cannot be read ({error}). {advice}"
-        ) from error
 
 
 def _combined(output_dir: Path, reference: ScanRecord) -> np.ndarray:

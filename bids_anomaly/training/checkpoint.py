@@ -79,7 +79,11 @@ def drop_rows_after(path: Path, step: int) -> None:
     """Remove rows of steps that will be done again, and what a kill left of a last line."""
     if not path.exists():
         return
-    header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    if not lines or not lines[0].endswith("\n"):
+        path.unlink()
+        return
+    header, *rows = lines
     kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= step]
     if len(kept) < len(rows):
         write_text(path, "".join([header, *kept]))

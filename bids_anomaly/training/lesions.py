@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from scipy.ndimage import binary_dilation
 
 from bids_anomaly.bids.naming import entities_of, of_the_scan, suffix_of, transform_path
+from bids_anomaly.evaluation.masks import read_mask
 from bids_anomaly.evaluation.matching import find_truth
-from bids_anomaly.exceptions import BadScanError, MissingInputError
+from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.training.people import Preprocessed
@@ -83,14 +83,7 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
         )
     lesions = np.zeros(person.scan.shape, np.float32)
     for path in found:
-        try:
-            mask = nib.squeeze_image(nib.load(path))
-            binary = Grid.of(mask).image((np.asanyarray(mask.dataobj) > 0).astype(np.float32))
-        except (OSError, nib.filebasedimages.ImageFileError) as error:
-            raise BadScanError(
-                f"The mask {path} cannot be read ({error}). Export it again."
-            ) from error
-        share = resample(binary, Grid.of(person.scan), [transform])
+        share = resample(read_mask(path), Grid.of(person.scan), [transform])
         lesions = np.maximum(lesions, share.get_fdata(dtype=np.float32))
     return lesions
 

@@ -154,7 +154,7 @@ def people_from_labels(
         raise NothingFoundError(
             f"The folder {folder} has no label map (*.nii.gz). Check --label-maps."
         )
-    paths = [path for path in paths if path.name.partition("_")[0] not in held_out]
+    paths = [path for path in paths if not _labels_in(path.relative_to(folder)) & set(held_out)]
     if not paths:
         raise NothingFoundError(
             f"All label maps in {folder} are of people who are not in the split train. Check "
@@ -165,6 +165,15 @@ def people_from_labels(
         Preprocessed(scan, brain, paths[index // DRAWS], {})
         for index, (scan, brain) in enumerate(volumes)
     ]
+
+
+def _labels_in(path: Path) -> set[str]:
+    """Return the participants whom a file or a folder around it is named after, with ``sub-``.
+
+    FreeSurfer and SynthSeg name folders after people: ``sub-01/mri/aseg.nii.gz``.
+    """
+    names = [*path.parts[:-1], path.name.partition(".")[0]]
+    return {part for name in names for part in name.split("_") if part.startswith("sub-")}
 
 
 def controls_of(

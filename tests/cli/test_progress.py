@@ -39,6 +39,18 @@ def test_a_log_that_cannot_be_written_stops_nothing(node, tmp_path):
     assert progress.not_run == []
 
 
+@pytest.mark.parametrize(("last", "done"), [("end", True), ("exception", False)])
+def test_a_session_whose_last_step_fails_is_not_called_done(node, tmp_path, capfd, last, done):
+    progress = RunProgress(
+        {"session_wf": "sub-01"}, Counter({"session_wf": 1}), tmp_path, make_console()
+    )
+    progress(node, "start")
+    progress(node, last)
+    said = "".join(capfd.readouterr())
+    assert ("sub-01: done" in said) is done
+    assert ("sub-01: rename failed" in said) is not done
+
+
 def test_the_table_of_steps_has_one_header(node, tmp_path):
     for _ in range(2):
         follow(node, tmp_path)

@@ -230,6 +230,21 @@ def test_a_patient_whose_lesion_is_too_small_for_the_grid_is_no_control(
     assert table.loc["sub-P1", "lesion_ml"] == 0
 
 
+def test_a_lesion_that_brain_extraction_lost_is_missed(write_result, write_truth, ball, tmp_path):
+    # Half of the one lesion lies outside the brain, and all of what is inside is marked.
+    entities, lesion = {"sub": "01"}, ball((44, 0, 0), 16)
+    inside = lesion & ball((0, 0, 0), 44)
+    write_result(tmp_path / "out", entities, lesion=inside, strength=50)
+    write_truth(tmp_path / "truth", entities, lesion | ball((0, 0, 48), 7) & ~ball((0, 0, 0), 44))
+    assert main([str(tmp_path / "out"), "--truth", str(tmp_path / "truth")]) == 0
+    row = read(tmp_path / "out" / "group" / "evaluation", "metrics.tsv").iloc[0]
+    assert row["auprc"] == 1
+    truth = row["lesion_ml"] / 0.064
+    assert row["lesion_outside_ml"] / 0.064 == pytest.approx(truth - inside.sum())
+    assert row["dice"] == pytest.approx(2 * inside.sum() / (inside.sum() + truth), abs=1e-3)
+    assert (row["lesions_all"], row["lesions_found_all"]) == (2, 1)
+
+
 def test_the_rim_of_a_lesion_that_was_found_is_no_false_component(
     write_result, write_truth, ball, tmp_path
 ):

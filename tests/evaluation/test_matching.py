@@ -3,6 +3,7 @@
 import json
 
 import ants
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -165,6 +166,34 @@ def test_the_space_between_two_sessions_is_no_reference(session):
         session, {"sub": "01"}, origin="T1w", target="midpoint1to2", extension=".txt"
     ).touch()
     assert transforms_of(result, truth) == before
+
+
+def test_another_scan_of_the_modality_moves_no_mask(session):
+    # Both had a second scan, each with a transform of its own.
+    for origin in ("T1w", "FLAIR"):
+        entities = {"sub": "01", "acq": "second"}
+        transform_path(session, entities, origin=origin, target="T1w", extension=".txt").touch()
+    truth = Truth(session / "sub-01_space-FLAIR_mask.nii.gz", {}, "FLAIR")
+    assert transforms_of(Prediction(session, {"sub": "01"}, "FLAIR", "FLAIR", None), truth) == (
+        [],
+        [],
+    )
+    own = transform_path(session, {"sub": "01"}, origin="FLAIR", target="T1w", extension=".txt")
+    reference = Prediction(session, {"sub": "01"}, "T1w", "T1w", None)
+    own_truth = Truth(session / f"sub-01_space-{TEMPLATE}_mask.nii.gz", {}, TEMPLATE)
+    assert all("acq-" not in path.name for path in transforms_of(reference, own_truth)[0])
+    scan = Prediction(session, {"sub": "01"}, "FLAIR", "FLAIR", None)
+    assert own in transforms_of(scan, own_truth)[0]
+
+
+def test_a_mask_without_orientation_is_refused(tmp_path, write_result, write_truth, ball):
+    write_result(tmp_path, {"sub": "01"})
+    path = write_truth(tmp_path / "truth", {"sub": "01"}, ball((5, 10, 0), 15))
+    image = nib.load(path)
+    bare = nib.Nifti1Image(np.asanyarray(image.dataobj), None)
+    bare.to_filename(path)
+    with pytest.raises(BadScanError, match="no orientation"):
+        load_maps(Pair(prediction(tmp_path), Truth(path, {"sub": "01"}, None)))
 
 
 def test_a_space_that_no_transform_leads_from_is_an_error(session):

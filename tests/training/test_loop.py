@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from bids_anomaly.reconstruction.networks import RestorationNet
+from bids_anomaly.training.checkpoint import append_row, drop_rows_after
 from bids_anomaly.training.data import draw_batch
 from bids_anomaly.training.loop import train
 from bids_anomaly.training.losses import restoration_loss
@@ -105,6 +106,15 @@ def test_work_after_the_last_checkpoint_is_done_again(ellipsoids, uninterrupted,
         learn(ellipsoids, tmp_path, network=network)
     resumed = learn(ellipsoids, tmp_path).state_dict()
     assert all(torch.equal(resumed[name], value) for name, value in uninterrupted[0].items())
+
+
+@pytest.mark.parametrize("left", ["", "step,lo"])
+def test_a_table_whose_header_was_cut_off_is_begun_again(tmp_path, left):
+    table = tmp_path / "losses.csv"
+    table.write_text(left)
+    drop_rows_after(table, 0)
+    append_row(table, {"step": 1, "loss": 0.5})
+    assert table.read_text() == "step,loss\n1,0.50000\n"
 
 
 def test_a_finished_training_is_not_done_again(ellipsoids, uninterrupted):

@@ -201,10 +201,14 @@ def test_label_maps_of_people_who_are_held_out_are_not_trained_on(
     maps.mkdir()
     for person in (people[0], *people[-4:], "sub-elsewhere"):
         labelled_head.to_filename(maps / f"{person}_dseg.nii.gz")
+    # As FreeSurfer and SynthSeg name them.
+    for name in (f"{people[-1]}/mri/aseg_dseg.nii.gz", f"{people[-2]}.nii.gz"):
+        (maps / name).parent.mkdir(parents=True, exist_ok=True)
+        labelled_head.to_filename(maps / name)
     options = ("--steps", 1, "--label-maps", maps, "--splits", table)
     assert run(preprocessed, tmp_path / "output", *options) == 0
     configuration = json.loads((tmp_path / "output/training/configuration.json").read_text())
-    drawn = [name for name in configuration["scans"] if name.endswith("_dseg.nii.gz")]
+    drawn = [name for name in configuration["scans"] if not name.endswith("_T1w.nii.gz")]
     assert drawn == [f"{people[0]}_dseg.nii.gz"] * 4
     (maps / f"{people[0]}_dseg.nii.gz").unlink()
     assert run(preprocessed, tmp_path / "other", *options) == 18
