@@ -94,10 +94,13 @@ def init_session_outputs_wf(
         "sources": [uri for scan in session.scans for uri in source_uris(scan, bids_dir)],
     }
     threshold = {"healthy_fpr": healthy_fpr, "min_lesion_volume": min_lesion_volume}
+    modalities = [scan.suffix for scan in session.scans]
     writers = []
     for space in output_spaces:
         write_combined = Node(
-            WriteCombined(**described, **threshold, invert=[space == NATIVE]),
+            WriteCombined(
+                **described, **threshold, invert=[space == NATIVE], modalities=modalities
+            ),
             name=f"write_combined_{space}",
             mem_gb=WRITE_MEM_GB,
         )
@@ -136,7 +139,7 @@ def init_session_outputs_wf(
 
     names = [scan.name for scan in session.scans]
     write_findings = Node(
-        WriteFindings(**described, **threshold, invert=[True], scans=names),
+        WriteFindings(**described, **threshold, invert=[True], scans=names, modalities=modalities),
         name="write_findings",
         mem_gb=WRITE_MEM_GB,
     )

@@ -114,6 +114,7 @@ class _WriteCombinedInput(FindingsInput):
     )
     zscores = InputMultiObject(File(exists=True), mandatory=True)
     brains = InputMultiObject(File(exists=True), mandatory=True)
+    modalities = traits.List(traits.Str(), mandatory=True, desc="of the scans, in their order")
 
 
 class WriteCombined(StepInterface):
@@ -135,6 +136,7 @@ class WriteCombined(StepInterface):
             brain,
             zscores=[load_image(path) for path in inputs.zscores],
             brains=[load_image(path) for path in inputs.brains],
+            modalities=inputs.modalities,
             transforms=paths(inputs.transforms),
             invert=inputs.invert,
             healthy_fpr=inputs.healthy_fpr,

@@ -52,6 +52,7 @@ class _WriteFindingsInput(_NativeFindingsInput):
     zscores = InputMultiObject(File(exists=True), mandatory=True, desc="in the model grid")
     brains = InputMultiObject(File(exists=True), mandatory=True, desc="in the model grid")
     scans = traits.List(traits.Str(), mandatory=True, desc="their names, in their order")
+    modalities = traits.List(traits.Str(), mandatory=True, desc="of the scans, in their order")
 
 
 class _WriteFindingsOutput(WriteOutput):
@@ -81,18 +82,22 @@ class WriteFindings(StepInterface):
         labels = np.where(inside, atlas_labels(grid, transforms, invert=invert), -1)
         zscores = [load_image(path) for path in inputs.zscores]
         brains = [load_image(path) for path in inputs.brains]
-        combined = combined_findings(brain, zscores=zscores, brains=brains, **_chain(inputs))
-        by_scan = []
-        for name, zscore, covered in zip(inputs.scans, zscores, brains, strict=True):
+        combined = combined_findings(
+            brain, zscores=zscores, brains=brains, modalities=inputs.modalities, **_chain(inputs)
+        )
+        measured = []
+        for name, modality, zscore, covered in zip(
+            inputs.scans, inputs.modalities, zscores, brains, strict=True
+        ):
             found = scan_findings(brain, zscore=zscore, **_chain(inputs))
             # A region that a scan did not see is not a normal one.
             z = np.where(seen_in(brain, covered, **_to_model_grid(inputs)), found.z, np.nan)
-            by_scan.append((name, found.mask, z))
+            measured.append((name, modality, found.mask, z))
 
         rows = [
-            (*measured.region, name, name.rpartition("_")[2], *measured[1:])
-            for name, mask, z in (*by_scan, (COMBINED, combined.mask, None))
-            for measured in measure_regions(
+            (*findings.region, name, modality, *findings[1:])
+            for name, modality, mask, z in (*measured, (COMBINED, COMBINED, combined.mask, None))
+            for findings in measure_regions(
                 labels,
                 atlas_regions(),
                 mask=mask,

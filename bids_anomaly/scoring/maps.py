@@ -104,6 +104,7 @@ def combined_maps(
     *,
     zscores: Sequence[nib.Nifti1Image],
     brains: Sequence[nib.Nifti1Image],
+    modalities: Sequence[str],
     transforms: Sequence[Path],
     invert: Sequence[bool],
     healthy_fpr: float,
@@ -123,6 +124,7 @@ def combined_maps(
         brain,
         zscores=zscores,
         brains=brains,
+        modalities=modalities,
         transforms=transforms,
         invert=invert,
         healthy_fpr=healthy_fpr,
@@ -156,6 +158,7 @@ def combined_findings(
     *,
     zscores: Sequence[nib.Nifti1Image],
     brains: Sequence[nib.Nifti1Image],
+    modalities: Sequence[str],
     transforms: Sequence[Path],
     invert: Sequence[bool],
     healthy_fpr: float,
@@ -169,6 +172,8 @@ def combined_findings(
         Brain mask of the reference scan, in the grid of the result.
     zscores, brains : sequences of nibabel.Nifti1Image
         In the model grid, one a scan.
+    modalities : sequence of str
+        BIDS suffix of each. Repeated scans of one modality count as one, their mean.
     transforms, invert
         From the grid of the result to the model grid.
     healthy_fpr, min_lesion_volume
@@ -182,7 +187,10 @@ def combined_findings(
         seen = seen_in(brain, covered, transforms=transforms, invert=invert)
         # Where a scan did not see the brain it says nothing.
         seen_z.append(np.where(seen, z, -np.inf))
-    z = combined_zscore(seen_z)
+    by_modality: dict[str, list[np.ndarray]] = {}
+    for modality, seen in zip(modalities, seen_z, strict=True):
+        by_modality.setdefault(modality, []).append(seen)
+    z = combined_zscore([combined_zscore(repeated) for repeated in by_modality.values()])
     found = _findings(healthy_exceedance(z), inside, grid, healthy_fpr, min_lesion_volume)
     return Findings(z, *found)
 

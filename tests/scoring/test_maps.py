@@ -119,11 +119,12 @@ def test_maps_follow_the_transform(scan, brain, zscore, tmp_path):
     np.testing.assert_array_equal(there[2:-6], here[6:-2])
 
 
-def combine(brain, zscores, brains):
+def combine(brain, zscores, brains, modalities=("T1w", "FLAIR", "T2w")):
     return combined_maps(
         brain,
         zscores=zscores,
         brains=brains,
+        modalities=modalities[: len(zscores)],
         transforms=(),
         invert=(),
         healthy_fpr=0.002,
@@ -140,6 +141,15 @@ def test_a_lesion_of_one_modality_is_in_the_combined_finding(brain, zscore):
     assert found[LESION]
     np.testing.assert_array_equal(found, maps["combined_probability"].get_fdata() > 0.5)
     assert not found[np.asanyarray(brain.dataobj) == 0].any()
+
+
+def test_repeated_scans_of_a_modality_weigh_no_more_than_one(brain, zscore):
+    whole = MODEL.image(np.ones(MODEL.shape, np.uint8))
+    quiet = MODEL.image(np.zeros(MODEL.shape, np.float32))
+    once = combine(brain, [zscore, quiet], [whole] * 2, ("FLAIR", "T1w"))
+    again = combine(brain, [zscore, quiet, quiet], [whole] * 3, ("FLAIR", "T1w", "T1w"))
+    for name, image in once.items():
+        np.testing.assert_array_equal(again[name].get_fdata(), image.get_fdata())
 
 
 def test_where_a_scan_did_not_see_the_brain_it_says_nothing(brain, zscore):
