@@ -78,7 +78,7 @@ def volumes(data: Path, outputs: Path, person: str, split: str) -> Volumes:
 def millilitres(mask: nib.Nifti1Image) -> float:
     """Return the volume of a mask."""
     voxels = np.count_nonzero(np.asanyarray(mask.dataobj))
-    return float(voxels * Grid.of(mask).spacing.prod() / 1000)
+    return float(voxels * Grid.of(mask).voxel_volume / 1000)
 
 
 def correlations(found: list[Volumes]) -> str:

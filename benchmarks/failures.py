@@ -100,7 +100,7 @@ def _judge(bundle: Bundle, person: Patient, kept: Path) -> Judged:
     scan, brain = person.scan, person.brain
     result = reconstructed(bundle, scan, brain, kept, person.known).result
     z = zscore(bundle, scan, brain, result)
-    marked = preset_mask(z, brain, voxel_volume=float(np.prod(bundle.grid.spacing)))
+    marked = preset_mask(z, brain, voxel_volume=bundle.grid.voxel_volume)
     return Judged(person, result.pseudo_healthy, z, marked)
 
 

@@ -128,7 +128,7 @@ def scored(scan: Preprocessed, truth: np.ndarray, kept: Path) -> Scored:
         brain=brain,
         spread=result.spread,
         truth=truth,
-        voxel_volume=float(bundle.grid.spacing.prod()),
+        voxel_volume=bundle.grid.voxel_volume,
     )
 
 

@@ -128,7 +128,7 @@ def occasion(bundle: Bundle, scan: Scan, grid: Grid, kept: Path) -> Occasion:
     """Score a scan as the app does."""
     result = reconstructed(bundle, scan.values, scan.brain, kept).result
     z = zscore(bundle, scan.values, scan.brain, result)
-    mask = preset_mask(z, scan.brain, voxel_volume=float(grid.spacing.prod()))
+    mask = preset_mask(z, scan.brain, voxel_volume=grid.voxel_volume)
     images = (z.astype(np.float32), scan.brain.astype(np.uint8), label_lesions(mask))
     return Occasion(*map(grid.image, images))
 

@@ -182,7 +182,7 @@ def patients_found(
     for person in patients_in_grid(arguments.data, preprocessed, patients, modality, who):
         _, scan, brain, truth, known = person
         z = zscore(bundle, scan, brain, reconstructed(bundle, scan, brain, kept, known).result)
-        voxel_volume = float(np.prod(bundle.grid.spacing))
+        voxel_volume = bundle.grid.voxel_volume
         mask = preset_mask(z, brain, voxel_volume=voxel_volume)
         wrong = false_positives(mask, person.lesion_free, voxel_volume=voxel_volume)
         yield {
@@ -196,7 +196,7 @@ def quietness(bundle: Bundle, person: Healthy, kept: Path) -> dict[str, float]:
     """Return what is marked in a healthy person, and how near the reconstruction is."""
     scan, brain = person.scan, person.brain
     result = reconstructed(bundle, scan, brain, kept).result
-    voxel_volume = float(np.prod(bundle.grid.spacing))
+    voxel_volume = bundle.grid.voxel_volume
     mask = preset_mask(zscore(bundle, scan, brain, result), brain, voxel_volume=voxel_volume)
     marked = false_positives(mask, brain, voxel_volume=voxel_volume)
     figures = {MARKED: 100 * marked.voxel_rate}

@@ -81,7 +81,7 @@ def judged(z: np.ndarray, brain: np.ndarray, truth: np.ndarray, grid: Grid) -> M
         anomaly_probability(healthy_exceedance(z), Settings.healthy_fpr),
         brain,
         min_volume=Settings.min_lesion_volume,
-        voxel_volume=float(grid.spacing.prod()),
+        voxel_volume=grid.voxel_volume,
     )
     free = brain & ~truth
     # Where the combination can say nothing it has no rank but the lowest.

@@ -163,9 +163,8 @@ def accuracy(
             )
         ]
     truth = np.asanyarray(resample_mask(binary, Grid.of(scan), transforms).dataobj) > 0
-    spacing = Grid.of(scan).spacing
-    healthy = brain & (distance_transform_edt(~truth, sampling=spacing) > LESION_FREE_MM)
-    voxel_volume = float(spacing.prod())
+    distance = distance_transform_edt(~truth, sampling=Grid.of(scan).spacing)
+    healthy, voxel_volume = brain & (distance > LESION_FREE_MM), Grid.of(scan).voxel_volume
     lesions_found = lesionwise(mask, truth, voxel_volume=voxel_volume, bins=ALL_SIZES)[0]
     return {
         "AUPRC": auprc(z[brain], truth[brain]),
@@ -183,7 +182,7 @@ def quietness(outputs: Path, person: str) -> dict[str, float]:
     """Return what is marked in a healthy person, and how good the reconstruction is."""
     scan = nib.load(output_path(outputs, "preproc", {"sub": person}, modality=REFERENCE))
     brain, mask = (read(outputs, person, name, REFERENCE) > 0 for name in ("brain", "anomaly"))
-    wrong = false_positives(mask, brain, voxel_volume=float(Grid.of(scan).spacing.prod()))
+    wrong = false_positives(mask, brain, voxel_volume=Grid.of(scan).voxel_volume)
     measures = {
         "voxels marked (%; nominal 0.2)": 100 * wrong.voxel_rate,
         "marked volume (ml)": wrong.volume_ml,

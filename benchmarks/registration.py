@@ -106,7 +106,7 @@ def _measure(
         warps = [healthy, *_registered(arguments, bundle, lesioned.scan, brain, grid, folder)]
         zones = zones_around(lesioned.lesion, float(grid.spacing[0]))
         measured[kind] = {
-            VOLUME: [lesioned.lesion.sum() * float(np.prod(grid.spacing)) / 1000],
+            VOLUME: [lesioned.lesion.sum() * grid.voxel_volume / 1000],
             **displacement_errors(warps, lesioned, zones, grid),
             **overlaps(warps, lesioned, zones, labels),
         }

@@ -16,7 +16,7 @@ from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE
 from bids_anomaly.scoring.regions import measure_regions
 
-VOXEL_MM3 = float(OUTPUT_GRID.spacing.prod())
+VOXEL_MM3 = OUTPUT_GRID.voxel_volume
 LESION_Z = 6.0
 Ball = tuple[tuple[float, float, float], float]
 

@@ -113,7 +113,7 @@ def write_demo_dataset(folder: Path, *, seed: int = 0) -> DemoTruth:
         healthy_brain=brains[HEALTHY],
         stroke_brain=brains[STROKE],
         lesion=lesion,
-        lesion_ml=float(stroke.lesion.sum() * FIELD_OF_VIEW.spacing.prod() / 1000),
+        lesion_ml=float(stroke.lesion.sum() * FIELD_OF_VIEW.voxel_volume / 1000),
         lesion_centre=tuple(float(c) for c in centre),
     )
 

@@ -57,11 +57,6 @@ class ScanMaps:
     pseudo_healthy: np.ndarray | None
     window: tuple[slice, ...]
 
-    @property
-    def voxel_volume(self) -> float:
-        """In mm3."""
-        return float(self.grid.spacing.prod())
-
 
 def load_maps(pair: Pair) -> ScanMaps:
     """Read the maps of a scan and its truth, in the grid of the prediction.

@@ -58,7 +58,7 @@ def evaluate_scan(
     ScanResult
         Figures that are not defined for this scan are NaN.
     """
-    brain, volume = maps.brain, maps.voxel_volume
+    brain, volume = maps.brain, maps.grid.voxel_volume
     # Voxels can be ranked inside the brain only; a mask also misses what lies outside of it.
     truth = maps.truth & brain
     lesion_free = brain
@@ -104,7 +104,7 @@ def evaluate_scan(
 def _lesion_figures(maps: ScanMaps) -> dict[str, float]:
     """Return counts and rates of lesions, of all and by size."""
     counted = lesionwise(
-        maps.mask, maps.truth, voxel_volume=maps.voxel_volume, bins=(*ALL_SIZES, *SIZE_BINS)
+        maps.mask, maps.truth, voxel_volume=maps.grid.voxel_volume, bins=(*ALL_SIZES, *SIZE_BINS)
     )
     figures: dict[str, float] = {}
     for size, counts in zip(("all", *SIZES), counted, strict=True):

@@ -33,7 +33,7 @@ from bids_anomaly.reports.group_viewer import group_viewer, most_frequent_place
 from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.reports.tables import region_in_words
 
-VOXEL_ML = float(OUTPUT_GRID.spacing.prod()) / 1000
+VOXEL_ML = OUTPUT_GRID.voxel_volume / 1000
 
 
 def write_page(

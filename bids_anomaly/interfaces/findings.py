@@ -102,7 +102,7 @@ class WriteFindings(StepInterface):
                 atlas_regions(),
                 mask=mask,
                 z=z,
-                voxel_volume=float(grid.spacing.prod()),
+                voxel_volume=grid.voxel_volume,
             )
         ]
         lesions = _write_lesions(inputs, "combined_lesions", combined, brain)

@@ -244,4 +244,4 @@ def _as_one_piece(mask: np.ndarray) -> np.ndarray:
 
 
 def _litres(mask: np.ndarray, scan: nib.Nifti1Image) -> float:
-    return float(mask.sum() * Grid.of(scan).spacing.prod() / 1e6)
+    return float(mask.sum() * Grid.of(scan).voxel_volume / 1e6)

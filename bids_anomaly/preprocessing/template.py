@@ -54,6 +54,15 @@ class Grid(NamedTuple):
         return voxel_sizes(self.affine)
 
     @property
+    def voxel_volume(self) -> float:
+        """Volume of a voxel in mm3, to six digits.
+
+        Files hold affines in single precision; 7.9999998 mm3 would take a voxel more to reach a
+        least volume than 8 mm3 do.
+        """
+        return float(f"{self.spacing.prod():.6g}")
+
+    @property
     def resolution(self) -> str:
         """In words, as sidecars say it; for isotropic grids."""
         return f"{self.spacing[0]:.3g} mm isotropic"

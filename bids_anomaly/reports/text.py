@@ -88,7 +88,8 @@ def methods_text(
     )
     if several:
         scoring += (
-            " The combined finding takes, at each voxel, the mean of the z-scores of the modalities."
+            " The combined finding takes, at each voxel, the mean of the z-scores of the "
+            "modalities."
         )
     return [" ".join(filter(None, preprocessing)), " ".join(models), scoring]
 

@@ -158,7 +158,7 @@ def judge_lesions(
     if not count:
         return []
     indices = np.arange(1, count + 1)
-    voxel = float(together.grid.spacing.prod())
+    voxel = together.grid.voxel_volume
     there = [lesions > 0 for lesions in together.lesions]
     changed = (np.abs(changes.score) > changes.limit) & (
         np.abs(changes.difference) > LEAST_DIFFERENCE
@@ -259,7 +259,7 @@ def volumes_of(
     tree = KDTree(nib.affines.apply_affine(grid.affine, labelled))
     distance, nearest = tree.query(places[inside], distance_upper_bound=REACH_MM)
     found = labels[tuple(labelled[nearest[np.isfinite(distance)]].T)]
-    return np.bincount(found, minlength=count + 1)[1:] * float(Grid.of(lesions).spacing.prod())
+    return np.bincount(found, minlength=count + 1)[1:] * Grid.of(lesions).voxel_volume
 
 
 def _parts(labels: np.ndarray, lesions: np.ndarray, count: int) -> np.ndarray:

@@ -109,7 +109,7 @@ def describe_lesions(
     places = move_points(nib.affines.apply_affine(grid.affine, voxels), transforms, invert=invert)
     order = np.argsort(labels[at], kind="stable")
     ends = np.cumsum(np.bincount(labels[at])[1:])[:-1]
-    voxel_volume = float(grid.spacing.prod())
+    voxel_volume = grid.voxel_volume
     located = locate_lesions(labels[at], places)
     lesions = []
     for index, members in enumerate(np.split(order, ends), start=1):

@@ -225,9 +225,7 @@ def _findings(
     exceedance: np.ndarray, inside: np.ndarray, grid: Grid, healthy_fpr: float, min_volume: float
 ) -> tuple[np.ndarray, np.ndarray]:
     probability = anomaly_probability(exceedance, healthy_fpr) * inside
-    mask = anomaly_mask(
-        probability, inside, min_volume=min_volume, voxel_volume=float(grid.spacing.prod())
-    )
+    mask = anomaly_mask(probability, inside, min_volume=min_volume, voxel_volume=grid.voxel_volume)
     return probability, mask
 
 

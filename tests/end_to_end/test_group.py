@@ -110,7 +110,7 @@ def test_the_tables_hold_everybody_and_describe_every_column(finished, study):
         assert set(rows[0]) == set(described) - {"Description"}, table.name
         assert all("Description" in described[column] for column in rows[0]), table.name
     people = {r["participant_id"]: r for r in read_table(out / "group/desc-people_stats.tsv")}
-    volume = study.masks["07"].sum() * OUTPUT_GRID.spacing.prod()
+    volume = study.masks["07"].sum() * OUTPUT_GRID.voxel_volume
     assert float(people["sub-07"]["anomalous_volume"]) == pytest.approx(volume, rel=1e-4)
     assert people["sub-07"]["age"] == study.rows[7]["age"]
     assert people["sub-03"]["quality_flags"] == "sub-03_T1w:noise"

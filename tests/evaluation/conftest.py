@@ -59,7 +59,7 @@ def write_result() -> Callable[..., np.ndarray]:
         scan = healthy + 0.8 * lesion
         probability = anomaly_probability(norm.sf(z), FPR) * brain
         mask = anomaly_mask(
-            probability, brain, min_volume=MIN_VOLUME, voxel_volume=float(grid.spacing.prod())
+            probability, brain, min_volume=MIN_VOLUME, voxel_volume=grid.voxel_volume
         )
         maps = {
             "zscore": z,

@@ -10,7 +10,7 @@ from bids_anomaly.group.people import find_members
 from bids_anomaly.group.tables import people_table
 from bids_anomaly.preprocessing.template import OUTPUT_GRID
 
-VOXEL_MM3 = OUTPUT_GRID.spacing.prod()
+VOXEL_MM3 = OUTPUT_GRID.voxel_volume
 
 
 @pytest.fixture
