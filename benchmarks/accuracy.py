@@ -121,7 +121,7 @@ def heading(arguments: argparse.Namespace, columns: Sequence[Model]) -> str:
             calibrated = bundle.description.get("calibration", {}).get("data", "unknown")
             lines.append(
                 f"- `{column.name}`, {modality}: {bundle.name} {bundle.version} "
-                f"({bundle.digest()[:8]}), calibrated on {calibrated}"
+                f"({bundle.digest[:8]}), calibrated on {calibrated}"
             )
     lines.append(f"- Seconds on {os.cpu_count()} cores of {platform.machine()}.")
     return "\n".join(lines) + "\n"

@@ -112,7 +112,7 @@ def run(
     modalities: Sequence[str],
 ) -> Path:
     """Run the app where an output is missing, and return its output folder."""
-    output = results / "runs" / dataset / f"{bundle.name}-{bundle.digest()[:8]}"
+    output = results / "runs" / dataset / f"{bundle.name}-{bundle.digest[:8]}"
     if not all(
         output_path(output, "zscore", {"sub": person}, modality=bundle.modality).is_file()
         for person in participants

@@ -131,7 +131,7 @@ def _registered(
 
     return [
         register_once(lambda: grid.image(scan.astype(np.float32)), folder / "scan"),
-        register_once(pseudo_healthy, folder / bundle.digest()),
+        register_once(pseudo_healthy, folder / bundle.digest),
     ]
 
 

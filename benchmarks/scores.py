@@ -65,7 +65,7 @@ def main() -> None:
         patients_in_grid(arguments.data, arguments.preprocessed, ELDERLY, bundle.modality, who)
     )
     print(
-        f"{bundle.name} {bundle.version} ({bundle.digest()[:8]}), {len(found)} people of "
+        f"{bundle.name} {bundle.version} ({bundle.digest[:8]}), {len(found)} people of "
         f"{ELDERLY.dataset}, split dev; mean (95 % bootstrap interval of people).\n"
     )
     print("| levels | score | AUPRC | Dice |\n| --- | --- | --- | --- |")

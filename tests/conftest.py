@@ -10,8 +10,12 @@ from types import ModuleType, SimpleNamespace
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import settings
 from scipy import ndimage
 
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 # Registrations are reproducible with one thread, which ITK looks up once in a process.
 os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
 

@@ -127,7 +127,7 @@ def init_scan_derivatives_wf(
             WriteScanMaps(
                 **described,
                 bundle=str(bundle.folder),
-                bundle_digest=bundle.digest(),
+                bundle_digest=bundle.digest,
                 **threshold,
             ),
             name=f"write_{space}",

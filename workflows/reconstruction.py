@@ -71,7 +71,7 @@ def init_reconstruct_wf(
     reconstruct = Node(
         Reconstruct(
             bundle=str(bundle.folder),
-            bundle_digest=bundle.digest(),
+            bundle_digest=bundle.digest,
             covariates={
                 name: known[name]
                 for name in bundle.description.get("covariates", ())
@@ -92,7 +92,7 @@ def init_reconstruct_wf(
     if batch_size is not None:
         reconstruct.inputs.batch_size = batch_size
     score = Node(
-        Score(bundle=str(bundle.folder), bundle_digest=bundle.digest()), name="score", mem_gb=0.5
+        Score(bundle=str(bundle.folder), bundle_digest=bundle.digest), name="score", mem_gb=0.5
     )
     workflow.connect(
         [

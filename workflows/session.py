@@ -161,7 +161,7 @@ def init_session_outputs_wf(
             scans=names,
             entities=[dict(scan.entities) for scan in session.scans],
             bundles=[str(bundle.folder) for bundle in session_bundles],
-            bundle_digests=[bundle.digest() for bundle in session_bundles],
+            bundle_digests=[bundle.digest for bundle in session_bundles],
             spaces=list(output_spaces),
             **threshold,
         ),

@@ -105,5 +105,5 @@ def model_of(bundle: Bundle) -> Mapping[str, str]:
         "Name": bundle.name,
         "Version": bundle.version,
         "Method": bundle.method,
-        "Digest": f"sha256:{bundle.digest()}",
+        "Digest": f"sha256:{bundle.digest}",
     }

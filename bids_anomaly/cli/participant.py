@@ -246,7 +246,7 @@ def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console)
         console.print(f"Prepared by {pipeline}: {count} T1w scans.", markup=False)
     for modality, bundle in bundles.items():
         console.print(f"{modality}: model {bundle.name} {bundle.version}", markup=False)
-    for warning in model_warnings(list(bundles.values())):
+    for warning in model_warnings(list(bundles.values()), steps=settings.steps):
         console.print(f"Warning: {warning}", style="yellow", markup=False)
 
 

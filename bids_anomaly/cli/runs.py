@@ -115,7 +115,7 @@ def run_record(settings: Settings, run_id: str, bundles: Mapping) -> dict[str, A
             bundle.name: {
                 "version": bundle.version,
                 "weights_sha256": bundle.description.get("sha256"),
-                "digest": bundle.digest(),
+                "digest": bundle.digest,
             }
             for bundle in bundles.values()
         },

@@ -50,7 +50,8 @@ def group_tables(analysis: Analysis) -> list[Table]:
         return []
     groups = Table(
         "Groups",
-        "Anomalous volume of the combined finding; each person counts once.",
+        "Anomalous volume of the combined finding: what passes the threshold, which is not the "
+        "volume of a disease. Each person counts once.",
         ["Group", "People", "With findings (%)", "Median (ml)", "Quartiles (ml)", "Mean (ml)",
          "Findings (median)"],
         [

@@ -13,12 +13,13 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from bids_anomaly.exceptions import ModelUnavailableError
-from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.template import TEMPLATE, Grid
 from bids_anomaly.scoring.calibration import load_calibration
 from bids_anomaly.scoring.score import RULES
 
@@ -38,6 +39,8 @@ METHODS = (
     "restore",
 )
 WEIGHTS = "model.safetensors"
+# How preprocessing leaves intensities, whatever the model.
+NORMALISATION = "divided by the white matter level (shorth of likely white matter)"
 PACKAGED = Path(str(files("bids_anomaly.resources") / "bundles"))
 DEFAULT_FAMILY = "restore"
 # The family that needs no weights and stands in where the one asked for has no bundle.
@@ -106,8 +109,9 @@ class Bundle:
         """The file of healthy statistics."""
         return self.folder / "calibration.npz"
 
+    @cached_property
     def digest(self) -> str:
-        """Return the sha256 of weights, description and calibration together."""
+        """The sha256 of weights, description and calibration together."""
         digest = hashlib.sha256()
         for path in (self.weights, self.folder / "bundle.json", self.calibration):
             if path is not None:
@@ -153,9 +157,12 @@ def _described(folder: Path) -> Bundle:
             f"The model bundle {folder} does not say its {', '.join(missing)} in bundle.json. "
             "Get it again, or name another with --model."
         )
+    description = bundle.description
     for kind, name, known in (
         ("method", bundle.method, METHODS),
-        ("rule of scores", bundle.description["score"]["rule"], RULES),
+        ("rule of scores", description["score"]["rule"], RULES),
+        ("template", description["grid"]["template"], (TEMPLATE,)),
+        ("normalisation", description.get("normalisation", NORMALISATION), (NORMALISATION,)),
     ):
         if name not in known:
             raise ModelUnavailableError(

@@ -84,7 +84,7 @@ def _how_much(share: float, brain: float, healthy_fpr: float, min_lesion_volume:
         )
     times = share / healthy_fpr
     if times < 1:
-        compared = "no more than healthy people may have"
+        compared = "less than that"
     else:
         compared = f"{times:.{0 if times >= 10 else 1}f} times that"
     return f"{expected}; here {percent(share)} do, {compared}."

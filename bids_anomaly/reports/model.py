@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.exceptions import ModelUnavailableError
-from bids_anomaly.reconstruction.bundle import PACKAGED, Bundle
+from bids_anomaly.reconstruction.bundle import NORMALISATION, PACKAGED, Bundle
 from bids_anomaly.reports.card import picture_beside, read_card, render_card
 from bids_anomaly.reports.charts import COLOURS, INK, Chart, as_chart, new_axes
 from bids_anomaly.reports.figures import Picture
@@ -194,7 +194,7 @@ def _details(bundle: Bundle) -> dict[str, str]:
             f"{shape} voxels of {grid['spacing']:g} mm, the first at {origin} mm in "
         )
         + str(grid["template"]),
-        "Intensities": str(description.get("normalisation", "not said")),
+        "Intensities": str(description.get("normalisation", NORMALISATION)),
         "Score": _in_words(description.pop("score")),
         "Network": "none" if network is None else _in_words(network),
         "Trained on": str(training.pop("data", "nobody" if network is None else "not said")),
@@ -202,7 +202,7 @@ def _details(bundle: Bundle) -> dict[str, str]:
         "Calibrated on": str(calibration.pop("data", "not said")),
         **({"Calibration": _in_words(calibration)} if calibration else {}),
         "Weights": f"sha256 {description['sha256']}" if bundle.weights else "none",
-        "Bundle": f"sha256 {bundle.digest()} (weights, description and calibration)",
+        "Bundle": f"sha256 {bundle.digest} (weights, description and calibration)",
     }
     said = {"name", "version", "method", "modality", "licence", "normalisation"}
     said |= {"sha256", "weights"}

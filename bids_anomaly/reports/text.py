@@ -99,16 +99,38 @@ def references() -> list[str]:
     return [citation for _, citation in REFERENCES]
 
 
-def model_warnings(bundles: Sequence[Bundle]) -> list[str]:
-    """Say where intensity alone is scored, because no trained model was asked for or exists."""
+def model_warnings(bundles: Sequence[Bundle], *, steps: int | None = None) -> list[str]:
+    """Say what to know of the models before their findings are believed.
+
+    Parameters
+    ----------
+    bundles : sequence of Bundle
+        One a modality.
+    steps : int or None
+        Levels that ``--steps`` asks for.
+
+    Returns
+    -------
+    list of str
+        Where intensity alone is scored, because no trained model was asked for or exists; and
+        where healthy scores may be those of another number of levels.
+    """
+    warnings = []
     modalities = sorted({b.modality for b in bundles if b.method == FALLBACK_FAMILY})
-    if not modalities:
-        return []
-    return [
-        f"{' and '.join(modalities)}: no trained model is used, anomalies are voxels of unusual "
-        "intensity, and no pseudo-healthy image is made. Expect false findings where healthy "
-        "tissue is bright (or dark on T1w)."
-    ]
+    if modalities:
+        warnings.append(
+            f"{' and '.join(modalities)}: no trained model is used, anomalies are voxels of "
+            "unusual intensity, and no pseudo-healthy image is made. Expect false findings where "
+            "healthy tissue is bright (or dark on T1w)."
+        )
+    others = [b.name for b in bundles if b.weights and b.steps != steps]
+    if steps is not None and others:
+        warnings.append(
+            f"{', '.join(others)}: z-scores and thresholds hold for the number of levels of the "
+            f"calibration, and --steps asks for {steps}. If that is another number, calibrate with "
+            "bids-anomaly-calibrate --steps."
+        )
+    return warnings
 
 
 def _brain_sentence(method: str) -> str:

@@ -115,7 +115,7 @@ def train_bundles(
         "seed": seed,
         "device": torch.device(device).type,
         "processes": place.count,
-        "from": start and start.digest(),
+        "from": start and start.digest,
         "scans": [person.path.name for person in people],
     }
     volumes = volumes_of(people)

@@ -10,7 +10,7 @@ from torch import nn
 
 from bids_anomaly.bids.writing import replacing, write_bytes, write_json
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
-from bids_anomaly.reconstruction.bundle import WEIGHTS, Bundle, load_bundle
+from bids_anomaly.reconstruction.bundle import NORMALISATION, WEIGHTS, Bundle, load_bundle
 from bids_anomaly.scoring.calibration import Calibration, save_calibration
 
 
@@ -65,7 +65,7 @@ def write_bundle(
             "origin": [float(value) for value in grid.affine[:3, 3]],
             "spacing": float(grid.spacing[0]),
         },
-        "normalisation": "divided by the white matter level (shorth of likely white matter)",
+        "normalisation": NORMALISATION,
         "score": dict(score),
         "calibration": {"data": calibration_data, "people": calibration.people},
         **description,

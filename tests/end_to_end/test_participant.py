@@ -251,7 +251,7 @@ def test_the_record_is_enough_to_do_the_run_again(finished_run, run_records):
     assert record["version"] == bids_anomaly.__version__
     assert {"antspyx", "deepbet", "nipype", "numpy", "torch"} <= set(record["packages"])
     bundle = choose_bundles("restore", ("T1w",))["T1w"]
-    assert record["models"][bundle.name]["digest"] == bundle.digest()
+    assert record["models"][bundle.name]["digest"] == bundle.digest
     assert record["models"][bundle.name]["weights_sha256"] == bundle.description["sha256"]
     assert record["result"]["exit_code"] == 0
     assert record["result"]["failed_sessions"] == []

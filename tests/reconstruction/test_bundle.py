@@ -10,6 +10,7 @@ from bids_anomaly.reconstruction.bundle import (
     FALLBACK_FAMILY,
     METHODS,
     PACKAGED,
+    Bundle,
     choose_bundles,
     load_bundle,
     packaged_bundles,
@@ -75,6 +76,11 @@ def test_a_bundle_that_does_not_say_what_it_is_is_refused(bundle, key):
     [
         ({"method": "dream"}, "the method 'dream', which this version does not know"),
         ({"score": {"rule": "guess", "smoothing_mm": 1}}, "the rule of scores 'guess'"),
+        ({"normalisation": "z-scored"}, "the normalisation 'z-scored'"),
+        (
+            {"grid": {"template": "MNI305", "shape": [4, 4, 4], "origin": [0, 0, 0], "spacing": 2}},
+            "the template 'MNI305'",
+        ),
         ({"score": {"rule": "own_score"}}, "does not say its score.smoothing_mm"),
         ({"grid": {"template": "T", "shape": [1, 1, 1], "spacing": 2}}, "say its grid.origin"),
         ({"grid": [80, 96, 80]}, "does not say its grid"),
@@ -144,10 +150,10 @@ def test_bundles_of_one_network_share_its_weights(bundle, tmp_path):
 @pytest.mark.parametrize("name", ["model.safetensors", "bundle.json", "calibration.npz"])
 def test_the_digest_changes_with_every_file(bundle, name):
     loaded = load_bundle(bundle)
-    before = loaded.digest()
-    assert before == load_bundle(bundle).digest()
+    before = loaded.digest
+    assert before == load_bundle(bundle).digest
     (bundle / name).write_bytes((bundle / name).read_bytes() + b" ")
-    assert loaded.digest() != before
+    assert Bundle(bundle, loaded.description).digest != before
 
 
 def test_a_family_gives_the_bundle_of_each_modality_and_the_threshold_where_it_has_none():

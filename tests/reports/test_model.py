@@ -54,7 +54,7 @@ def test_every_packaged_bundle_has_a_page(bundle, tmp_path):
     write_model_page(tmp_path / "page.html", bundle)
     page = (tmp_path / "page.html").read_text()
     assert len(page) < 15e6
-    for fact in (bundle.version, bundle.method, bundle.digest(), "CC-BY-SA-4.0", "80 × 96 × 80"):
+    for fact in (bundle.version, bundle.method, bundle.digest, "CC-BY-SA-4.0", "80 × 96 × 80"):
         assert fact in page
     if bundle.weights:
         assert bundle.description["sha256"] in page

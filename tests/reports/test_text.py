@@ -1,0 +1,27 @@
+import pytest
+
+from bids_anomaly.reconstruction.bundle import choose_bundles
+from bids_anomaly.reports.text import model_warnings
+
+
+@pytest.mark.parametrize(
+    ("model", "steps", "said"),
+    [
+        ("restore", None, []),
+        ("restore", 7, ["--steps asks for 7"]),
+        ("threshold", None, ["FLAIR and T1w: no trained model is used"]),
+        ("threshold", 7, ["FLAIR and T1w: no trained model is used"]),
+    ],
+)
+def test_what_to_know_of_a_model_is_said(model, steps, said):
+    bundles = choose_bundles(model, ("T1w", "FLAIR"))
+    warnings = model_warnings(list(bundles.values()), steps=steps)
+    assert len(warnings) == len(said)
+    for warning, part in zip(warnings, said, strict=True):
+        assert part in warning
+
+
+def test_a_model_calibrated_with_as_many_levels_is_not_warned_of():
+    bundle = choose_bundles("restore", ("T1w",))["T1w"]
+    calibrated = type(bundle)(bundle.folder, {**bundle.description, "steps": 7})
+    assert model_warnings([calibrated], steps=7) == []
