@@ -83,10 +83,7 @@ def _how_much(share: float, brain: float, healthy_fpr: float, min_lesion_volume:
             f"smaller than {min_lesion_volume:g} mm³. Disease that changes little stays below it."
         )
     times = share / healthy_fpr
-    if times < 1:
-        compared = "less than that"
-    else:
-        compared = f"{times:.{0 if times >= 10 else 1}f} times that"
+    compared = f"{times:.{0 if times >= 10 else 1}f} times that" if times >= 1 else "less than that"
     return f"{expected}; here {percent(share)} do, {compared}."
 
 
