@@ -1,5 +1,6 @@
 """Everything that can go wrong for a user, one class a kind, each with its exit code."""
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -94,3 +95,9 @@ class TemporaryError(BidsAnomalyError):
     """Something that may be gone when the run is started again (a killed worker, lost memory)."""
 
     exit_code = ExitCode.TEMPORARY
+
+
+def some_of(names: Iterable[str]) -> str:
+    """Return names as part of a sentence, the first five of many."""
+    names = list(names)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -16,7 +16,7 @@ from bids_anomaly.bids.folders import list_participants
 from bids_anomaly.bids.index import list_images
 from bids_anomaly.bids.naming import entities_of, suffix_of, transform_path
 from bids_anomaly.bids.scans import Prepared, Scan, Session
-from bids_anomaly.exceptions import MissingInputError, NothingFoundError
+from bids_anomaly.exceptions import MissingInputError, NothingFoundError, some_of
 
 logger = logging.getLogger("bids_anomaly")
 
@@ -96,8 +96,8 @@ def use_prepared(
         if scan.suffix == PREPARED_MODALITY and scan.prepared is None
     ]
     if missing:
-        some = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if missing[5:] else "")
-        lack = f"No desc-preproc_{PREPARED_MODALITY} with a brain mask of {some} is in {places}"
+        wanted = f"desc-preproc_{PREPARED_MODALITY} with a brain mask"
+        lack = f"No {wanted} of {some_of(missing)} is in {places}"
         if strict:
             raise MissingInputError(
                 f"{lack}. Prepare what is missing, leave it out with --participant-label, or go on "

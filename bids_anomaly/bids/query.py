@@ -17,7 +17,7 @@ from bids_anomaly.bids.folders import find_unreadable_folders, list_participants
 from bids_anomaly.bids.index import list_images
 from bids_anomaly.bids.naming import ENTITY_ORDER
 from bids_anomaly.bids.scans import Scan, Session
-from bids_anomaly.exceptions import MissingInputError, NothingFoundError
+from bids_anomaly.exceptions import MissingInputError, NothingFoundError, some_of
 
 __all__ = ["Scan", "Session", "find_sessions", "known_labels", "read_bids_filter"]
 
@@ -103,7 +103,7 @@ def find_sessions(
         logger.warning("The folder %s is left out, because this user may not read it.", folder)
     searched = _describe(modalities, wanted_sessions, bids_filter)
     if not scans:
-        whose = _some(f"sub-{key}" for key in wanted)
+        whose = some_of(f"sub-{key}" for key in wanted)
         raise NothingFoundError(
             f"{bids_dir} has no {searched} of {whose}. Check what was asked for, and the names of "
             "the files in the anat folders."
@@ -137,15 +137,10 @@ def known_labels(
     unknown = sorted(labels.difference(known))
     if unknown:
         raise NothingFoundError(
-            f"{bids_dir} has no {_some(f'{prefix}-{label}' for label in unknown)}. It has "
-            f"{_some(f'{prefix}-{label}' for label in known) or f'no {prefix}-* folder there'}."
+            f"{bids_dir} has no {some_of(f'{prefix}-{label}' for label in unknown)}. It has "
+            f"{some_of(f'{prefix}-{label}' for label in known) or f'no {prefix}-* folder there'}."
         )
     return sorted(labels)
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _raw_scans(bids_dir: Path, images: Iterable[Path]) -> Iterator[Scan]:
@@ -219,7 +214,7 @@ def _describe(
     """Say what was looked for, as in "T1w or FLAIR scan in ses-1"."""
     text = f"{' or '.join(modalities)} scan"
     if sessions:
-        text += f" in {_some(f'ses-{label}' for label in sessions)}"
+        text += f" in {some_of(f'ses-{label}' for label in sessions)}"
     if not bids_filter.keys().isdisjoint(modalities):
         text += f" that passes the filter {json.dumps(bids_filter)}"
     return text

@@ -13,12 +13,11 @@ from bids_anomaly.evaluation.matching import (
     find_truth,
     mask_settings,
     match,
-    names_of,
 )
 from bids_anomaly.evaluation.measures import MEASURES
 from bids_anomaly.evaluation.restoration import Moments
 from bids_anomaly.evaluation.scan import evaluate_scan
-from bids_anomaly.exceptions import BidsAnomalyError, NothingFoundError
+from bids_anomaly.exceptions import BidsAnomalyError, NothingFoundError, some_of
 from bids_anomaly.settings import MODALITIES
 
 CONTROL, PATIENT = "control", "patient"
@@ -141,7 +140,7 @@ def pair_up(
         if not predictions:
             raise NothingFoundError(
                 f"The folder {folder} has no results of bids-anomaly "
-                f"of {names_of(sorted(participants)) if participants else 'anybody'} "
+                f"of {some_of(sorted(participants)) if participants else 'anybody'} "
                 f"({', '.join(modalities) if modalities else 'any modality'} in "
                 f"{space or 'native'} space, *_desc-zscore_*). Check the path, and "
                 "--output-spaces of the run."
@@ -155,12 +154,12 @@ def pair_up(
             )
         if missing:
             notes.append(
-                f"{model}: left out, because {truth.name} has no mask of them: {names_of(missing)}."
+                f"{model}: left out, because {truth.name} has no mask of them: {some_of(missing)}."
             )
     seen = {pair.prediction.entities["sub"] for found in pairs.values() for pair in found}
     unseen = sorted(f"sub-{label}" for label in set(masks) - seen)
     if unseen and participants is None:
-        notes.append(f"Masks without results: {names_of(unseen)}.")
+        notes.append(f"Masks without results: {some_of(unseen)}.")
     return pairs, notes
 
 

@@ -1,7 +1,7 @@
 """Which mask of the truth belongs to which result, and how to bring it there."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -278,9 +278,3 @@ def mask_settings(prediction: Prediction) -> tuple[float, float]:
             f"The file {sidecar_path(prediction.path('anomaly'))} does not say {error}. Run "
             "bids-anomaly again."
         ) from error
-
-
-def names_of(paths: Sequence[str], shown: int = 8) -> str:
-    """Return names in a sentence, the first few of many."""
-    text = ", ".join(paths[:shown])
-    return text if len(paths) <= shown else f"{text} and {len(paths) - shown} more"

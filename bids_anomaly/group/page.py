@@ -7,6 +7,7 @@ import numpy as np
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.naming import COMBINED
+from bids_anomaly.exceptions import some_of
 from bids_anomaly.group.analysis import Analysis, Comparison
 from bids_anomaly.group.burden import OUTLYING, REGIONS, Burden, modified_z
 from bids_anomaly.group.cohorts import FEWEST, Cohorts
@@ -73,8 +74,9 @@ def write_page(
             "No groups are compared, because --controls does not say who the controls are."
         )
     if absent:
-        some = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
-        notes.append(f"{len(absent)} people of participants.tsv have no results: {some}.")
+        notes.append(
+            f"{len(absent)} people of participants.tsv have no results: {some_of(absent)}."
+        )
     flagged = [one for one in burdens if one.flags]
     own = _own_group_z(burdens, cohorts)
     outliers = [i for i in np.argsort(-np.abs(own)) if abs(own[i]) > OUTLYING]
