@@ -86,12 +86,12 @@ def find_sessions(
         suffixes=modalities,
         database_dir=database_dir,
     )
-    scans = [
+    there = [
         scan
         for scan in _raw_scans(bids_dir, images)
-        if (not sessions or scan.entities.get("ses") in wanted_sessions)
-        and matches(_values(scan), bids_filter.get(scan.suffix, {}))
+        if not sessions or scan.entities.get("ses") in wanted_sessions
     ]
+    scans = [scan for scan in there if matches(_values(scan), bids_filter.get(scan.suffix, {}))]
 
     unreadable = [folder for key in wanted for folder in find_unreadable_folders(bids_dir, key)]
     if not scans and unreadable:
@@ -108,9 +108,13 @@ def find_sessions(
             f"{bids_dir} has no {searched} of {whose}. Check what was asked for, and the names of "
             "the files in the anat folders."
         )
-    if participants:
-        for key in sorted(set(wanted).difference(scan.entities["sub"] for scan in scans)):
-            logger.warning("sub-%s is left out, because it has no %s.", key, searched)
+    passed_over = {scan.suffix for scan in there} - {scan.suffix for scan in scans}
+    for suffix in sorted(passed_over, key=modalities.index):
+        logger.warning("No %s scan passes the filter, so none is used.", suffix)
+    # Who was not asked for is missed only if there are scans that the filter passes over.
+    whose = wanted if participants else {scan.entities["sub"] for scan in there}
+    for key in sorted(set(whose).difference(scan.entities["sub"] for scan in scans)):
+        logger.warning("sub-%s is left out, because it has no %s.", key, searched)
     return _group(scans, modalities)
 
 

@@ -75,7 +75,7 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
     from bids_anomaly.bids.reading import describe_dataset
     from bids_anomaly.preprocessing.template import Grid, same_grid
     from bids_anomaly.reconstruction.bundle import named_bundle
-    from bids_anomaly.scoring.calibration import calibrate
+    from bids_anomaly.scoring.calibration import MANY, calibrate
     from bids_anomaly.training.controls import scores_by_person
     from bids_anomaly.training.export import write_recalibrated
     from bids_anomaly.training.lesions import known_lesions
@@ -104,6 +104,12 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
         raise NothingFoundError(
             f"There are too few people to calibrate with: {count} of at least "
             f"{FEWEST['calibration']}. Preprocess more."
+        )
+    if count < MANY:
+        print(
+            f"Warning: {count} people calibrate, and thresholds of fewer than {MANY} say little of "
+            "the next person. Add controls, or look at the rates of each.",
+            file=sys.stderr,
         )
     check_writable(arguments.output)
     left_out = {}

@@ -44,7 +44,8 @@ METHODS = (
     "voxels lie more than 4 mm from every lesion; in patients their rate is not a rate in healthy "
     "people.",
     "Figures are means over people (several scans of a person are averaged first), with 95 % "
-    f"percentile intervals from {DRAWS:,} bootstrap draws of people. Differences are paired, with "
+    f"percentile intervals from {DRAWS:,} bootstrap draws of people, which of fewer "
+    "than six people are hardly more than the range of their values. Differences are paired, with "
     "Wilcoxon's signed-rank test, Holm-corrected over the pairs of models of a measure and a "
     "modality; there are no corrections over measures.",
     "RQI, CACI and AHI follow Bercea et al. 2025 (Nature Communications, doi "

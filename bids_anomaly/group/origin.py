@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from bids_anomaly.bids.naming import COMBINED, sidecar_path
+from bids_anomaly.bids.naming import COMBINED, sidecar_path, suffix_of
 from bids_anomaly.bids.reading import read_object
 from bids_anomaly.group.people import Member
+from bids_anomaly.settings import MODALITIES
 
 
 def origin_of(member: Member) -> dict[str, str]:
-    """Return the models and the nominal rate of a person's results, as far as they say.
+    """Return models, modalities and nominal rate of a person's results, as far as they say.
 
     Returns
     -------
@@ -25,6 +27,10 @@ def origin_of(member: Member) -> dict[str, str]:
             said[f"model for {modality}"] = f"{name} ({digest})" if digest else name
     finding = member.files.get(("combined_anomaly", COMBINED))
     content = read_object(sidecar_path(finding)) if finding else {}
+    sources = [suffix_of(Path(source)) for source in content.get("Sources", ())]
+    combined = [modality for modality in MODALITIES if modality in sources]
+    if combined:
+        said["set of modalities in the combined finding"] = " and ".join(combined)
     for key, words, unit in (
         ("NominalFalsePositiveRate", "nominal false positive rate", ""),
         ("MinimumLesionVolume", "smallest finding", " mm³"),

@@ -75,7 +75,7 @@ def percent(share: float) -> str:
 
 def _how_much(share: float, brain: float, healthy_fpr: float, min_lesion_volume: float) -> str:
     expected = (
-        f"The threshold is such that at most {100 * healthy_fpr:g} % of healthy voxels pass it"
+        f"The threshold is such that, on average, {100 * healthy_fpr:g} % of healthy voxels pass it"
     )
     if not share:
         return (

@@ -25,6 +25,10 @@ from bids_anomaly.reports.tables import (
 )
 from bids_anomaly.reports.text import references
 
+# A scan that marks this many times the nominal rate is worth a warning: the worst of 28 healthy
+# people had six times.
+MANY_TIMES = 20
+
 
 def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
     """Write the report of a session and return its path.
@@ -49,13 +53,14 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         "healthy_fpr": record.healthy_fpr,
         "min_lesion_volume": record.min_lesion_volume,
     }
-    summary, scans = {}, []
+    summary, scans, warnings = {}, [], []
     modalities = Counter(scan.modality for scan in record.scans)
     for scan in record.scans:
         own_lesions = _rows(output_dir, "lesions", scan)
         own_regions = [row for row in regions if row["scan"] == scan.name]
         title = scan.modality if modalities[scan.modality] == 1 else scan.name
         summary[title] = _burden(own_lesions, own_regions)
+        warnings += _warnings(title, own_lesions, own_regions, record.healthy_fpr)
         numbers = _numbers(scan, own_lesions, own_regions)
         scans.append(read_scan(output_dir, scan, spaces=record.spaces, numbers=numbers))
     in_template = TEMPLATE in record.spaces
@@ -74,7 +79,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         failures=[],
         provenance={"bids-anomaly": record.version, **provenance},
         steps=steps,
-        warnings=[*quality_warnings(quality), *record.warnings, *change.warnings],
+        warnings=[*quality_warnings(quality), *warnings, *record.warnings, *change.warnings],
         lesions=lesion_table(lesions, in_viewer=in_template),
         regions=region_table(regions),
         region_chart=region_chart(regions),
@@ -127,6 +132,21 @@ def _burden(lesions: list[Row], regions: list[Row]) -> str:
     volume, brain = _volume(lesions), _volume(regions)
     findings = f"{len(lesions)} finding{'' if len(lesions) == 1 else 's'}"
     return f"{in_millilitres(volume)} in {findings}, {percent(volume / brain if brain else 0)}"
+
+
+def _warnings(scan: str, lesions: list[Row], regions: list[Row], healthy_fpr: float) -> list[str]:
+    """Say so where more of a brain is marked than most diseases change."""
+    brain = _volume(regions)
+    share = _volume(lesions) / brain if brain else 0
+    if share < MANY_TIMES * healthy_fpr:
+        return []
+    return [
+        f"{scan}: {percent(share)} of the brain is marked, {share / healthy_fpr:.0f} times what is "
+        "marked in healthy people on average. Extensive disease can do that. So can a brain mask "
+        "or registration that failed, a scanner unlike those of the calibration, and, on T1w, "
+        "ventricles much larger than those that the model learned from; regions around them are "
+        "then misplaced too. Look at the scan and the checks below."
+    ]
 
 
 def _numbers(scan: ScanRecord, lesions: list[Row], regions: list[Row]) -> dict[str, str]:

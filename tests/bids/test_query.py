@@ -408,6 +408,18 @@ def test_a_filter_that_nothing_passes_finds_nothing(repeated, tmp_path, entities
         filtered(repeated, entities, tmp_path)
 
 
+def test_a_filter_says_what_it_leaves_out(tmp_path, caplog):
+    dataset = make_dataset(tmp_path, "sub-01_T1w", "sub-01_FLAIR", "sub-02_T1w")
+    sessions = find_sessions(dataset, bids_filter={"T1w": {"acq": "x"}})
+    assert names(sessions) == ["sub-01_FLAIR"]
+    assert "No T1w scan passes the filter, so none is used." in caplog.text
+    assert "sub-02 is left out, because it has no T1w" in caplog.text
+    assert "sub-01 is left out" not in caplog.text
+    caplog.clear()
+    find_sessions(dataset, bids_filter={"T1w": {"acq": None}})
+    assert caplog.text == ""
+
+
 def test_a_filter_leaves_other_modalities_alone(repeated):
     sessions = find_sessions(repeated, bids_filter={"T1w": {"acq": None}})
     assert names(sessions) == ["sub-01_T1w", "sub-01_acq-b_FLAIR"]

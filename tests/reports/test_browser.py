@@ -24,7 +24,12 @@ LESIONS = [
         "confidence": "0.9",
         **dict(zip(("centroid_x", "centroid_y", "centroid_z"), map(str, centre), strict=True)),
     }
-    for index, volume, centre in ((1, "900", (-11, -6, 8)), (2, "90", (9, 10, -4)))
+    for index, volume, centre in (
+        (1, "900", (-11, -6, 8)),
+        (2, "90", (9, 10, -4)),
+        # As of a finding that is curved around its centre.
+        (3, "80", (-11, -6, 20)),
+    )
 ]
 
 
@@ -32,13 +37,15 @@ LESIONS = [
 def report(lesioned, tmp_path_factory):
     """Write a report with two scans, with HTML wherever data can bring it."""
     path = tmp_path_factory.mktemp("browser") / "sub-01.html"
+    combined = lesioned.mask.copy()
+    combined[19, 25, 13] = True
     write_participant_report(
         path,
         title=LABEL,
         finding=Finding(LABEL, {LABEL: LABEL}),
         summary={LABEL: LABEL},
         scans=[replace(lesioned, name=LABEL), replace(lesioned, name="second", modality=LABEL)],
-        combined=lesioned.mask,
+        combined=combined,
         methods=["Scans were registered.", LABEL],
         references=[LABEL],
         failures=[Failure(LABEL, LABEL, LABEL)],
@@ -169,6 +176,14 @@ def test_choosing_a_finding_moves_the_cross_to_its_centre(how, open_page):
         assert np.abs(np.subtract(place(page), centre)).max() <= 1  # half a voxel
         assert row.get_attribute("aria-current") == "true"
         assert page.locator("#findings [aria-current]").count() == 1
+    assert page.locator("[data-read=outline]").inner_text() == "inside"
+
+
+def test_the_cross_stands_on_a_finding_whose_centre_lies_beside_it(open_page):
+    page = open_page()
+    page.locator("#findings tbody tr").nth(2).get_by_role("button").click()
+    settle(page)
+    assert place(page) == [-11, -6, 12]
     assert page.locator("[data-read=outline]").inner_text() == "inside"
 
 

@@ -121,6 +121,15 @@ def test_volumes_are_those_of_the_person(derivatives):
     assert "3375 ml" in page
 
 
+@pytest.mark.parametrize(("healthy_fpr", "warned"), [(0.002, False), (0.0002, True)])
+def test_a_scan_that_marks_many_times_the_nominal_rate_is_warned_of(
+    derivatives, healthy_fpr, warned
+):
+    record = replace(record_of(("native", TEMPLATE)), healthy_fpr=healthy_fpr)
+    page = write_session_report(derivatives, record).read_text()
+    assert ("T1w: 0.80 % of the brain is marked, 40 times what is" in page) is warned
+
+
 def test_two_scans_of_one_modality_are_both_in_the_summary(derivatives):
     again = replace(SCAN, name="sub-01_run-2_T1w")
     record = replace(record_of(("native",)), scans=(SCAN, again))

@@ -97,8 +97,9 @@ def test_the_copy_of_a_bundle_with_shared_weights_has_its_own(preprocessed, bund
 def test_without_a_choice_everybody_is_a_control(preprocessed, bundles, tmp_path, capsys):
     assert main([str(preprocessed), str(bundles / "T1w"), str(tmp_path / "copy"), *DEVICE]) == 0
     assert load_bundle(tmp_path / "copy").description["calibration"]["people"] == 8
-    said = capsys.readouterr().out
+    said, warned = capsys.readouterr()
     assert "False positive rate in 8 people" in said
+    assert "Warning: 8 people calibrate, and thresholds of fewer than 10" in warned
     assert "nominal" in said
 
 

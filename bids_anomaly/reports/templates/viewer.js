@@ -124,8 +124,22 @@
     requestAnimationFrame(() => { waiting = false; show(); });
   }
 
+  // The centre of a curved finding may lie beside it: the nearest place inside, a few voxels away.
+  function inside(at) {
+    const marked = unpacked[state.subject.outline], { shape } = state.subject, reach = 12;
+    if (!marked || marked[indexOf(at)]) return at;
+    const from = at.map((i) => Math.max(0, i - reach));
+    const to = at.map((i, axis) => Math.min(shape[axis] - 1, i + reach));
+    let best = at, least = Infinity;
+    for (let z = from[2]; z <= to[2]; z++) for (let y = from[1]; y <= to[1]; y++) for (let x = from[0]; x <= to[0]; x++) {
+      const distance = (x - at[0]) ** 2 + (y - at[1]) ** 2 + (z - at[2]) ** 2;
+      if (distance < least && marked[indexOf([x, y, z])]) [best, least] = [[x, y, z], distance];
+    }
+    return best;
+  }
+
   function moveTo(mm) {
-    state.at = toVoxel(mm);
+    state.at = inside(toVoxel(mm));
     refresh();
   }
 
