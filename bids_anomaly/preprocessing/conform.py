@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 
@@ -47,7 +48,7 @@ def conform(path: Path) -> nib.Nifti1Image:
             f"The scan {name} has a grid of {'x'.join(map(str, scan.shape))} voxels; at least "
             f"{FEWEST_SLICES} slices along each axis are needed. {ADVICE}"
         )
-    values = scan.get_fdata(dtype=np.float32)
+    values = np.asanyarray(scan.dataobj)
     invalid = 1 - np.isfinite(values).mean()
     if invalid:
         raise BadScanError(
@@ -112,7 +113,7 @@ def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
 
 
 def _read(path: Path) -> nib.Nifti1Image:
-    """Read a NIfTI file wholly, as one 3-D volume with an orientation."""
+    """Read a NIfTI file wholly, as one 3-D volume of float32 with an orientation."""
     try:
         path.open("rb").close()  # nibabel does not tell missing rights from damage
         scan = nib.load(path)
@@ -122,6 +123,10 @@ def _read(path: Path) -> nib.Nifti1Image:
         raise MissingInputError(
             f"The scan {path} cannot be opened: {error.strerror or 'no such file'}. Check the path "
             "and its rights."
+        ) from error
+    except HeaderDataError as error:
+        raise BadScanError(
+            f"The scan {path.name} has a header that cannot be read ({error}). {ADVICE}"
         ) from error
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise BadScanError(
@@ -144,7 +149,9 @@ def _read(path: Path) -> nib.Nifti1Image:
             f"The scan {path.name} has no orientation: its sform and qform codes are both 0, so "
             "left and right cannot be told apart. Convert it again from DICOM."
         )
-    return nib.Nifti1Image(data, scan.affine)
+    # 64-bit integers are fine in files, but nibabel makes no image of them.
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told so
+        return nib.Nifti1Image(data.astype(np.float32), scan.affine)
 
 
 def _read_to_the_end(path: Path) -> None:

@@ -23,7 +23,8 @@ def write(tmp_path):
 
     def write(values=None, affine=None, name="sub-01_T1w.nii.gz", codes=(1, 1)):
         affine = np.diag([1.0, 1.1, 1.2, 1]) if affine is None else affine
-        image = nib.Nifti1Image(noise() if values is None else values, affine)
+        values = noise() if values is None else values
+        image = nib.Nifti1Image(values, affine, dtype=values.dtype)
         image.set_sform(affine, codes[0])
         image.set_qform(affine, codes[1])
         image.header.set_xyzt_units("mm", "sec")
@@ -41,6 +42,25 @@ def test_a_scan_comes_out_as_float32_in_ras_order_and_no_value_is_changed(write)
     assert nib.aff2axcodes(scan.affine) == ("R", "A", "S")
     np.testing.assert_array_equal(scan.get_fdata(), values[::-1, ::-1])
     np.testing.assert_array_equal(scan.get_sform(), scan.get_qform())
+
+
+@pytest.mark.parametrize("kind", ["u1", "i4", "i8", "u8", "f8"])
+def test_whatever_numbers_a_file_holds_they_come_out_as_float32(write, kind):
+    values = (noise() % 200).astype(kind)
+    path = write(values)
+    assert nib.load(path).get_data_dtype() == kind
+    scan = conform(path)
+    assert scan.get_data_dtype() == np.float32
+    np.testing.assert_array_equal(scan.get_fdata(), values)
+
+
+def test_a_kind_of_number_that_cannot_be_read_is_told(write):
+    path = write(name="sub-01_T1w.nii")
+    content = bytearray(path.read_bytes())
+    content[70:74] = (1536).to_bytes(2, "little") + (128).to_bytes(2, "little")  # 128-bit floats
+    path.write_bytes(content)
+    with pytest.raises(BadScanError, match=r"sub-01_T1w\.nii has a header .*1536"):
+        conform(path)
 
 
 def test_axes_in_another_order_are_put_in_order(write):
