@@ -107,9 +107,17 @@ def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
     reordered = image.as_reoriented(to_file_order)
     result = nib.Nifti1Image(np.asanyarray(reordered.dataobj), header.affine)
     result.header.set_xyzt_units("mm", "sec")
-    result.set_qform(header.header.get_qform(), int(header.header["qform_code"]))
-    result.set_sform(header.header.get_sform(), int(header.header["sform_code"]))
+    result.set_qform(*_qform(header.header))
+    result.set_sform(*header.header.get_sform(coded=True))
     return result
+
+
+def _qform(header: nib.Nifti1Header) -> tuple[np.ndarray | None, int]:
+    """Return the qform and its code; None and 0 where it does not count or is no rotation."""
+    try:
+        return header.get_qform(coded=True)
+    except ValueError:  # harmless where there is an sform; without one the scan was refused
+        return None, 0
 
 
 def _read(path: Path) -> nib.Nifti1Image:

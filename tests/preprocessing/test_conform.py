@@ -100,6 +100,20 @@ def test_a_shear_too_small_to_see_is_made_orthogonal_and_given_back(write):
     np.testing.assert_array_equal(to_grid_of(scan, path).affine, nib.load(path).affine)
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_beside_an_sform_a_quaternion_may_hold_anything(write, code):
+    affine = np.diag([-1.0, 1.1, 1.2, 1])
+    path = write(affine=affine, name="sub-01_T1w.nii", codes=(1, code))
+    content = bytearray(path.read_bytes())
+    content[256:268] = np.array([1, 1, 1], "<f4").tobytes()  # its length must not exceed 1
+    path.write_bytes(content)
+    back, file = to_grid_of(conform(path), path), nib.load(path)
+    np.testing.assert_array_equal(back.affine, file.affine)
+    np.testing.assert_array_equal(back.get_fdata(), file.get_fdata())
+    back.to_filename(path)
+    assert int(nib.load(path).header["qform_code"]) == 0
+
+
 def with_one(value):
     values = noise().astype(np.float32)
     values[3, 4, 5] = value
