@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from scipy import ndimage
 
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 
@@ -22,6 +23,7 @@ def conform(path: Path) -> nib.Nifti1Image:
     """Read a scan as float32 in RAS+ orientation, after checking that it can be a brain scan.
 
     Voxels are reordered, never interpolated; :func:`to_grid_of` undoes the reordering exactly.
+    NaN around what the scan shows, as masking leaves it, becomes 0.
 
     Parameters
     ----------
@@ -39,7 +41,8 @@ def conform(path: Path) -> nib.Nifti1Image:
         If there is no such file or it may not be read.
     BadScanError
         If the file is damaged, is not one 3-D volume, has no orientation, has a sheared one,
-        has fewer than 12 slices along an axis, or holds NaN, infinities or a single value.
+        has fewer than 12 slices along an axis, or holds NaN within what it shows, infinities or a
+        single value.
     """
     scan = _read(path)
     name = path.name
@@ -48,13 +51,7 @@ def conform(path: Path) -> nib.Nifti1Image:
             f"The scan {name} has a grid of {'x'.join(map(str, scan.shape))} voxels; at least "
             f"{FEWEST_SLICES} slices along each axis are needed. {ADVICE}"
         )
-    values = np.asanyarray(scan.dataobj)
-    invalid = 1 - np.isfinite(values).mean()
-    if invalid:
-        raise BadScanError(
-            f"The scan {name} holds NaN or infinite values in {100 * invalid:.2g} % of its voxels. "
-            f"{ADVICE}"
-        )
+    values = _with_background_of_zero(np.asanyarray(scan.dataobj), name)
     if values.min() == values.max():
         raise BadScanError(
             f"The scan {name} holds the single value {values.flat[0]:g} everywhere. {ADVICE}"
@@ -110,6 +107,25 @@ def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
     result.set_qform(*_qform(header.header))
     result.set_sform(*header.header.get_sform(coded=True))
     return result
+
+
+def _with_background_of_zero(values: np.ndarray, name: str) -> np.ndarray:
+    """Set NaN that reaches the border of the image to 0; raise where it lies within the rest."""
+    if np.isfinite(values).all():
+        return values
+    outside, _ = ndimage.label(np.pad(np.isnan(values), 1, constant_values=True))
+    background = (outside == outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
+    slices = [
+        np.flatnonzero(~background.all(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)
+    ]
+    # Slices of NaN reach the border, and may still cut a brain in two.
+    is_cut = any(shown.size == 0 or np.ptp(shown) >= shown.size for shown in slices)
+    if is_cut or not np.isfinite(values[~background]).all():
+        raise BadScanError(
+            f"The scan {name} holds NaN or infinite values within what it shows, not only around "
+            f"it. {ADVICE}"
+        )
+    return np.where(background, 0, values)
 
 
 def _qform(header: nib.Nifti1Header) -> tuple[np.ndarray | None, int]:

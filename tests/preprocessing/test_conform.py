@@ -114,6 +114,31 @@ def test_beside_an_sform_a_quaternion_may_hold_anything(write, code):
     assert int(nib.load(path).header["qform_code"]) == 0
 
 
+def with_background(value):
+    """Return noise in a box, and a value around it."""
+    values = np.full(SHAPE, value, np.float32)
+    values[3:9, 2:13, 3:8] = noise((6, 11, 5)) + 1
+    return values
+
+
+def test_nan_around_what_is_shown_becomes_zero(write):
+    np.testing.assert_array_equal(
+        conform(write(with_background(np.nan))).get_fdata(), with_background(0)
+    )
+
+
+def with_slices_of_nan():
+    values = noise().astype(np.float32)
+    values[:, 5:7] = np.nan
+    return values
+
+
+def with_nan_inside():
+    values = with_background(np.nan)
+    values[5, 6, 5] = np.nan
+    return values
+
+
 def with_one(value):
     values = noise().astype(np.float32)
     values[3, 4, 5] = value
@@ -130,6 +155,10 @@ SHEARED[1, 2] = 0.4
         ({"values": noise((*SHAPE, 2))}, "4 dimensions"),
         ({"values": with_one(np.nan)}, "NaN"),
         ({"values": with_one(np.inf)}, "infinite"),
+        ({"values": with_nan_inside()}, "NaN"),
+        ({"values": with_slices_of_nan()}, "NaN"),
+        ({"values": with_background(-np.inf)}, "infinite"),
+        ({"values": np.full(SHAPE, np.nan, np.float32)}, "NaN"),
         ({"values": np.full(SHAPE, 7, np.int16)}, "single value 7"),
         ({"values": noise((14, 13, 3))}, "14x13x3"),
         ({"values": noise((14, 13))}, "2 dimensions|14x13"),
@@ -140,6 +169,10 @@ SHEARED[1, 2] = 0.4
         "time series",
         "NaN",
         "infinite",
+        "NaN inside and around",
+        "slices of NaN",
+        "infinite around",
+        "NaN only",
         "constant",
         "three slices",
         "one slice",
