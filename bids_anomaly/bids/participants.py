@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, NothingFoundError
+from bids_anomaly.preprocessing.annex import require_content
 
 
 def read_participants(folder: Path) -> dict[str, dict[str, str]]:
@@ -45,11 +46,12 @@ def read_participants_table(folder: Path) -> str | None:
     Raises
     ------
     MissingInputError
-        If this user may not read it.
+        If this user may not read it, or its content was not fetched.
     InvalidBidsError
         If it is not in UTF-8, as BIDS asks for.
     """
     path = folder / "participants.tsv"
+    require_content(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):

@@ -11,6 +11,7 @@ from nibabel.spatialimages import HeaderDataError
 from scipy import ndimage
 
 from bids_anomaly.exceptions import BadScanError, MissingInputError
+from bids_anomaly.preprocessing.annex import require_content
 
 # Fewer slices than this cannot hold a brain that can be registered to a template.
 FEWEST_SLICES = 12
@@ -38,7 +39,7 @@ def conform(path: Path) -> nib.Nifti1Image:
     Raises
     ------
     MissingInputError
-        If there is no such file or it may not be read.
+        If there is no such file, it may not be read, or its content was not fetched.
     BadScanError
         If the file is damaged, is not one 3-D volume, has no orientation, has a sheared one,
         has fewer than 12 slices along an axis, or holds NaN within what it shows, infinities or a
@@ -138,6 +139,7 @@ def _qform(header: nib.Nifti1Header) -> tuple[np.ndarray | None, int]:
 
 def _read(path: Path) -> nib.Nifti1Image:
     """Read a NIfTI file wholly, as one 3-D volume of float32 with an orientation."""
+    require_content(path)
     try:
         path.open("rb").close()  # nibabel does not tell missing rights from damage
         scan = nib.load(path)

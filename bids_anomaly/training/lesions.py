@@ -9,6 +9,7 @@ from scipy.ndimage import binary_dilation
 from bids_anomaly.bids.naming import entities_of, of_the_scan, suffix_of, transform_path
 from bids_anomaly.evaluation.matching import find_truth
 from bids_anomaly.exceptions import BadScanError, MissingInputError
+from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.training.people import Preprocessed
@@ -55,7 +56,8 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
     Raises
     ------
     MissingInputError
-        If there is no mask of the scan, or no transform to the model grid.
+        If there is no mask of the scan, its content was not fetched, or there is no transform to
+        the model grid.
     BadScanError
         If a mask cannot be read.
     """
@@ -83,6 +85,7 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
         )
     lesions = np.zeros(person.scan.shape, np.float32)
     for path in found:
+        require_content(path)
         try:
             mask = nib.squeeze_image(nib.load(path))
             binary = Grid.of(mask).image((np.asanyarray(mask.dataobj) > 0).astype(np.float32))

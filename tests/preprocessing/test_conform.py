@@ -226,10 +226,20 @@ def test_a_missing_file_is_missing_input_and_the_reason_is_said(tmp_path):
     assert error.value.exit_code == 66
 
 
-def test_a_link_to_content_that_was_not_fetched_is_missing_input(tmp_path):
+def test_content_that_was_not_fetched_is_missing_input_and_how_to_fetch_it_is_said(tmp_path):
+    link, pointer, folder = tmp_path / "link.nii.gz", tmp_path / "unlocked.nii", tmp_path / "data"
+    link.symlink_to(".git/annex/objects/Xg/0P/MD5E-s9--0.nii.gz/MD5E-s9--0.nii.gz")
+    pointer.write_text("/annex/objects/MD5E-s9--0.nii\n")
+    folder.symlink_to(tmp_path)
+    for path in (link, pointer, folder / link.name, folder / pointer.name):
+        with pytest.raises(MissingInputError, match=f"{path} is not here: .*datalad get {path}"):
+            conform(path)
+
+
+def test_a_link_to_nothing_is_missing_input(tmp_path):
     path = tmp_path / "sub-01_T1w.nii.gz"
-    path.symlink_to("../.git/annex/objects/none.nii.gz")
-    with pytest.raises(MissingInputError, match=str(path)):
+    path.symlink_to("../elsewhere/sub-01_T1w.nii.gz")
+    with pytest.raises(MissingInputError, match="cannot be opened: No such file"):
         conform(path)
 
 
