@@ -86,8 +86,8 @@ def without_identifying_ages(table: str) -> str:
 
     BIDS asks for it, as people become few enough at that age to be recognised.
     """
-    lines = [line.split("\t") for line in table.splitlines()]
-    if not lines or "age" not in lines[0]:
+    lines = [line.split("\t") for line in table.removesuffix("\n").split("\n")]
+    if "age" not in lines[0]:
         return table
     column = lines[0].index("age")
     for line in lines[1:]:

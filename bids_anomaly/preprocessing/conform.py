@@ -116,9 +116,7 @@ def _with_background_of_zero(values: np.ndarray, name: str) -> np.ndarray:
         return values
     outside, _ = ndimage.label(np.pad(np.isnan(values), 1, constant_values=True))
     background = (outside == outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
-    slices = [
-        np.flatnonzero(~background.all(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)
-    ]
+    slices = [np.flatnonzero(~background.all(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     # Slices of NaN reach the border, and may still cut a brain in two.
     is_cut = any(shown.size == 0 or np.ptp(shown) >= shown.size for shown in slices)
     if is_cut or not np.isfinite(values[~background]).all():
