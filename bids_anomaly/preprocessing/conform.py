@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.annex import require_content
+from bids_anomaly.preprocessing.foreground import has_negative_tissue
 
 # Fewer slices than this cannot hold a brain that can be registered to a template.
 FEWEST_SLICES = 12
@@ -42,8 +43,8 @@ def conform(path: Path) -> nib.Nifti1Image:
         If there is no such file, it may not be read, or its content was not fetched.
     BadScanError
         If the file is damaged, is not one 3-D volume, has no orientation, has a sheared one,
-        has fewer than 12 slices along an axis, or holds NaN within what it shows, infinities or a
-        single value.
+        has fewer than 12 slices along an axis, or holds NaN within what it shows, infinities, a
+        single value or tissue that is negative.
     """
     scan = _read(path)
     name = path.name
@@ -56,6 +57,12 @@ def conform(path: Path) -> nib.Nifti1Image:
     if values.min() == values.max():
         raise BadScanError(
             f"The scan {name} holds the single value {values.flat[0]:g} everywhere. {ADVICE}"
+        )
+    if has_negative_tissue(values):
+        raise BadScanError(
+            f"The scan {name} has tissue of negative intensity, as z-scores have, so that it "
+            "cannot be measured against white matter. Give it with intensities that are not "
+            "centred."
         )
     return conform_grid(nib.Nifti1Image(values, scan.affine), name)
 
