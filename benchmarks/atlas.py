@@ -183,7 +183,10 @@ def _carried_labels(arguments: argparse.Namespace, person: str, onto: Grid) -> n
 def _named_regions(arguments: argparse.Namespace) -> list[Region]:
     table = arguments.data / DATASET / "derivatives" / "dlmuse" / "dseg.tsv"
     with table.open(newline="") as file:
-        rows = [(int(row["index"]), row["name"]) for row in csv.DictReader(file, delimiter="\t")]
+        rows = [
+            (int(row["index"]), row["name"])
+            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        ]
     return [
         Region(index, name, HEMISPHERES.get(name.rpartition("_")[2], "n/a"), _tissue(name))
         for index, name in sorted(rows)

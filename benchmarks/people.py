@@ -12,7 +12,7 @@ def people(dataset: str, *splits: str) -> list[str]:
     with SPLITS.open(newline="") as file:
         return [
             row["participant_id"].removeprefix("sub-")
-            for row in csv.DictReader(file, delimiter="\t")
+            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             if row["dataset"] == dataset and row["split"] in splits
         ]
 

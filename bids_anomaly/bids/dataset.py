@@ -15,12 +15,12 @@ from bids_anomaly.bids.participants import read_participants_table
 from bids_anomaly.bids.scans import Scan
 from bids_anomaly.bids.writing import write_bytes, write_json, write_text
 from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.reconstruction.covariates import OLDEST_AGE, stated_age
 
 BIDS_VERSION = "1.10.0"
 CODE_URL = "https://github.com/bids-anomaly/bids-anomaly"
 # Name of the input dataset in BIDS URIs.
 RAW = "raw"
-OLDEST_AGE = 89
 ATLAS_DESCRIPTION = {
     "Name": "DLMUSE regions in MNI152NLin2009aSym",
     "Description": "Brain regions by majority vote over healthy adults of IXI; in files of people, "
@@ -86,21 +86,14 @@ def without_identifying_ages(table: str) -> str:
 
     BIDS asks for it, as people become few enough at that age to be recognised.
     """
-    lines = [line.split("\t") for line in table.splitlines()]
-    if not lines or "age" not in lines[0]:
+    lines = [line.split("\t") for line in table.removesuffix("\n").split("\n")]
+    if "age" not in lines[0]:
         return table
     column = lines[0].index("age")
     for line in lines[1:]:
-        if column < len(line) and _number(line[column]) > OLDEST_AGE:
+        if column < len(line) and stated_age(line[column]) > OLDEST_AGE:
             line[column] = f"{OLDEST_AGE}+"
     return "".join("\t".join(line) + "\n" for line in lines)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
 
 
 def derivative_description(

@@ -84,7 +84,7 @@ def _without_session(entities: Mapping[str, str]) -> dict[str, str]:
 def _times(table: Path) -> dict[str, str]:
     """Read when sessions took place, by label; nothing from a table that does not say it."""
     try:
-        header, *lines = table.read_text(encoding="utf-8-sig").splitlines()
+        header, *lines = table.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, ValueError):
         return {}
     columns = header.split("\t")

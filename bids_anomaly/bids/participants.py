@@ -1,9 +1,9 @@
 """What a dataset knows of its participants."""
 
-import csv
 from pathlib import Path
 
 from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, NothingFoundError
+from bids_anomaly.preprocessing.annex import require_content
 
 
 def read_participants(folder: Path) -> dict[str, dict[str, str]]:
@@ -22,12 +22,12 @@ def read_participants(folder: Path) -> dict[str, dict[str, str]]:
     Raises
     ------
     MissingInputError, InvalidBidsError
-        See :func:`read_participants_table`.
+        See :func:`read_participants_table` and :func:`rows_of`.
     """
     text = read_participants_table(folder) or ""
     return {
         row["participant_id"]: {key: value for key, value in row.items() if key and value}
-        for row in csv.DictReader(text.splitlines(), delimiter="\t")
+        for row in rows_of(text, folder / "participants.tsv")
         if row.get("participant_id")
     }
 
@@ -45,11 +45,12 @@ def read_participants_table(folder: Path) -> str | None:
     Raises
     ------
     MissingInputError
-        If this user may not read it.
+        If this user may not read it, or its content was not fetched.
     InvalidBidsError
         If it is not in UTF-8, as BIDS asks for.
     """
     path = folder / "participants.tsv"
+    require_content(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
@@ -63,6 +64,41 @@ def read_participants_table(folder: Path) -> str | None:
     if "\0" in text:  # UTF-16 without its mark passes for UTF-8
         raise _not_utf8(path)
     return text
+
+
+def rows_of(text: str, table: Path) -> list[dict[str, str]]:
+    """Read a table as BIDS defines it: a tab ends a cell, and quotes are characters like others.
+
+    Parameters
+    ----------
+    text : str
+        Of the table, its first line with the names of columns.
+    table : Path
+        Where it is from, for messages.
+
+    Returns
+    -------
+    list of dict
+        From column to value; cells that are missing at the end of a row, as editors that strip
+        spaces leave them, are empty.
+
+    Raises
+    ------
+    InvalidBidsError
+        If a row has more values than there are columns, so that it is unclear what they are.
+    """
+    # Not splitlines, which also ends lines at characters that a cell may hold.
+    header, *lines = (line.split("\t") for line in text.split("\n"))
+    rows = []
+    for number, cells in enumerate(lines, start=2):
+        if any(cells[len(header) :]):
+            raise InvalidBidsError(
+                f"The table {table} has {len(cells)} values in line {number}, and {len(header)} "
+                "columns. Correct that line: one tab stands between two values."
+            )
+        if any(cells):
+            rows.append(dict.fromkeys(header, "") | dict(zip(header, cells, strict=False)))
+    return rows
 
 
 def _not_utf8(path: Path) -> InvalidBidsError:
@@ -86,11 +122,13 @@ def participants_by(table: Path, column: str) -> dict[str, set[str]]:
     ------
     MissingInputError
         If the table cannot be read or lacks a column.
+    InvalidBidsError
+        See :func:`rows_of`.
     """
+    require_content(table)
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = rows_of(table.read_text(encoding="utf-8-sig"), table)
+    except (OSError, UnicodeDecodeError) as error:
         raise MissingInputError(
             f"The table {table} cannot be read ({error}). Check the path."
         ) from error
@@ -103,7 +141,7 @@ def participants_by(table: Path, column: str) -> dict[str, set[str]]:
             )
     found: dict[str, set[str]] = {}
     for row in rows:
-        found.setdefault((row[column] or "").strip(), set()).add(row["participant_id"])
+        found.setdefault(row[column].strip(), set()).add(row["participant_id"])
     return found
 
 
@@ -119,8 +157,8 @@ def declared_controls(table: Path, declaration: str) -> set[str]:
 
     Raises
     ------
-    MissingInputError
-        If the table cannot be read or lacks the column.
+    MissingInputError, InvalidBidsError
+        See :func:`participants_by`.
     NothingFoundError
         If there is nobody.
     """

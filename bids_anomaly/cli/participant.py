@@ -15,7 +15,7 @@ from bids_anomaly.cli.changes import print_comparisons, run_changes
 from bids_anomaly.cli.execution import prepare_environment, run_workflow
 from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, prepare_work_folder
-from bids_anomaly.exceptions import ExitCode, UsageError
+from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError
 from bids_anomaly.settings import MODALITIES, Settings
 
 
@@ -112,6 +112,7 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
         _print_graph(graph, labels)
         if settings.stage != "preprocess":
             print_comparisons(settings.bids_dir, sessions)
+        _warn_of_missing_content(sessions, make_console())
         return ExitCode.OK
 
     console = make_console()
@@ -248,6 +249,17 @@ def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console)
         console.print(f"{modality}: model {bundle.name} {bundle.version}", markup=False)
     for warning in model_warnings(list(bundles.values()), steps=settings.steps):
         console.print(f"Warning: {warning}", style="yellow", markup=False)
+
+
+def _warn_of_missing_content(sessions: Sequence, console) -> None:
+    """Name scans whose content was not fetched, which a run would fail with."""
+    from bids_anomaly.preprocessing.annex import require_content
+
+    for scan in (scan for session in sessions for scan in session.scans):
+        try:
+            require_content(scan.path)
+        except MissingInputError as error:
+            console.print(f"Warning: {error}", style="yellow", markup=False)
 
 
 def _print_graph(graph, labels: Mapping[str, str]) -> None:

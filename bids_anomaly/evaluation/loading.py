@@ -19,6 +19,7 @@ from bids_anomaly.evaluation.matching import (
     transforms_of,
 )
 from bids_anomaly.exceptions import BadScanError, MissingInputError
+from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.resample import resample_mask
 from bids_anomaly.preprocessing.template import Grid
 
@@ -179,6 +180,7 @@ def _z_of_probability(probability: np.ndarray, healthy_fpr: float) -> np.ndarray
 
 
 def _load(path: Path) -> nib.Nifti1Image:
+    require_content(path)
     try:
         return nib.load(path)
     except FileNotFoundError as error:

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 
 from bids_anomaly.exceptions import BadScanError
+from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.template import Grid
 
 
@@ -25,9 +26,12 @@ def read_mask(path: Path) -> nib.Nifti1Image:
 
     Raises
     ------
+    MissingInputError
+        If its content was not fetched.
     BadScanError
         If it cannot be read, is not three-dimensional, or has no orientation.
     """
+    require_content(path)
     try:
         image = nib.squeeze_image(nib.load(path))
         values = np.asanyarray(image.dataobj)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_anomaly.bids.dataset import OLDEST_AGE
 from bids_anomaly.bids.participants import declared_controls, read_participants
 from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.reconstruction.covariates import COVARIATES, as_numbers
@@ -141,7 +140,7 @@ def design(
     """
     rows = np.flatnonzero([value in (cases, controls) for value in values])
     is_case = np.array([values[row] == cases for row in rows], dtype=bool)
-    numbers = np.array([covariates_of(known[row]) for row in rows]).reshape(len(rows), -1)
+    numbers = np.array([as_numbers(known[row]) for row in rows]).reshape(len(rows), -1)
     used, notes = [], []
     for column, name in enumerate(COVARIATES):
         there = np.isfinite(numbers[:, column])
@@ -202,11 +201,3 @@ def _explained(is_case: np.ndarray, covariates: np.ndarray) -> float:
     centred = covariates - covariates.mean(axis=0)
     weights, *_ = np.linalg.lstsq(centred, group, rcond=None)
     return float(1 - ((group - centred @ weights) ** 2).sum() / (group**2).sum())
-
-
-def covariates_of(known: Mapping[str, str]) -> list[float]:
-    """Return age and sex as numbers, NaN where unknown; ``89+`` is taken as 89."""
-    age = known.get("age", "")
-    if age.rstrip("+").strip() == str(OLDEST_AGE):
-        age = str(OLDEST_AGE)
-    return as_numbers({**known, "age": age})

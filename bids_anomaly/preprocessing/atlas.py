@@ -55,7 +55,7 @@ def atlas_regions() -> tuple[Region, ...]:
     with (ATLAS_FOLDER / f"{ATLAS_NAME}.tsv").open(newline="", encoding="utf-8") as file:
         return tuple(
             Region(int(row["index"]), row["name"], row["hemisphere"], row["tissue"])
-            for row in csv.DictReader(file, delimiter="\t")
+            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         )
 
 

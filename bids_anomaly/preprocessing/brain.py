@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
-from scipy import ndimage
 
 from bids_anomaly.exceptions import BrainExtractionError, UsageError
 from bids_anomaly.preprocessing.brain_finders import deepbet_mask, hd_bet_mask, template_mask
+from bids_anomaly.preprocessing.foreground import as_one_piece, foreground
 from bids_anomaly.preprocessing.template import Grid, same_grid
 
 # Intracranial volumes of adults lie between 0.9 and 2.0 litres.
@@ -15,8 +15,6 @@ PLAUSIBLE_LITRES = (0.6, 2.3)
 # The widest axial section of the intracranial space has 141 to 212 cm2 in 161 adults of IXI, that
 # of the head 221 cm2 and more. It tells brains from heads of which the lower half was not scanned.
 LARGEST_SECTION_CM2 = 220.0
-# Ripples that interpolation leaves in a constant background, as a share of the brain's brightness.
-RIPPLE = 0.05
 # Eyes or nerves that a skull-stripping left beside the brain, as a share of the brain.
 LARGEST_REMAINDER = 0.05
 ALREADY_STRIPPED = "already stripped"
@@ -99,7 +97,7 @@ def prepared_mask(scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str
             f"The brain mask of {pipeline} has another grid ({'x'.join(map(str, mask.shape))} "
             f"voxels) than its scan ({'x'.join(map(str, scan.shape))}). {advice}"
         )
-    brain = _as_one_piece(mask.get_fdata(dtype=np.float32) > 0.5)
+    brain = as_one_piece(mask.get_fdata(dtype=np.float32) > 0.5)
     litres = _litres(brain, scan)
     low, high = PLAUSIBLE_LITRES
     if not low <= litres <= high:
@@ -156,7 +154,7 @@ def extract_brain(
                 "The --brain-extraction parameter must be deepbet, hd-bet, template or none. Got "
                 f"{method!r} instead."
             )
-    brain = _as_one_piece(found)
+    brain = as_one_piece(found)
     litres = _litres(brain, scan)
     low, high = PLAUSIBLE_LITRES
     if not low <= litres <= high:
@@ -185,8 +183,8 @@ def strip_mask(scan: nib.Nifti1Image) -> nib.Nifti1Image | None:
     nibabel.Nifti1Image or None
         uint8 mask in the grid of `scan`, one connected component without holes.
     """
-    tissue = _tissue(scan)
-    brain = _as_one_piece(tissue)
+    tissue = foreground(scan.get_fdata(dtype=np.float32))
+    brain = as_one_piece(tissue)
     low, high = PLAUSIBLE_LITRES
     if not low <= _litres(brain, scan) <= high:
         return None
@@ -200,7 +198,7 @@ def strip_mask(scan: nib.Nifti1Image) -> nib.Nifti1Image | None:
 
 def _foreground_as_brain(scan: nib.Nifti1Image) -> nib.Nifti1Image:
     """Return what differs from the background, which the user says is the brain."""
-    tissue = _tissue(scan)
+    tissue = foreground(scan.get_fdata(dtype=np.float32))
     litres = _litres(tissue, scan)
     low, high = PLAUSIBLE_LITRES
     if not low <= litres <= high:
@@ -209,38 +207,7 @@ def _foreground_as_brain(scan: nib.Nifti1Image) -> nib.Nifti1Image:
             f"but that has {litres:.2f} litres, where {low} to {high} are possible: the skull is "
             "still there, or the background is not constant. Use --brain-extraction deepbet."
         )
-    return Grid.of(scan).image(_as_one_piece(tissue).astype(np.uint8))
-
-
-def _tissue(scan: nib.Nifti1Image) -> np.ndarray:
-    """Return all that differs from the background, less the ripples in it if there are any."""
-    values = scan.get_fdata(dtype=np.float32)
-    faces = [values.take(end, axis).ravel() for axis in range(3) for end in (0, -1)]
-    difference = values - np.median(np.concatenate(faces))
-    differs = difference != 0
-    if not differs.any():
-        return differs
-    size = np.abs(difference)
-    beyond_ripples = size > RIPPLE * np.percentile(size[differs], 95)
-    # The first ripple is strong, but darker than the background; a brain is brighter, unless its
-    # intensities were centred, and then nearly half of it is darker.
-    if np.mean(difference[beyond_ripples] < 0) < 0.25:
-        beyond_ripples &= difference > 0
-    exact, smooth = (_as_one_piece(mask).sum() for mask in (differs, beyond_ripples))
-    return differs if exact < 1.05 * smooth else beyond_ripples
-
-
-def _as_one_piece(mask: np.ndarray) -> np.ndarray:
-    """Return the largest connected component of a mask, with its holes filled."""
-    labels, _ = ndimage.label(mask)
-    sizes = np.bincount(labels.ravel())
-    if sizes.size == 1:
-        return mask.astype(bool)
-    sizes[0] = 0
-    # Much faster than binary_fill_holes: all that the outside does not reach belongs to it.
-    piece = np.pad(labels == sizes.argmax(), 1)
-    outside, _ = ndimage.label(~piece)
-    return (outside != outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
+    return Grid.of(scan).image(as_one_piece(tissue).astype(np.uint8))
 
 
 def _litres(mask: np.ndarray, scan: nib.Nifti1Image) -> float:

@@ -14,6 +14,7 @@ import h5py
 import nibabel as nib
 import numpy as np
 
+from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.template import Grid
 
 GROUP = "TransformGroup"
@@ -65,7 +66,14 @@ def write_displacement_field(
         As for :func:`bids_anomaly.preprocessing.resample.resample`; composites (``.h5``) too.
     onto : Grid
         Where the field is known, in the space that the chain leads from; it is 0 elsewhere.
+
+    Raises
+    ------
+    MissingInputError
+        If the content of a transform was not fetched.
     """
+    for transform in transforms:
+        require_content(transform)
     reference = ants.from_nibabel_nifti(onto.image(np.zeros(onto.shape, np.float32)))
     with TemporaryDirectory(prefix="bids-anomaly-") as scratch:
         composed = ants.apply_transforms(

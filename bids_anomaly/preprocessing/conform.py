@@ -7,8 +7,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from scipy import ndimage
 
 from bids_anomaly.exceptions import BadScanError, MissingInputError
+from bids_anomaly.preprocessing.annex import require_content
+from bids_anomaly.preprocessing.foreground import has_negative_tissue
 
 # Fewer slices than this cannot hold a brain that can be registered to a template.
 FEWEST_SLICES = 12
@@ -21,6 +25,7 @@ def conform(path: Path) -> nib.Nifti1Image:
     """Read a scan as float32 in RAS+ orientation, after checking that it can be a brain scan.
 
     Voxels are reordered, never interpolated; :func:`to_grid_of` undoes the reordering exactly.
+    NaN around what the scan shows, as masking leaves it, becomes 0.
 
     Parameters
     ----------
@@ -35,10 +40,11 @@ def conform(path: Path) -> nib.Nifti1Image:
     Raises
     ------
     MissingInputError
-        If there is no such file or it may not be read.
+        If there is no such file, it may not be read, or its content was not fetched.
     BadScanError
         If the file is damaged, is not one 3-D volume, has no orientation, has a sheared one,
-        has fewer than 12 slices along an axis, or holds NaN, infinities or a single value.
+        has fewer than 12 slices along an axis, or holds NaN within what it shows, infinities, a
+        single value or tissue that is negative.
     """
     scan = _read(path)
     name = path.name
@@ -47,16 +53,16 @@ def conform(path: Path) -> nib.Nifti1Image:
             f"The scan {name} has a grid of {'x'.join(map(str, scan.shape))} voxels; at least "
             f"{FEWEST_SLICES} slices along each axis are needed. {ADVICE}"
         )
-    values = scan.get_fdata(dtype=np.float32)
-    invalid = 1 - np.isfinite(values).mean()
-    if invalid:
-        raise BadScanError(
-            f"The scan {name} holds NaN or infinite values in {100 * invalid:.2g} % of its voxels. "
-            f"{ADVICE}"
-        )
+    values = _with_background_of_zero(np.asanyarray(scan.dataobj), name)
     if values.min() == values.max():
         raise BadScanError(
             f"The scan {name} holds the single value {values.flat[0]:g} everywhere. {ADVICE}"
+        )
+    if has_negative_tissue(values):
+        raise BadScanError(
+            f"The scan {name} has tissue of negative intensity, as z-scores have, so that it "
+            "cannot be measured against white matter. Give it with intensities that are not "
+            "centred."
         )
     return conform_grid(nib.Nifti1Image(values, scan.affine), name)
 
@@ -106,13 +112,39 @@ def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
     reordered = image.as_reoriented(to_file_order)
     result = nib.Nifti1Image(np.asanyarray(reordered.dataobj), header.affine)
     result.header.set_xyzt_units("mm", "sec")
-    result.set_qform(header.header.get_qform(), int(header.header["qform_code"]))
-    result.set_sform(header.header.get_sform(), int(header.header["sform_code"]))
+    result.set_qform(*_qform(header.header))
+    result.set_sform(*header.header.get_sform(coded=True))
     return result
 
 
+def _with_background_of_zero(values: np.ndarray, name: str) -> np.ndarray:
+    """Set NaN that reaches the border of the image to 0; raise where it lies within the rest."""
+    if np.isfinite(values).all():
+        return values
+    outside, _ = ndimage.label(np.pad(np.isnan(values), 1, constant_values=True))
+    background = (outside == outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
+    slices = [np.flatnonzero(~background.all(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    # Slices of NaN reach the border, and may still cut a brain in two.
+    is_cut = any(shown.size == 0 or np.ptp(shown) >= shown.size for shown in slices)
+    if is_cut or not np.isfinite(values[~background]).all():
+        raise BadScanError(
+            f"The scan {name} holds NaN or infinite values within what it shows, not only around "
+            f"it. {ADVICE}"
+        )
+    return np.where(background, 0, values)
+
+
+def _qform(header: nib.Nifti1Header) -> tuple[np.ndarray | None, int]:
+    """Return the qform and its code; None and 0 where it does not count or is no rotation."""
+    try:
+        return header.get_qform(coded=True)
+    except ValueError:  # harmless where there is an sform; without one the scan was refused
+        return None, 0
+
+
 def _read(path: Path) -> nib.Nifti1Image:
-    """Read a NIfTI file wholly, as one 3-D volume with an orientation."""
+    """Read a NIfTI file wholly, as one 3-D volume of float32 with an orientation."""
+    require_content(path)
     try:
         path.open("rb").close()  # nibabel does not tell missing rights from damage
         scan = nib.load(path)
@@ -122,6 +154,10 @@ def _read(path: Path) -> nib.Nifti1Image:
         raise MissingInputError(
             f"The scan {path} cannot be opened: {error.strerror or 'no such file'}. Check the path "
             "and its rights."
+        ) from error
+    except HeaderDataError as error:
+        raise BadScanError(
+            f"The scan {path.name} has a header that cannot be read ({error}). {ADVICE}"
         ) from error
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise BadScanError(
@@ -144,7 +180,9 @@ def _read(path: Path) -> nib.Nifti1Image:
             f"The scan {path.name} has no orientation: its sform and qform codes are both 0, so "
             "left and right cannot be told apart. Convert it again from DICOM."
         )
-    return nib.Nifti1Image(data, scan.affine)
+    # 64-bit integers are fine in files, but nibabel makes no image of them.
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told so
+        return nib.Nifti1Image(data.astype(np.float32), scan.affine)
 
 
 def _read_to_the_end(path: Path) -> None:

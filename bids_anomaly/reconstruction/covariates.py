@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 COVARIATES = ("age", "sex")
 MIDDLE_AGE, AGE_SCALE = 50.0, 20.0
+# BIDS writes everybody above as 89+. Exact ages above count as this too, so that a person is the
+# same in a raw dataset, from which models get their input, and in results, from which they learn.
+OLDEST_AGE = 89
 SEXES = {"f": -1.0, "female": -1.0, "m": 1.0, "male": 1.0}
 
 
@@ -15,15 +18,25 @@ def as_numbers(known: Mapping[str, str]) -> list[float]:
     ----------
     known : mapping
         From column to value, as ``participants.tsv`` has them; what is missing, ``n/a`` or not
-        understood is unknown.
+        understood is unknown. Ages above 89 count as 89.
 
     Returns
     -------
     list of float
         In the order of :data:`COVARIATES`; NaN where unknown.
     """
+    age = stated_age(known.get("age", ""))
+    if age > OLDEST_AGE:
+        age = float(OLDEST_AGE)
+    return [
+        (age - MIDDLE_AGE) / AGE_SCALE,
+        SEXES.get(known.get("sex", "").strip().lower(), math.nan),
+    ]
+
+
+def stated_age(text: str) -> float:
+    """Return the age in years that a table states, NaN if it states none; ``89+`` is 89."""
     try:
-        age = (float(known.get("age", "")) - MIDDLE_AGE) / AGE_SCALE
+        return float(text.strip().removesuffix("+"))
     except ValueError:
-        age = math.nan
-    return [age, SEXES.get(known.get("sex", "").strip().lower(), math.nan)]
+        return math.nan

@@ -8,6 +8,8 @@ import numpy as np
 from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template
 from scipy import ndimage
 
+from bids_anomaly.preprocessing.brain import strip_mask
+from bids_anomaly.preprocessing.foreground import foreground
 from bids_anomaly.preprocessing.head import head_mask
 from bids_anomaly.preprocessing.intensity import SURE_WHITE_MATTER
 from bids_anomaly.preprocessing.resample import resample, resample_mask
@@ -21,9 +23,10 @@ from bids_anomaly.preprocessing.template import (
 SURE_GREY_MATTER = 0.9
 NEARLY_NO_TISSUE = 0.1
 DEEP_MM = 15.0
-# Air begins at this distance from the head, and is looked at in voxels of about this size.
+# Air begins at this distance from the head.
 AIR_DISTANCE_MM = 10.0
-AIR_SPACING_MM = 2.0
+# Air, and whether there is a skull, is looked at in voxels of about this size.
+THINNED_MM = 2.0
 # Fewer voxels of air than this, in that spacing, have no mean that could be trusted.
 FEWEST_AIR_VOXELS = 500
 # Slices count that hold this share of the largest section of the brain, or of the brightness.
@@ -114,7 +117,7 @@ def measure_quality(
         "noise": _noise(values, tissue.white & inside),
         "ghosting": brightest_air / white_matter_level,
         "axis_ghosting": along_axis / white_matter_level,
-        "weakest_slice": _weakest_slice(scan.get_fdata(dtype=np.float32), mask),
+        "weakest_slice": _weakest_slice(scan, mask),
         "brain_at_edge": _area_at_edge(mask, spacing),
     }
 
@@ -169,13 +172,18 @@ def _noise(scan: np.ndarray, white: np.ndarray) -> float:
     )
 
 
+def _thinned(scan: nib.Nifti1Image) -> nib.Nifti1Image:
+    """Leave voxels out, for what needs no more than some 2 mm."""
+    steps = [max(1, int(THINNED_MM / size)) for size in Grid.of(scan).spacing]
+    return scan.slicer[tuple(slice(None, None, step) for step in steps)]
+
+
 def _air(scan: nib.Nifti1Image) -> tuple[float, float]:
     """Return how much the brightest hundredth of the air, and that along one axis, stand out.
 
     Both in the units of the scan.
     """
-    steps = [max(1, int(AIR_SPACING_MM / size)) for size in Grid.of(scan).spacing]
-    thinned = scan.slicer[tuple(slice(None, None, step) for step in steps)]
+    thinned = _thinned(scan)
     values = thinned.get_fdata(dtype=np.float32)
     head = ndimage.binary_fill_holes(head_mask(thinned))
     distance = ndimage.distance_transform_edt(~head, sampling=Grid.of(thinned).spacing)
@@ -193,16 +201,21 @@ def _air(scan: nib.Nifti1Image) -> tuple[float, float]:
     return float(brightest), float(np.ptp(means)) if len(means) > 1 else np.nan
 
 
-def _weakest_slice(scan: np.ndarray, brain: np.ndarray) -> float:
+def _weakest_slice(scan: nib.Nifti1Image, brain: np.ndarray) -> float:
     """Return the lowest brightness of a slice through the brain, relative to its two neighbours."""
+    values = scan.get_fdata(dtype=np.float32)
+    # Without skull, most of a wide field of view is background, which must not decide.
+    shown = foreground(values) if strip_mask(_thinned(scan)) is not None else None
     weakest = np.inf
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
-        area = brain.sum(axis=others)
-        large = np.flatnonzero(area >= SECTION_SHARE * area.max())
-        bright = np.percentile(scan, 95, axis=others)
-        head = np.flatnonzero(bright >= SECTION_SHARE * bright.max())
-        if np.ptp(scan, axis=others)[head[0] : head[-1] + 1].min() == 0:
+        large = _large_sections(brain, others)
+        bright = _brightness(values, shown, axis)
+        if shown is None:
+            head = np.flatnonzero(bright >= SECTION_SHARE * bright.max())
+        else:
+            head = _large_sections(shown, others)
+        if np.ptp(values, axis=others)[head[0] : head[-1] + 1].min() == 0:
             return 0.0  # Empty slices may have split the brain, and then lie outside its mask.
         bright = bright[large[0] : large[-1] + 1]
         neighbours = (bright[:-2] + bright[2:]) / 2
@@ -210,6 +223,20 @@ def _weakest_slice(scan: np.ndarray, brain: np.ndarray) -> float:
         ratio = np.where(neighbours > 0, bright[1:-1] / np.where(neighbours > 0, neighbours, 1), 0)
         weakest = min(weakest, float(ratio.min(initial=np.inf)))
     return weakest
+
+
+def _large_sections(mask: np.ndarray, others: tuple[int, int]) -> np.ndarray:
+    """Return the slices that hold much of a mask; `others` are the axes within them."""
+    area = mask.sum(axis=others)
+    return np.flatnonzero(area >= SECTION_SHARE * area.max())
+
+
+def _brightness(values: np.ndarray, shown: np.ndarray | None, axis: int) -> np.ndarray:
+    """Return the 95th percentile of each slice, of all of it or of what is `shown` only."""
+    if shown is None:
+        return np.percentile(values, 95, axis=tuple({0, 1, 2} - {axis}))
+    slices = zip(np.moveaxis(values, axis, 0), np.moveaxis(shown, axis, 0), strict=True)
+    return np.array([np.percentile(each[at], 95) if at.any() else 0.0 for each, at in slices])
 
 
 def _area_at_edge(brain: np.ndarray, spacing: np.ndarray) -> float:

@@ -55,7 +55,8 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
     Raises
     ------
     MissingInputError
-        If there is no mask of the scan, or no transform to the model grid.
+        If there is no mask of the scan, its content was not fetched, or there is no transform to
+        the model grid.
     BadScanError
         If a mask cannot be read.
     """

@@ -12,6 +12,7 @@ from bids_anomaly.bids.naming import OUTPUTS
 from bids_anomaly.bids.participants import participants_by, read_participants
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.exceptions import BadScanError, MissingInputError, NothingFoundError
+from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.template import Grid, same_grid
 
 SPLITS = ("train", "calibration", "dev")
@@ -105,6 +106,8 @@ def find_people(
         if participants is not None and participant not in participants:
             continue
         brain = path.with_name(path.name.removesuffix(ending) + f"_desc-{brain_desc}_mask.nii.gz")
+        for file in (path, brain):
+            require_content(file)
         try:
             known = participants_known.get(participant, {})
             found.append(Preprocessed(nib.load(path), nib.load(brain), path, known))

@@ -114,6 +114,13 @@ def test_a_file_about_participants_that_may_not_be_read_is_named(name, raw, tmp_
         copy_participants(raw, tmp_path / "out")
 
 
+def test_a_table_of_participants_that_was_not_fetched_is_not_passed_over(raw):
+    (raw / "participants.tsv").unlink()
+    (raw / "participants.tsv").symlink_to(".git/annex/objects/no/MD5E-s9--0.tsv")
+    with pytest.raises(MissingInputError, match=r"datalad get .*participants\.tsv"):
+        read_participants(raw)
+
+
 def test_a_dataset_need_not_know_its_participants(raw, tmp_path):
     (raw / "participants.tsv").unlink()
     assert read_participants(raw) == read_participants(tmp_path / "nowhere") == {}

@@ -62,6 +62,11 @@ def link_to_nothing(path: Path, scan: nib.Nifti1Image) -> None:
     path.symlink_to("../../.git/annex/objects/XX/content.nii.gz")
 
 
+def pointer_of_annex(path: Path, scan: nib.Nifti1Image) -> None:
+    """Leave what stands for an unlocked file of a DataLad dataset that was not fetched."""
+    path.write_text("/annex/objects/MD5E-s9--0.nii.gz\n")
+
+
 # Each way to break a scan, with its exit code; the name of the function names the participant.
 BROKEN = {
     corrupt: 65,
@@ -72,6 +77,7 @@ BROKEN = {
     of_three_slices: 65,
     without_orientation: 65,
     link_to_nothing: 66,
+    pointer_of_annex: 66,
 }
 
 
@@ -120,7 +126,7 @@ def test_a_broken_scan_ends_in_its_exit_code_and_one_sentence(
     breaking, broken_scans, command, tmp_path
 ):
     label, out = label_of(breaking), tmp_path / "out"
-    # The validator has its own test below; without it the eight runs are quicker.
+    # The validator has its own test below; without it the nine runs are quicker.
     finished = command(
         broken_scans, out, "participant", "--participant-label", label, "-w", tmp_path / "work",
         "--skip-bids-validation",

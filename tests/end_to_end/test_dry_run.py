@@ -34,3 +34,16 @@ def test_a_dry_run_makes_no_database_and_reads_one_that_is_there(two_scans, comm
     with_database = command(*arguments, "--skip-bids-validation")
     assert sorted(with_database.stdout.splitlines()) == sorted(without.stdout.splitlines())
     assert sorted(database.rglob("*")) == before
+
+
+def test_a_dry_run_names_scans_that_were_not_fetched(write_dataset, command, tmp_path):
+    bids = write_dataset(tmp_path / "bids", {})
+    link, pointer = (bids / "sub-01" / "anat" / f"sub-01_{name}.nii.gz" for name in ("T1w", "T2w"))
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../.git/annex/objects/XX/content.nii.gz")
+    pointer.write_text("/annex/objects/MD5E-s9--0.nii.gz\n")
+    (bids / "participants.tsv").write_text("participant_id\nsub-01\n")
+    finished = command(bids, tmp_path / "out", "participant", "--dry-run", "-w", tmp_path / "work")
+    assert finished.code == 0, finished.stderr
+    for path in (link, pointer):
+        assert f'"datalad get {path}"' in finished.stderr

@@ -1,10 +1,9 @@
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_anomaly.exceptions import MissingInputError, NothingFoundError
-from bids_anomaly.group.cohorts import Design, cohort_labels, covariates_of, design, read_cohorts
+from bids_anomaly.group.cohorts import Design, cohort_labels, design, read_cohorts
 
 
 def people(*groups: str, **columns):
@@ -95,11 +94,6 @@ def test_groups_of_different_ages_are_told():
     setup = design(*people(*"aaaacccc", age=ages), cases="a", controls="c")
     assert setup.names == ("age",)
     assert "96 % of who is in which group is explained by age" in setup.notes[0]
-
-
-def test_the_oldest_count_as_89():
-    assert covariates_of({"age": "89+"}) == pytest.approx(covariates_of({"age": "89"}), nan_ok=True)
-    assert np.isnan(covariates_of({"age": "n/a", "sex": "?"})).all()
 
 
 def test_groups_come_from_the_column_of_the_controls(tmp_path):

@@ -23,7 +23,8 @@ def write(tmp_path):
 
     def write(values=None, affine=None, name="sub-01_T1w.nii.gz", codes=(1, 1)):
         affine = np.diag([1.0, 1.1, 1.2, 1]) if affine is None else affine
-        image = nib.Nifti1Image(noise() if values is None else values, affine)
+        values = noise() if values is None else values
+        image = nib.Nifti1Image(values, affine, dtype=values.dtype)
         image.set_sform(affine, codes[0])
         image.set_qform(affine, codes[1])
         image.header.set_xyzt_units("mm", "sec")
@@ -41,6 +42,25 @@ def test_a_scan_comes_out_as_float32_in_ras_order_and_no_value_is_changed(write)
     assert nib.aff2axcodes(scan.affine) == ("R", "A", "S")
     np.testing.assert_array_equal(scan.get_fdata(), values[::-1, ::-1])
     np.testing.assert_array_equal(scan.get_sform(), scan.get_qform())
+
+
+@pytest.mark.parametrize("kind", ["u1", "i4", "i8", "u8", "f8"])
+def test_whatever_numbers_a_file_holds_they_come_out_as_float32(write, kind):
+    values = (noise() % 200).astype(kind)
+    path = write(values)
+    assert nib.load(path).get_data_dtype() == kind
+    scan = conform(path)
+    assert scan.get_data_dtype() == np.float32
+    np.testing.assert_array_equal(scan.get_fdata(), values)
+
+
+def test_a_kind_of_number_that_cannot_be_read_is_told(write):
+    path = write(name="sub-01_T1w.nii")
+    content = bytearray(path.read_bytes())
+    content[70:74] = (1536).to_bytes(2, "little") + (128).to_bytes(2, "little")  # 128-bit floats
+    path.write_bytes(content)
+    with pytest.raises(BadScanError, match=r"sub-01_T1w\.nii has a header .*1536"):
+        conform(path)
 
 
 def test_axes_in_another_order_are_put_in_order(write):
@@ -80,6 +100,45 @@ def test_a_shear_too_small_to_see_is_made_orthogonal_and_given_back(write):
     np.testing.assert_array_equal(to_grid_of(scan, path).affine, nib.load(path).affine)
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_beside_an_sform_a_quaternion_may_hold_anything(write, code):
+    affine = np.diag([-1.0, 1.1, 1.2, 1])
+    path = write(affine=affine, name="sub-01_T1w.nii", codes=(1, code))
+    content = bytearray(path.read_bytes())
+    content[256:268] = np.array([1, 1, 1], "<f4").tobytes()  # its length must not exceed 1
+    path.write_bytes(content)
+    back, file = to_grid_of(conform(path), path), nib.load(path)
+    np.testing.assert_array_equal(back.affine, file.affine)
+    np.testing.assert_array_equal(back.get_fdata(), file.get_fdata())
+    back.to_filename(path)
+    assert int(nib.load(path).header["qform_code"]) == 0
+
+
+def with_background(value):
+    """Return noise in a box, and a value around it."""
+    values = np.full(SHAPE, value, np.float32)
+    values[3:9, 2:13, 3:8] = noise((6, 11, 5)) + 1
+    return values
+
+
+def test_nan_around_what_is_shown_becomes_zero(write):
+    np.testing.assert_array_equal(
+        conform(write(with_background(np.nan))).get_fdata(), with_background(0)
+    )
+
+
+def with_slices_of_nan():
+    values = noise().astype(np.float32)
+    values[:, 5:7] = np.nan
+    return values
+
+
+def with_nan_inside():
+    values = with_background(np.nan)
+    values[5, 6, 5] = np.nan
+    return values
+
+
 def with_one(value):
     values = noise().astype(np.float32)
     values[3, 4, 5] = value
@@ -96,6 +155,10 @@ SHEARED[1, 2] = 0.4
         ({"values": noise((*SHAPE, 2))}, "4 dimensions"),
         ({"values": with_one(np.nan)}, "NaN"),
         ({"values": with_one(np.inf)}, "infinite"),
+        ({"values": with_nan_inside()}, "NaN"),
+        ({"values": with_slices_of_nan()}, "NaN"),
+        ({"values": with_background(-np.inf)}, "infinite"),
+        ({"values": np.full(SHAPE, np.nan, np.float32)}, "NaN"),
         ({"values": np.full(SHAPE, 7, np.int16)}, "single value 7"),
         ({"values": noise((14, 13, 3))}, "14x13x3"),
         ({"values": noise((14, 13))}, "2 dimensions|14x13"),
@@ -106,6 +169,10 @@ SHEARED[1, 2] = 0.4
         "time series",
         "NaN",
         "infinite",
+        "NaN inside and around",
+        "slices of NaN",
+        "infinite around",
+        "NaN only",
         "constant",
         "three slices",
         "one slice",
@@ -159,10 +226,20 @@ def test_a_missing_file_is_missing_input_and_the_reason_is_said(tmp_path):
     assert error.value.exit_code == 66
 
 
-def test_a_link_to_content_that_was_not_fetched_is_missing_input(tmp_path):
+def test_content_that_was_not_fetched_is_missing_input_and_how_to_fetch_it_is_said(tmp_path):
+    link, pointer, folder = tmp_path / "link.nii.gz", tmp_path / "unlocked.nii", tmp_path / "data"
+    link.symlink_to(".git/annex/objects/Xg/0P/MD5E-s9--0.nii.gz/MD5E-s9--0.nii.gz")
+    pointer.write_text("/annex/objects/MD5E-s9--0.nii\n")
+    folder.symlink_to(tmp_path)
+    for path in (link, pointer, folder / link.name, folder / pointer.name):
+        with pytest.raises(MissingInputError, match=f"{path} is not here: .*datalad get {path}"):
+            conform(path)
+
+
+def test_a_link_to_nothing_is_missing_input(tmp_path):
     path = tmp_path / "sub-01_T1w.nii.gz"
-    path.symlink_to("../.git/annex/objects/none.nii.gz")
-    with pytest.raises(MissingInputError, match=str(path)):
+    path.symlink_to("../elsewhere/sub-01_T1w.nii.gz")
+    with pytest.raises(MissingInputError, match="cannot be opened: No such file"):
         conform(path)
 
 

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import MODEL_GRID_2MM, Grid, template_white_matter
-from bids_anomaly.scoring.quality import measure_quality
+from bids_anomaly.scoring.quality import _weakest_slice, measure_quality
 from bids_anomaly.scoring.quality_limits import LIMITS, SUSPICIONS, check_quality, describe_flags
 
 # Fluid, grey and white matter.
@@ -186,6 +186,29 @@ def test_a_field_of_view_that_cuts_the_brain_is_noticed(good):
     cut = np.roll(inside, HEAD_GRID.shape[2] - 1 - top, axis=2)
     cut[:, :, : HEAD_GRID.shape[2] - 1 - top] = False
     assert "brain_at_edge" in flagged(measure(scan, brain, native_brain=cut), "T1w")
+
+
+@pytest.mark.parametrize("margin", [0, 40, 100])
+def test_a_skull_stripped_scan_is_not_flagged_however_wide_its_field_of_view(good, margin):
+    assert _weakest_slice(*stripped(good, margin)) > 0.9
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("factor", [0.0, 0.5, 50.0])
+def test_missing_and_odd_slices_of_a_skull_stripped_scan_are_noticed(good, axis, factor):
+    native, brain = stripped(good, 40)
+    values = native.get_fdata(dtype=np.float32)
+    # A cap above the slice is so small that the rest still counts as a whole brain.
+    at = np.flatnonzero(brain.any(axis=tuple({0, 1, 2} - {axis})))[-1] - 8
+    np.moveaxis(values, axis, 0)[at] *= factor
+    assert _weakest_slice(Grid.of(native).image(values), brain) < 0.7
+
+
+def stripped(good, margin):
+    """Return a brain of 2 mm voxels in a field of view with margins, and its mask."""
+    scan, brain = (np.pad(image, margin) for image in good)
+    grid = Grid(scan.shape, MODEL_GRID_2MM.affine)
+    return grid.image((LEVEL * scan).astype(np.float32)), brain
 
 
 def test_a_skull_stripped_scan_has_no_ghosts(good):
