@@ -88,6 +88,8 @@ def sidecar(
         content["SkullStripped"] = already_stripped if output in SCANS else True
     if output in ("preproc", "pseudohealthy", "residual", "spread", "model_scan"):
         content["Units"] = WHITE_MATTER_UNITS
+    if output in ("zscore", "change"):
+        content["Units"] = "standard deviations"
     if output in FINDINGS:
         content["NominalFalsePositiveRate"] = healthy_fpr
     if output in FINDINGS and "probability" not in output:

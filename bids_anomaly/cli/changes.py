@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bids_anomaly.cli.execution import run_workflow
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, forget_lost_outputs
+from bids_anomaly.exceptions import some_of
 from bids_anomaly.settings import Settings
 
 
@@ -73,6 +74,7 @@ def run_changes(
         forget_lost_outputs(settings.work_dir / workflow.name / name)
     nodes = workflow._create_flat_graph().nodes()
     steps = Counter(session_of(node) for node in nodes if not is_plumbing(node))
+    console.print(f"Comparing sessions of {some_of(labels.values())}.", markup=False)
     with RunProgress(labels, steps, log_folder, console) as progress:
         run_workflow(
             workflow,
