@@ -326,6 +326,55 @@ def children_of(parent: int) -> list[int]:
     return children
 
 
+def working_on(step: str, running) -> tuple[list[int], list[int]]:
+    """List the workers of a command that are at a step, and all processes below the command."""
+    below, at_step = [], []
+    for child in children_of(running.process.pid):
+        below.append(child)
+        for worker in children_of(child):
+            below.append(worker)
+            with suppress(FileNotFoundError, ProcessLookupError):  # It may have just ended.
+                if Path(os.readlink(f"/proc/{worker}/cwd")).name == step:
+                    at_step.append(worker)
+    return at_step, below
+
+
+def is_alive(process: int) -> bool:
+    """Say whether a process runs; one that has ended and that nobody waits for does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_run_leaves_no_process_behind(sent, code, good_scan, start, tmp_path):
+    """Signals go to the main process alone, as from ``docker stop``."""
+    running = start(
+        good_scan, tmp_path / "out", "participant", "--stage", "preprocess", "-w",
+        tmp_path / "work", "--skip-bids-validation",
+    )  # fmt: skip
+    deadline = time.monotonic() + 600
+    working, below = [], []
+    while not working and running.process.poll() is None:
+        assert time.monotonic() < deadline
+        working, below = working_on("register_to_template", running)
+        time.sleep(0.02)
+    assert working
+    running.process.send_signal(sent)
+    running.process.wait(10)
+    time.sleep(3)
+    left = [process for process in below if is_alive(process)]
+    finished = running.wait()
+    assert not left
+    assert finished.code == code
+    (told,) = finished.stderr.splitlines()[-1:]
+    assert "Run the same command again" in told
+    assert "Traceback" not in finished.stderr
+    assert "failed" not in finished.stderr
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 def test_a_killed_worker_fails_its_session_and_the_run_ends(good_scan, start, tmp_path):
     """Kill workers whenever they register, as the kernel does when memory runs out."""
@@ -337,12 +386,10 @@ def test_a_killed_worker_fails_its_session_and_the_run_ends(good_scan, start, tm
     killed, deadline = 0, time.monotonic() + 600
     while not killed and running.process.poll() is None:
         assert time.monotonic() < deadline
-        for server in children_of(running.process.pid):
-            for worker in children_of(server):
-                with suppress(FileNotFoundError, ProcessLookupError):  # It may have just ended.
-                    if Path(os.readlink(f"/proc/{worker}/cwd")).name == "register_to_template":
-                        os.kill(worker, signal.SIGKILL)
-                        killed += 1
+        for worker in working_on("register_to_template", running)[0]:
+            with suppress(ProcessLookupError):  # It may have just ended.
+                os.kill(worker, signal.SIGKILL)
+                killed += 1
         time.sleep(0.02)
     finished = running.wait(timeout=300)
     assert killed
