@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _calibrate(arguments: argparse.Namespace) -> ExitCode:
     from bids_anomaly.cli.device import resolve_device
-    from bids_anomaly.cli.workfolder import check_writable
+    from bids_anomaly.cli.workfolder import make_folder
 
     device = resolve_device(arguments.device)
 
@@ -105,7 +105,7 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
             f"There are too few people to calibrate with: {count} of at least "
             f"{FEWEST['calibration']}. Preprocess more."
         )
-    check_writable(arguments.output)
+    make_folder(arguments.output)
     left_out = {}
     if arguments.exclude:
         left_out = {

@@ -24,10 +24,8 @@ from bids_anomaly.cli import execution
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     execution.CLUSTER_POLL_S = 0.1
-    execution.prepare_environment(
-        configuration_folder=folder, crash_folder=folder, threads=1, device="cpu",
-        stop_on_first_crash=False, verbosity=0,
-    )
+    execution.prepare_environment(threads=1, device="cpu")
+    execution.configure_nipype(folder, stop_on_first_crash=False, verbosity=0)
     from nipype import Function, Node, Workflow
 
     run_wf = Workflow("run_wf", base_dir=folder)

@@ -179,6 +179,9 @@ REFUSED = {
     "output below a file": ("{0}/bids {0}/file/out participant", 73, "{0}/file/out"),
     "output on a read-only disk": ("{0}/bids /proc/out participant", 73, "/proc/out"),
     "work below a file": ("{0}/bids {0}/out participant -w {0}/file/work", 73, "{0}/file/work"),
+    "output is a file": ("{0}/bids {0}/file participant", 73, "{0}/file is a file"),
+    "work is a file": ("{0}/bids {0}/out participant -w {0}/file", 73, "{0}/file is a file"),
+    "no controls here": ("{0}/bids {0}/out participant --controls a=b", 2, "--controls"),
     "unknown model": ("{0}/bids {0}/out participant --model foo", 69, "'foo'"),
     "missing device": ("{0}/bids {0}/out participant --device cuda:7", 69, "cuda:7"),
     "unknown template": ("{0}/bids {0}/out participant --output-spaces MNI9", 2, "MNI9"),
@@ -200,7 +203,8 @@ def test_what_cannot_work_is_refused_in_one_sentence(case, quick, command, tmp_p
     assert told[0].startswith("bids-anomaly: error: ")
     assert named.format(quick.folder) in told[0]
     assert finished.stdout == ""
-    assert not (tmp_path / "work" / "bids_anomaly_wf").exists()
+    assert not (tmp_path / "work").exists()
+    assert not (quick.folder / "out").exists()
 
 
 def without_the_rights_of_root() -> None:
@@ -373,6 +377,27 @@ def test_a_stopped_run_leaves_no_process_behind(sent, code, good_scan, start, tm
     assert "Run the same command again" in told
     assert "Traceback" not in finished.stderr
     assert "failed" not in finished.stderr
+
+
+def test_a_second_run_of_a_participant_in_the_same_work_folder_is_refused(
+    good_scan, start, command, tmp_path
+):
+    work = tmp_path / "work"
+    arguments = ("participant", "--stage", "preprocess", "-w", work, "--skip-bids-validation")
+    first = start(good_scan, tmp_path / "out", *arguments)
+    deadline = time.monotonic() + 600
+    while not list(tmp_path.glob("out/logs/*/run.json")):
+        assert time.monotonic() < deadline
+        assert first.process.poll() is None
+        time.sleep(0.02)
+    for option in ((), ("--clean-workdir",)):
+        second = command(good_scan, tmp_path / "out-2", *arguments, *option)
+        assert second.code == 75, second.stderr
+        (told,) = second.stderr.splitlines()
+        assert str(work) in told
+        assert not (tmp_path / "out-2").exists()
+    finished = first.wait()
+    assert finished.code == 0, finished.stderr
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
