@@ -8,7 +8,7 @@ class ExitCode(IntEnum):
     """Exit codes of the `bids-anomaly` commands.
 
     Numbers from 64 to 78 are those of BSD's ``sysexits.h``; 16 is what the BIDS validator exits
-    with, and 130 what a shell says of a command that was interrupted.
+    with; 130 and 143 are what a shell says of a command that Ctrl-C or SIGTERM ended.
     """
 
     OK = 0
@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     CANNOT_WRITE = 73
     TEMPORARY = 75
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class BidsAnomalyError(Exception):

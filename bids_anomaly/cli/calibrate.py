@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _calibrate(arguments: argparse.Namespace) -> ExitCode:
     from bids_anomaly.cli.device import resolve_device
-    from bids_anomaly.cli.workfolder import check_writable
+    from bids_anomaly.cli.workfolder import make_folder
 
     device = resolve_device(arguments.device)
 
@@ -111,7 +111,7 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
             "the next person. Add controls, or look at the rates of each.",
             file=sys.stderr,
         )
-    check_writable(arguments.output)
+    make_folder(arguments.output)
     left_out = {}
     if arguments.exclude:
         left_out = {

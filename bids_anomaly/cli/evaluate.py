@@ -111,13 +111,13 @@ def _evaluate(arguments: argparse.Namespace, command: Sequence[str]) -> ExitCode
 
     from bids_anomaly import __version__
     from bids_anomaly.cli.runs import exit_code
-    from bids_anomaly.cli.workfolder import check_writable
+    from bids_anomaly.cli.workfolder import make_folder
     from bids_anomaly.evaluation.dataset import evaluate, pair_up
     from bids_anomaly.evaluation.page import write_page
     from bids_anomaly.evaluation.summary import summarise
     from bids_anomaly.evaluation.tables import write_tables
 
-    check_writable(output)
+    make_folder(output)
     controls = _controls(arguments)
     pairs, notes = pair_up(
         derivatives,

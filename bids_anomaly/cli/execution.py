@@ -37,42 +37,16 @@ enabled = false
 CLUSTER_POLL_S = 5.0
 
 
-def prepare_environment(
-    *,
-    configuration_folder: Path,
-    crash_folder: Path,
-    threads: int,
-    device: str,
-    stop_on_first_crash: bool,
-    verbosity: int,
-) -> None:
-    """Set what Nipype, ITK, CUDA and matplotlib read from the environment, before their import.
+def prepare_environment(*, threads: int, device: str) -> None:
+    """Set what ITK, CUDA and matplotlib read from the environment, before their import.
 
     Parameters
     ----------
-    configuration_folder : Path
-        Gets Nipype's configuration file.
-    crash_folder : Path
-        Where Nipype writes the tracebacks of failed nodes.
     threads : int
         Threads of one step.
     device : str
         ``cpu`` or ``cuda:N``. A GPU becomes the only one that steps see, for them ``cuda:0``.
-    stop_on_first_crash : bool
-        Whether the first failed node ends the run.
-    verbosity : int
-        0 keeps Nipype silent; 1 shows warnings; 2 everything.
     """
-    write_text(
-        configuration_folder / "nipype.cfg",
-        CONFIGURATION.format(
-            level=("CRITICAL", "WARNING", "INFO")[min(verbosity, 2)],
-            crash_folder=crash_folder,
-            stop_on_first_crash=str(stop_on_first_crash).lower(),
-        ),
-    )
-    os.environ["NIPYPE_CONFIG_DIR"] = str(configuration_folder)
-    os.environ["NIPYPE_NO_ET"] = "1"
     # Registrations are reproducible with one thread only; participants run side by side instead.
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -80,6 +54,30 @@ def prepare_environment(
         os.environ["CUDA_VISIBLE_DEVICES"] = only_gpu(device)
     # A read-only or missing home must not stop a run.
     os.environ.setdefault("MPLCONFIGDIR", tempfile.gettempdir())
+
+
+def configure_nipype(folder: Path, *, stop_on_first_crash: bool, verbosity: int) -> None:
+    """Write the configuration that Nipype reads when it is first imported, here and in workers.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets the file, and later the tracebacks of failed nodes.
+    stop_on_first_crash : bool
+        Whether the first failed node ends the run.
+    verbosity : int
+        0 keeps Nipype silent; 1 shows warnings; 2 everything.
+    """
+    write_text(
+        folder / "nipype.cfg",
+        CONFIGURATION.format(
+            level=("CRITICAL", "WARNING", "INFO")[min(verbosity, 2)],
+            crash_folder=folder,
+            stop_on_first_crash=str(stop_on_first_crash).lower(),
+        ),
+    )
+    os.environ["NIPYPE_CONFIG_DIR"] = str(folder)
+    os.environ["NIPYPE_NO_ET"] = "1"
 
 
 def read_plugin(path: Path) -> tuple[type, dict[str, Any]]:

@@ -4,10 +4,12 @@ import logging
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+from bids_anomaly.cli.locks import working_in
 from bids_anomaly.cli.runs import exit_code, make_log_folder, new_run_id, run_record, set_up_log
-from bids_anomaly.cli.workfolder import GROUP_PREFIX, check_writable
+from bids_anomaly.cli.workfolder import GROUP_PREFIX, make_folder
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.settings import Settings
 
@@ -53,7 +55,7 @@ def run_group(settings: Settings) -> ExitCode:
         modalities=settings.modalities,
     )
     if not settings.dry_run:
-        check_writable(output_dir / "group")
+        make_folder(output_dir / "group")
         remove_lost_shared(output_dir)
         # The input may know more of its people than when they were processed.
         copy_participants(settings.bids_dir, output_dir)
@@ -70,13 +72,16 @@ def run_group(settings: Settings) -> ExitCode:
     started = time.monotonic()
     compared = large if cohorts and cohorts.controls in large and len(large) > 1 else []
     if compared:
-        check_writable(settings.work_dir)
+        make_folder(settings.work_dir)
     # What cannot be removed is no reason to fail when all results are written.
-    with tempfile.TemporaryDirectory(
-        prefix=GROUP_PREFIX,
-        dir=settings.work_dir if compared else None,
-        ignore_cleanup_errors=True,
-    ) as folder:
+    with (
+        working_in(settings.work_dir) if compared else nullcontext(),
+        tempfile.TemporaryDirectory(
+            prefix=GROUP_PREFIX,
+            dir=settings.work_dir if compared else None,
+            ignore_cleanup_errors=True,
+        ) as folder,
+    ):
         collected = collect(
             members,
             known,

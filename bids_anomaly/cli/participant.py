@@ -12,9 +12,9 @@ from bids_anomaly import __version__
 from bids_anomaly.bids.writing import remove_lost, remove_lost_shared, write_json, write_text
 from bids_anomaly.citation import cite
 from bids_anomaly.cli.changes import print_comparisons, run_changes
-from bids_anomaly.cli.execution import prepare_environment, run_workflow
+from bids_anomaly.cli.execution import configure_nipype, prepare_environment, run_workflow
 from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
-from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, prepare_work_folder
+from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, work_folder
 from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError
 from bids_anomaly.settings import MODALITIES, Settings
 
@@ -33,40 +33,40 @@ def run_participants(settings: Settings) -> ExitCode:
 
         check_writable(settings.output_dir)
         return rebuild_reports(settings)
+    prepare_environment(threads=settings.omp_nthreads, device=settings.device)
+    # Nothing is made before all is known that a run can be refused for.
+    bundles = _choose_bundles(settings)
+    if not settings.dry_run:
+        check_writable(settings.output_dir)
+        check_writable(settings.work_dir)
+    sessions = _find_sessions(settings, bundles)
     run_id = new_run_id()
     if settings.dry_run:
         with tempfile.TemporaryDirectory() as folder:
-            return _run(settings, run_id, Path(folder))
-    check_writable(settings.output_dir)
-    check_writable(settings.work_dir)
-    prepare_work_folder(settings.work_dir, clean=settings.clean_workdir)
-    return _run(settings, run_id, make_log_folder(settings.output_dir, run_id))
+            return _run(settings, sessions, bundles, run_id, Path(folder))
+    participants = {session.participant for session in sessions}
+    with work_folder(settings.work_dir, participants, clean=settings.clean_workdir):
+        log_folder = make_log_folder(settings.output_dir, run_id)
+        return _run(settings, sessions, bundles, run_id, log_folder)
 
 
-def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
-    # Nipype reads its configuration when it is first imported, here and in every worker.
-    prepare_environment(
-        configuration_folder=log_folder,
-        crash_folder=log_folder,
-        threads=settings.omp_nthreads,
-        device=settings.device,
-        stop_on_first_crash=settings.stop_on_first_crash,
-        verbosity=settings.verbosity,
-    )
-    from bids_anomaly.bids.dataset import write_dataset_files
-    from bids_anomaly.bids.prepared import PREPARED_MODALITY, use_prepared
-    from bids_anomaly.bids.query import find_sessions, read_bids_filter
-    from bids_anomaly.bids.validation import validate
-    from bids_anomaly.cli.console import make_console
-    from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of
-    from bids_anomaly.cli.workfolder import forget_lost_outputs
+def _choose_bundles(settings: Settings) -> Mapping:
+    """Return the model of each modality; refuse options that do not fit them."""
     from bids_anomaly.reconstruction.bundle import choose_bundles
-    from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
 
     _check_available(settings)
     bundles = choose_bundles(settings.model, settings.modalities or MODALITIES)
     _check_modalities(settings, bundles)
     _check_spaces(settings, bundles)
+    return bundles
+
+
+def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
+    """Return the sessions that were asked for; refuse a dataset that is not valid."""
+    from bids_anomaly.bids.prepared import PREPARED_MODALITY, use_prepared
+    from bids_anomaly.bids.query import find_sessions, read_bids_filter
+    from bids_anomaly.bids.validation import validate
+
     if not settings.skip_bids_validation:
         validate(settings.bids_dir)
     sessions = find_sessions(
@@ -86,6 +86,23 @@ def _run(settings: Settings, run_id: str, log_folder: Path) -> ExitCode:
             template=bundles[PREPARED_MODALITY].description["grid"]["template"],
             strict=settings.strict,
         )
+    return sessions
+
+
+def _run(
+    settings: Settings, sessions: Sequence, bundles: Mapping, run_id: str, log_folder: Path
+) -> ExitCode:
+    configure_nipype(
+        log_folder,
+        stop_on_first_crash=settings.stop_on_first_crash,
+        verbosity=settings.verbosity,
+    )
+    from bids_anomaly.bids.dataset import write_dataset_files
+    from bids_anomaly.cli.console import make_console
+    from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of
+    from bids_anomaly.cli.workfolder import forget_lost_outputs
+    from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
+
     workflow = init_run_wf(
         sessions,
         bids_dir=settings.bids_dir,

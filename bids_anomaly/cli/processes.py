@@ -6,7 +6,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from copy import copy
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from traceback import format_exception
 
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer, run_node
@@ -72,9 +72,14 @@ class SurvivingMultiProc(CrashFirst, MultiProcPlugin):
     """
 
     def run(self, graph, config, updatehash=False):
-        """Run the nodes of a graph; wait for those that have begun, whatever happens."""
+        """Run the nodes of a graph; wait for those that have begun, unless it is interrupted."""
         try:
             super().run(graph, config, updatehash=updatehash)
+        except KeyboardInterrupt:
+            # A step may take minutes; SLURM and docker kill what has not ended after seconds.
+            for worker in active_children():
+                worker.terminate()
+            raise
         finally:
             self.pool.shutdown(cancel_futures=True)
 

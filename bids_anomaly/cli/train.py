@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> ExitCode:
-    from bids_anomaly.cli.workfolder import check_writable
+    from bids_anomaly.cli.workfolder import make_folder
     from bids_anomaly.training.distributed import launched_with
 
     place, local_rank = launched_with()
@@ -168,7 +168,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         real = {m: find_people(derivatives, modality=m, participants=usable) for m in modalities}
         return _preview(arguments, modalities, t1w["train"], real)
 
-    check_writable(output)
+    make_folder(output)
     if place.writes and arguments.splits is None:
         write_splits(output / "splits.tsv", splits)
     controls, whom = {}, {}

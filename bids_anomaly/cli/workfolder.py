@@ -1,12 +1,15 @@
 """The folder of intermediate files, from which an interrupted run is resumed."""
 
 import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.reading import read_object
 from bids_anomaly.bids.writing import write_json
+from bids_anomaly.cli.locks import LOCK_FILE, emptying, working_in
 from bids_anomaly.exceptions import CannotWriteError, UsageError
 from bids_anomaly.interfaces.records import WRITTEN_FILE, changed_since_written
 from bids_anomaly.reports.page import failed_steps
@@ -15,6 +18,35 @@ STAMP = "bids-anomaly.json"
 # Folders that the app makes in a work folder, beside whatever a user keeps there.
 WORKFLOW_NAME = "bids_anomaly_wf"
 GROUP_PREFIX = "bids_anomaly_group-"
+
+
+@contextmanager
+def work_folder(folder: Path, participants: Iterable[str], *, clean: bool) -> Iterator[None]:
+    """Make the work folder, and keep other runs away from some participants in it.
+
+    Parameters
+    ----------
+    folder : Path
+        Absolute. It may hold files of others, which stay as they are.
+    participants : iterable of str
+        Labels without ``sub-``.
+    clean : bool
+        Whether to remove first what earlier runs left there.
+
+    Raises
+    ------
+    TemporaryError
+        If another run is at work on one of them there, or anywhere in a folder to be cleaned.
+
+    Those of :func:`prepare_work_folder` besides.
+    """
+    make_folder(folder)
+    if clean:
+        with emptying(folder):
+            prepare_work_folder(folder, clean=True)
+    with working_in(folder, participants):
+        prepare_work_folder(folder, clean=False)
+        yield
 
 
 def prepare_work_folder(folder: Path, *, clean: bool) -> None:
@@ -35,7 +67,7 @@ def prepare_work_folder(folder: Path, *, clean: bool) -> None:
         If it cannot be written, or what is in it cannot be removed.
     """
     stamp = folder / STAMP
-    if clean and folder.is_dir() and any(folder.iterdir()):
+    if clean and folder.is_dir() and any(path.name != LOCK_FILE for path in folder.iterdir()):
         if not stamp.is_file():
             raise UsageError(
                 f"The work folder {folder} was not made by bids-anomaly, so --clean-workdir does "
@@ -67,7 +99,7 @@ def _remove_own(folder: Path) -> None:
         ) from error
 
 
-def check_writable(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder and a file in it, so that an error comes now and not after an hour.
 
     Raises
@@ -75,16 +107,39 @@ def check_writable(folder: Path) -> None:
     CannotWriteError
         If that fails.
     """
+    check_writable(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Make a file where a folder is or will be, and leave nothing.
+
+    Raises
+    ------
+    CannotWriteError
+        If that fails.
+    """
+    try:
+        place = next(path for path in (folder, *folder.parents) if path.exists())
+        if not place.is_dir():
+            raise CannotWriteError(
+                f"Cannot write into {folder}: {place} is a file, not a folder. Name another one."
+            )
         # A name of its own: runs side by side may share the folder.
-        with NamedTemporaryFile(prefix=".probe-", dir=folder):
+        with NamedTemporaryFile(prefix=".probe-", dir=place):
             pass
     except OSError as error:
-        raise CannotWriteError(
-            f"Cannot write into {folder}: {error.strerror}. Check its rights and the free space "
-            "on its disk."
-        ) from error
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> CannotWriteError:
+    return CannotWriteError(
+        f"Cannot write into {folder}: {error.strerror}. Check its rights and the free space on its "
+        "disk."
+    )
 
 
 def forget_lost_outputs(session_folder: Path) -> None:

@@ -4,8 +4,12 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+SUBMIT = Path(__file__).parents[2] / "singularity" / "slurm" / "submit.sh"
 
 SBATCH = """#!/bin/sh
 echo "$@" >> "$SPOOL/submitted"
@@ -24,10 +28,8 @@ from bids_anomaly.cli import execution
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     execution.CLUSTER_POLL_S = 0.1
-    execution.prepare_environment(
-        configuration_folder=folder, crash_folder=folder, threads=1, device="cpu",
-        stop_on_first_crash=False, verbosity=0,
-    )
+    execution.prepare_environment(threads=1, device="cpu")
+    execution.configure_nipype(folder, stop_on_first_crash=False, verbosity=0)
     from nipype import Function, Node, Workflow
 
     run_wf = Workflow("run_wf", base_dir=folder)
@@ -121,3 +123,90 @@ def test_a_plugin_file_that_says_nothing_useful_is_refused(plugin, complaint, ru
     said, submitted = run(plugin)
     assert complaint in said
     assert not submitted
+
+
+@pytest.fixture
+def submit(tmp_path):
+    """Give a function that calls ``submit.sh`` for a dataset of three people."""
+    (tmp_path / "bin").mkdir()
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/submitted\necho 7\n')
+    sbatch.chmod(stat.S_IRWXU)
+    for person in ("01", "02", "10"):
+        (tmp_path / "bids" / f"sub-{person}").mkdir(parents=True)
+    (tmp_path / "linked").symlink_to(tmp_path / "bids")
+    (tmp_path / "app.sif").write_text("")
+
+    def submit(line):
+        finished = subprocess.run(
+            [SUBMIT, *line.split()],
+            cwd=tmp_path,
+            env={"PATH": f"{tmp_path}/bin:{os.defpath}"},
+            capture_output=True,
+            text=True,
+        )
+        submitted = tmp_path / "submitted"
+        return SimpleNamespace(
+            code=finished.returncode,
+            stdout=finished.stdout,
+            stderr=finished.stderr,
+            people=[path.read_text().split() for path in tmp_path.glob("work/*.txt")],
+            jobs=submitted.read_text().splitlines() if submitted.exists() else [],
+        )
+
+    return submit
+
+
+@pytest.mark.parametrize("bids", ["bids", "linked"])
+def test_everybody_is_submitted_with_all_options(bids, submit, tmp_path):
+    submitted = submit(f"app.sif {bids} out work --modalities T1w FLAIR")
+    assert submitted.code == 0, submitted.stderr
+    assert submitted.people == [["sub-01", "sub-02", "sub-10"]]
+    (job,) = submitted.jobs
+    assert "--array=1-3%100" in job
+    assert job.endswith(f"{tmp_path}/bids {tmp_path}/out {tmp_path}/work --modalities T1w FLAIR")
+    assert submitted.stdout == "3 participants in job array 7.\n"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--participant-label 10 sub-02 --nprocs 1",
+        "--nprocs 1 --participant_label 02 10 02",
+        "--participant-label=02 --nprocs 1 --participant_label=sub-10",
+    ],
+)
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_subset_is_submitted_alone_and_its_labels_are_not_passed_on(options, stages, submit):
+    """Each task has its own label, to which these would be added."""
+    submitted = submit("--two-stage " * (stages - 1) + f"app.sif bids out work {options}")
+    assert submitted.code == 0, submitted.stderr
+    assert submitted.people == [["sub-02", "sub-10"]]
+    assert len(submitted.jobs) == stages
+    for job in submitted.jobs:
+        assert "--array=1-2%100" in job
+        assert job.endswith("--nprocs 1")
+        assert "label" not in job
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "named"),
+    [
+        ("missing.sif bids out work", 66, "missing.sif"),
+        ("app.sif missing out work", 66, "missing"),
+        ("app.sif bin out work", 66, "bin"),
+        ("app.sif bids out work --participant-label 02 99", 18, "sub-99"),
+        ("app.sif bids out work --participant-label --nprocs 1", 2, "--participant-label"),
+        ("app.sif bids app.sif work", 73, "app.sif"),
+    ],
+)
+def test_what_cannot_be_submitted_is_refused_before_a_folder_is_made(
+    line, code, named, submit, tmp_path
+):
+    submitted = submit(line)
+    assert submitted.code == code
+    (told,) = submitted.stderr.splitlines()
+    assert named in told
+    assert not submitted.jobs
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "work").exists()

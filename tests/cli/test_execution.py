@@ -12,16 +12,11 @@ import multiprocessing
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 from bids_anomaly.cli.execution import prepare_environment
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    prepare_environment(
-        configuration_folder=folder, crash_folder=folder, threads=1, device=sys.argv[2],
-        stop_on_first_crash=False, verbosity=0,
-    )
+    prepare_environment(threads=1, device=sys.argv[1])
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("forkserver")) as pool:
         print(pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES", "all").result())
 """
@@ -38,7 +33,7 @@ def test_workers_see_only_the_chosen_gpu(device, variable, seen, tmp_path):
     if variable:
         environ["CUDA_VISIBLE_DEVICES"] = variable
     finished = subprocess.run(
-        [sys.executable, tmp_path / "program.py", tmp_path, device],
+        [sys.executable, tmp_path / "program.py", device],
         env=environ,
         capture_output=True,
         text=True,
@@ -50,14 +45,12 @@ IN_TURN = """
 import sys
 from pathlib import Path
 
-from bids_anomaly.cli.execution import prepare_environment, run_workflow
+from bids_anomaly.cli.execution import configure_nipype, prepare_environment, run_workflow
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    prepare_environment(
-        configuration_folder=folder, crash_folder=folder, threads=1, device="cpu",
-        stop_on_first_crash=False, verbosity=0,
-    )
+    prepare_environment(threads=1, device="cpu")
+    configure_nipype(folder, stop_on_first_crash=False, verbosity=0)
     from nipype import Function, Node, Workflow
 
     run_wf = Workflow("run_wf", base_dir=folder)
@@ -101,14 +94,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from bids_anomaly.cli.execution import prepare_environment, run_workflow
+from bids_anomaly.cli.execution import configure_nipype, prepare_environment, run_workflow
 
 if __name__ == "__main__":
     folder, stop, error = Path(sys.argv[1]), sys.argv[2] == "stop", sys.argv[3]
-    prepare_environment(
-        configuration_folder=folder, crash_folder=folder, threads=1, device="cpu",
-        stop_on_first_crash=stop, verbosity=0,
-    )
+    prepare_environment(threads=1, device="cpu")
+    configure_nipype(folder, stop_on_first_crash=stop, verbosity=0)
     from nipype import Function, Node, Workflow
 
     from bids_anomaly.cli.console import make_console

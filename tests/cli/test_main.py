@@ -1,3 +1,6 @@
+import os
+import signal
+
 import pytest
 
 from bids_anomaly.cli.main import report_errors
@@ -27,3 +30,18 @@ def test_any_other_error_is_internal_and_shows_its_traceback(error, capsys):
 def test_an_interrupted_command_says_how_to_go_on(capsys):
     assert report_errors("command", fail(KeyboardInterrupt())) == 130
     assert "again" in capsys.readouterr().err
+
+
+def test_a_terminated_command_says_how_to_go_on(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def action():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)  # while it ends
+
+    assert report_errors("command", action) == 143
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("command: terminated. Run the same command again")
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -12,7 +12,9 @@ from bids_anomaly.cli.workfolder import (
     WORKFLOW_NAME,
     check_writable,
     forget_lost_outputs,
+    make_folder,
     prepare_work_folder,
+    work_folder,
 )
 from bids_anomaly.exceptions import CannotWriteError, UsageError
 from bids_anomaly.interfaces.records import record_written
@@ -22,7 +24,7 @@ from bids_anomaly.reports.session import write_failure_report
 
 def check_often(folder):
     for _ in range(300):
-        check_writable(folder)
+        make_folder(folder)
 
 
 def test_runs_side_by_side_do_not_disturb_each_other(tmp_path):
@@ -34,7 +36,28 @@ def test_runs_side_by_side_do_not_disturb_each_other(tmp_path):
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotWriteError, match="file/folder"):
-        check_writable(tmp_path / "file" / "folder")
+        make_folder(tmp_path / "file" / "folder")
+
+
+@pytest.mark.parametrize("folder", ["file", "file/folder"])
+def test_a_file_where_a_folder_is_needed_is_called_a_file(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWriteError, match=f"{tmp_path}/file is a file, not a folder"):
+        check_writable(tmp_path / folder)
+
+
+def test_a_check_leaves_nothing(tmp_path):
+    check_writable(tmp_path / "new" / "folder")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_cleaned_by_a_run_alone_in_it(shared):
+    leave_what_runs_make(shared)
+    with work_folder(shared, ["01"], clean=True):
+        assert (shared / STAMP).is_file()
+        assert not (shared / WORKFLOW_NAME).exists()
+    with work_folder(shared / "new", ["01"], clean=True):
+        assert (shared / "new" / STAMP).is_file()
 
 
 @pytest.fixture

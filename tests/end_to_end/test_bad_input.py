@@ -185,6 +185,9 @@ REFUSED = {
     "output below a file": ("{0}/bids {0}/file/out participant", 73, "{0}/file/out"),
     "output on a read-only disk": ("{0}/bids /proc/out participant", 73, "/proc/out"),
     "work below a file": ("{0}/bids {0}/out participant -w {0}/file/work", 73, "{0}/file/work"),
+    "output is a file": ("{0}/bids {0}/file participant", 73, "{0}/file is a file"),
+    "work is a file": ("{0}/bids {0}/out participant -w {0}/file", 73, "{0}/file is a file"),
+    "no controls here": ("{0}/bids {0}/out participant --controls a=b", 2, "--controls"),
     "unknown model": ("{0}/bids {0}/out participant --model foo", 69, "'foo'"),
     "missing device": ("{0}/bids {0}/out participant --device cuda:7", 69, "cuda:7"),
     "unknown template": ("{0}/bids {0}/out participant --output-spaces MNI9", 2, "MNI9"),
@@ -206,7 +209,8 @@ def test_what_cannot_work_is_refused_in_one_sentence(case, quick, command, tmp_p
     assert told[0].startswith("bids-anomaly: error: ")
     assert named.format(quick.folder) in told[0]
     assert finished.stdout == ""
-    assert not (tmp_path / "work" / "bids_anomaly_wf").exists()
+    assert not (tmp_path / "work").exists()
+    assert not (quick.folder / "out").exists()
 
 
 def without_the_rights_of_root() -> None:
@@ -332,6 +336,76 @@ def children_of(parent: int) -> list[int]:
     return children
 
 
+def working_on(step: str, running) -> tuple[list[int], list[int]]:
+    """List the workers of a command that are at a step, and all processes below the command."""
+    below, at_step = [], []
+    for child in children_of(running.process.pid):
+        below.append(child)
+        for worker in children_of(child):
+            below.append(worker)
+            with suppress(FileNotFoundError, ProcessLookupError):  # It may have just ended.
+                if Path(os.readlink(f"/proc/{worker}/cwd")).name == step:
+                    at_step.append(worker)
+    return at_step, below
+
+
+def is_alive(process: int) -> bool:
+    """Say whether a process runs; one that has ended and that nobody waits for does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_run_leaves_no_process_behind(sent, code, good_scan, start, tmp_path):
+    """Signals go to the main process alone, as from ``docker stop``."""
+    running = start(
+        good_scan, tmp_path / "out", "participant", "--stage", "preprocess", "-w",
+        tmp_path / "work", "--skip-bids-validation",
+    )  # fmt: skip
+    deadline = time.monotonic() + 600
+    working, below = [], []
+    while not working and running.process.poll() is None:
+        assert time.monotonic() < deadline
+        working, below = working_on("register_to_template", running)
+        time.sleep(0.02)
+    assert working
+    running.process.send_signal(sent)
+    running.process.wait(10)
+    time.sleep(3)
+    left = [process for process in below if is_alive(process)]
+    finished = running.wait()
+    assert not left
+    assert finished.code == code
+    (told,) = finished.stderr.splitlines()[-1:]
+    assert "Run the same command again" in told
+    assert "Traceback" not in finished.stderr
+    assert "failed" not in finished.stderr
+
+
+def test_a_second_run_of_a_participant_in_the_same_work_folder_is_refused(
+    good_scan, start, command, tmp_path
+):
+    work = tmp_path / "work"
+    arguments = ("participant", "--stage", "preprocess", "-w", work, "--skip-bids-validation")
+    first = start(good_scan, tmp_path / "out", *arguments)
+    deadline = time.monotonic() + 600
+    while not list(tmp_path.glob("out/logs/*/run.json")):
+        assert time.monotonic() < deadline
+        assert first.process.poll() is None
+        time.sleep(0.02)
+    for option in ((), ("--clean-workdir",)):
+        second = command(good_scan, tmp_path / "out-2", *arguments, *option)
+        assert second.code == 75, second.stderr
+        (told,) = second.stderr.splitlines()
+        assert str(work) in told
+        assert not (tmp_path / "out-2").exists()
+    finished = first.wait()
+    assert finished.code == 0, finished.stderr
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 def test_a_killed_worker_fails_its_session_and_the_run_ends(good_scan, start, tmp_path):
     """Kill workers whenever they register, as the kernel does when memory runs out."""
@@ -343,12 +417,10 @@ def test_a_killed_worker_fails_its_session_and_the_run_ends(good_scan, start, tm
     killed, deadline = 0, time.monotonic() + 600
     while not killed and running.process.poll() is None:
         assert time.monotonic() < deadline
-        for server in children_of(running.process.pid):
-            for worker in children_of(server):
-                with suppress(FileNotFoundError, ProcessLookupError):  # It may have just ended.
-                    if Path(os.readlink(f"/proc/{worker}/cwd")).name == "register_to_template":
-                        os.kill(worker, signal.SIGKILL)
-                        killed += 1
+        for worker in working_on("register_to_template", running)[0]:
+            with suppress(ProcessLookupError):  # It may have just ended.
+                os.kill(worker, signal.SIGKILL)
+                killed += 1
         time.sleep(0.02)
     finished = running.wait(timeout=300)
     assert killed
