@@ -4,10 +4,8 @@ import logging
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
-from bids_anomaly.cli.locks import working_in
 from bids_anomaly.cli.runs import exit_code, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import GROUP_PREFIX, make_folder
 from bids_anomaly.exceptions import ExitCode, UsageError
@@ -74,14 +72,11 @@ def run_group(settings: Settings) -> ExitCode:
     if compared:
         make_folder(settings.work_dir)
     # What cannot be removed is no reason to fail when all results are written.
-    with (
-        working_in(settings.work_dir) if compared else nullcontext(),
-        tempfile.TemporaryDirectory(
-            prefix=GROUP_PREFIX,
-            dir=settings.work_dir if compared else None,
-            ignore_cleanup_errors=True,
-        ) as folder,
-    ):
+    with tempfile.TemporaryDirectory(
+        prefix=GROUP_PREFIX,
+        dir=settings.work_dir if compared else None,
+        ignore_cleanup_errors=True,
+    ) as folder:
         collected = collect(
             members,
             known,

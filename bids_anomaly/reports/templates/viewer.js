@@ -138,8 +138,8 @@
     return best;
   }
 
-  function moveTo(mm) {
-    state.at = inside(toVoxel(mm));
+  function moveTo(mm, isOutlined) {
+    state.at = isOutlined ? inside(toVoxel(mm)) : toVoxel(mm);
     refresh();
   }
 
@@ -173,7 +173,7 @@
   // The place that the page asks for, or the middle.
   function firstPlace() {
     const start = root.dataset.start;
-    if (start) return moveTo(start.split(" ").map(Number));
+    if (start) return moveTo(start.split(" ").map(Number), true);
     state.at = state.subject.shape.map((length) => Math.floor(length / 2));
     refresh();
   }
@@ -242,7 +242,8 @@
       if (!row || !state.subject) return;
       for (const other of document.querySelectorAll("[data-mm][aria-current]")) other.removeAttribute("aria-current");
       row.setAttribute("aria-current", "true");
-      moveTo(row.dataset.mm.split(" ").map(Number));
+      // Other tables also name places where something was in another session.
+      moveTo(row.dataset.mm.split(" ").map(Number), Boolean(row.closest("#findings")));
       const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
       root.scrollIntoView({ behavior: still ? "auto" : "smooth", block: "nearest" });
     });
