@@ -22,7 +22,7 @@ HOW_ON = "Wait until it ends, or name another work folder with -w."
 
 
 @contextmanager
-def working_in(folder: Path, participants: Iterable[str] = ()) -> Iterator[None]:
+def working_in(folder: Path, participants: Iterable[str]) -> Iterator[None]:
     """Hold a work folder together with others, and some participants in it alone.
 
     Where the file system has no locks, nothing is held.

@@ -145,8 +145,7 @@ def load_healthy(
     if prediction.modality == COMBINED or not known.path("preproc").is_file():
         return None
     values = _values(_load(known.path("preproc")))
-    brain = _values(_load(prediction.path("brain"))) > 0
-    if values.shape != brain.shape:
+    if values.shape != _load(prediction.path("brain")).shape:
         raise BadScanError(
             f"{known.path('preproc')} is in another grid than {prediction.name}. Give scans of the "
             "same grid with --healthy."

@@ -8,6 +8,7 @@ import numpy as np
 
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.preprocessing.annex import require_content
+from bids_anomaly.preprocessing.conform import has_orientation
 from bids_anomaly.preprocessing.template import Grid
 
 
@@ -39,7 +40,7 @@ def read_mask(path: Path) -> nib.Nifti1Image:
         raise BadScanError(f"The mask {path} cannot be read ({error}). Export it again.") from error
     if values.ndim != 3:
         raise BadScanError(f"The mask {path} is not three-dimensional. Export it again.")
-    if not (int(image.header["sform_code"]) or int(image.header["qform_code"])):
+    if not has_orientation(image):
         raise BadScanError(
             f"The mask {path} has no orientation: its sform and qform codes are both 0, so left "
             "and right cannot be told apart. Copy the affine of the scan that it was drawn on."

@@ -175,7 +175,7 @@ def _read(path: Path) -> nib.Nifti1Image:
             f"The scan {path.name} has {data.ndim} dimensions ({'x'.join(map(str, data.shape))}); "
             f"one 3-D volume is needed. {ADVICE}"
         )
-    if not (int(scan.header["sform_code"]) or int(scan.header["qform_code"])):
+    if not has_orientation(scan):
         raise BadScanError(
             f"The scan {path.name} has no orientation: its sform and qform codes are both 0, so "
             "left and right cannot be told apart. Convert it again from DICOM."
@@ -183,6 +183,11 @@ def _read(path: Path) -> nib.Nifti1Image:
     # 64-bit integers are fine in files, but nibabel makes no image of them.
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told so
         return nib.Nifti1Image(data.astype(np.float32), scan.affine)
+
+
+def has_orientation(image: nib.Nifti1Image) -> bool:
+    """Tell whether a file says how its voxels lie; what nibabel assumes else may be mirrored."""
+    return bool(int(image.header["sform_code"]) or int(image.header["qform_code"]))
 
 
 def _read_to_the_end(path: Path) -> None:

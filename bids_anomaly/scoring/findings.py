@@ -26,10 +26,10 @@ def combined_zscore(zscores: Sequence[np.ndarray]) -> np.ndarray:
 
     The mean of normal variables with a standard deviation of 1 has one of 1 at most, however they
     depend on each other, so that more modalities give no more false positives, and fewer where they
-    depend little. What several of them
-    see counts for more than what a single one sees (Stouffer's combination, without its gain for
-    independent tests, which modalities of one brain are not). The smallest exceedance rate,
-    corrected for their number, ranked voxels worse (``benchmarks/modalities.py``).
+    depend little. What several of them see counts for more than what a single one sees (Stouffer's
+    combination, without its gain for independent tests, which modalities of one brain are not). The
+    smallest exceedance rate, corrected for their number, ranked voxels worse
+    (``benchmarks/modalities.py``).
 
     Parameters
     ----------

@@ -131,7 +131,7 @@ def entities(draw):
     return found
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.tuples(entities(), st.sampled_from(["T1w", "T2w", "FLAIR"])), min_size=3))
 def test_a_name_made_from_entities_gives_the_same_entities(scans):
     wanted = {
@@ -441,7 +441,7 @@ def combined(tmp_path_factory):
 OPTIONS = st.sampled_from(["a", "b", "*", None, 1])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.dictionaries(
         st.sampled_from(["acq", "rec", "run"]), OPTIONS | st.lists(OPTIONS, min_size=1), max_size=3

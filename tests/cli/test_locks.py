@@ -64,7 +64,7 @@ def test_a_run_that_is_killed_holds_nothing(other_run, tmp_path):
     run = other_run("01")
     run.kill()
     run.wait()
-    with working_in(tmp_path, ["01"]), working_in(tmp_path):
+    with working_in(tmp_path, ["01"]), working_in(tmp_path, []):
         pass
     with emptying(tmp_path):
         pass
@@ -93,5 +93,5 @@ def test_a_disk_without_locks_is_no_reason_to_refuse_a_run(tmp_path, monkeypatch
 
 
 def test_a_folder_that_is_gone_is_named(tmp_path):
-    with pytest.raises(CannotWriteError, match="gone"), working_in(tmp_path / "gone"):
+    with pytest.raises(CannotWriteError, match="gone"), working_in(tmp_path / "gone", []):
         pass

@@ -41,7 +41,7 @@ def test_without_a_difference_anything_is_found_as_rarely_as_stated(covariates):
     assert np.mean([test.p.min() <= 0.05 for test in tests]) < 0.083
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, PLACES - 1), max_size=5), st.integers(0, 100))
 def test_blocks_change_nothing(cuts, seed):
     values, covariates = draw(seed)

@@ -18,7 +18,7 @@ def person(seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return random.random(OUTPUT_GRID.shape) < 0.1, {"T1w": z}
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(st.permutations(range(4)))
 def test_people_add_up_in_any_order(order):
     everybody = [person(seed) for seed in range(4)]

@@ -257,7 +257,7 @@ def test_a_link_to_a_scan_is_followed(write, tmp_path):
     np.testing.assert_array_equal(conform(path).get_fdata(), noise())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     order=st.permutations(range(3)),
     flips=st.tuples(*[st.sampled_from([-1, 1])] * 3),

@@ -29,7 +29,7 @@ def white_matter(level, *, fraction=0.0, relative=1.0, spread=0.05, seed=0):
     return level * np.maximum(values, 1e-6)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     level=st.floats(1e-3, 1e5),
     fraction=st.floats(0, 1 / 3),
@@ -44,7 +44,7 @@ def test_lesions_of_up_to_a_third_of_the_white_matter_move_its_level_by_less_tha
     assert white_matter_level(scan, EVERYWHERE) == pytest.approx(level, rel=0.02)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(scale=st.floats(1e-4, 1e6))
 def test_a_scan_in_other_units_has_its_level_in_those_units(scale):
     scan = white_matter(1, fraction=0.2, relative=0.5)

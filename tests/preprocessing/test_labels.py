@@ -64,7 +64,7 @@ def test_the_label_with_the_largest_linear_share_wins(blobs, shear, inverted):
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_no_label_comes_up_that_was_not_there(seed):
     random = np.random.default_rng(seed)
     labels = random.choice(random.integers(1, 1000, 3), size=GRID.shape).astype(np.int16)

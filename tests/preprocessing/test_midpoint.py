@@ -1,7 +1,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
@@ -29,7 +29,6 @@ def motion(turn, shift) -> np.ndarray:
     return matrix
 
 
-@settings(deadline=None)
 @given(angles, shifts)
 def test_the_way_from_scan_to_scan_leads_through_the_midpoint(turn, shift):
     second_from_first = motion(turn, shift)
@@ -39,7 +38,6 @@ def test_the_way_from_scan_to_scan_leads_through_the_midpoint(turn, shift):
     np.testing.assert_allclose(first @ second, np.eye(4), atol=1e-6)
 
 
-@settings(deadline=None)
 @given(angles, shifts)
 def test_to_exchange_the_scans_keeps_the_midpoint(turn, shift):
     there, back = halfway(motion(turn, shift)), halfway(np.linalg.inv(motion(turn, shift)))
@@ -47,7 +45,6 @@ def test_to_exchange_the_scans_keeps_the_midpoint(turn, shift):
     np.testing.assert_allclose(there[1], back[0], atol=1e-6)
 
 
-@settings(deadline=None)
 @given(angles, shifts, angles, shifts)
 def test_a_mean_motion_has_no_first_and_no_second(turn, shift, other_turn, other_shift):
     one, other = motion(turn / 4, shift), motion(other_turn / 4, other_shift)

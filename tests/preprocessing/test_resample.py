@@ -141,7 +141,7 @@ def test_a_coarser_grid_keeps_the_amount_of_signal(smooth, spacing):
     assert amount == pytest.approx(values_of(smooth).sum(), rel=0.02)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @example(shape=(36, 35, 34), zooms=(1, 1, 1), angles=(0, 0, 0), origin=(0, 0, 0), spacing=2)
 @given(
     shape=st.tuples(*[st.integers(1, 60)] * 3),
@@ -167,7 +167,7 @@ def test_an_isotropic_grid_covers_the_field_of_view_and_little_more(
     assert (extent < np.array(shape) * zooms + spacing * (1 + 1e-6)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example(shape=(12, 14, 9), zooms=(1.0, 1.0, 5.0), turn=(0, 0, 0), seed=0)
 @example(shape=(16, 12, 8), zooms=(0.5, 0.5, 4.0), turn=(20, -10, 5), seed=1)
 @given(

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_anomaly.reconstruction.diffusion import denoised, levels_down, noised
@@ -67,7 +67,6 @@ def test_between_steps_the_image_keeps_its_own_noise(slab):
         torch.testing.assert_close(noisy[inside], expected[inside], atol=1e-4, rtol=1e-4)
 
 
-@settings(deadline=None)
 @given(start=st.floats(0.01, 1), steps=st.integers(1, 300))
 def test_levels_fall_evenly_and_end_above_zero(start, steps):
     levels = levels_down(start, steps)

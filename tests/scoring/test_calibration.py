@@ -56,7 +56,7 @@ def test_a_person_counts_as_one_whatever_the_size_of_the_brain():
     assert healthy_exceedance(z)[0] == pytest.approx(expected, rel=0.05)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     distribution=st.sampled_from(sorted(DISTRIBUTIONS)),
     scores=st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30),

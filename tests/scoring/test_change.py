@@ -5,7 +5,7 @@ from typing import NamedTuple
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -245,7 +245,6 @@ volumes = st.floats(0, 5000)
 parts = st.integers(0, 3)
 
 
-@settings(deadline=None)
 @given(st.tuples(parts, parts), st.tuples(volumes, volumes), volumes, volumes)
 def test_a_verdict_is_the_opposite_of_that_on_exchanged_scans(numbers, own, gained, lost):
     there = verdict(numbers, own, gained, lost, min_volume=MIN_VOLUME)
@@ -255,7 +254,6 @@ def test_a_verdict_is_the_opposite_of_that_on_exchanged_scans(numbers, own, gain
         assert SWAPPED.get(there, there) == back
 
 
-@settings(deadline=None)
 @given(st.tuples(parts, parts), st.tuples(volumes, volumes), volumes)
 def test_what_gained_as_much_as_it_lost_is_unchanged(numbers, own, moved):
     assert verdict(numbers, own, moved, moved, min_volume=MIN_VOLUME) == "unchanged"

@@ -64,7 +64,7 @@ def test_without_an_anomaly_there_is_no_lesion():
     assert describe(empty) == []
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(x=st.floats(12, 45), y=st.floats(-60, 30), z=st.floats(0, 40), radius=st.floats(4, 10))
 def test_mirroring_a_person_swaps_the_sides_and_nothing_else(x, y, z, radius):
     mask = ball((x, y, z), radius)
@@ -76,7 +76,7 @@ def test_mirroring_a_person_swaps_the_sides_and_nothing_else(x, y, z, radius):
     np.testing.assert_allclose(np.multiply(left.centroid, (-1, 1, 1)), right.centroid, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.tuples(st.floats(-40, 40), st.floats(-70, 40), st.floats(-20, 50)))
 def test_a_centroid_is_where_the_lesion_is(centre):
     (lesion,) = describe(ball(centre, 7.0))

@@ -80,7 +80,7 @@ def test_scans_of_a_batch_do_not_share_their_noise(kind):
     assert (noise[::2] * noise[1::2]).mean().abs() < 0.08
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
     shape=st.tuples(*[st.integers(1, high) for high in (3, 5, 17, 13)]),
