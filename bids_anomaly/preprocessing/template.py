@@ -13,6 +13,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from nilearn.datasets import (
     load_mni152_brain_mask,
+    load_mni152_gm_template,
     load_mni152_template,
     load_mni152_wm_template,
 )
@@ -99,6 +100,19 @@ def template_brain(resolution: int) -> nib.Nifti1Image:
 def template_white_matter(resolution: int) -> nib.Nifti1Image:
     """Return the probability of white matter in the template at `resolution` mm."""
     return _as_float32(load_mni152_wm_template(resolution=resolution))
+
+
+@cache
+def template_tissues(resolution: int) -> tuple[nib.Nifti1Image, ...]:
+    """Return the probabilities of CSF, grey and white matter at `resolution` mm.
+
+    Everything else counts as CSF, outside the brain too.
+    """
+    white = np.clip(template_white_matter(resolution).get_fdata(dtype=np.float32), 0, 1)
+    grey = load_mni152_gm_template(resolution=resolution).get_fdata(dtype=np.float32)
+    grey = np.clip(grey, 0, 1 - white)
+    grid = Grid.of(template_white_matter(resolution))
+    return tuple(grid.image(tissue) for tissue in (1 - grey - white, grey, white))
 
 
 @cache

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from bids_anomaly.preprocessing.bias import correct_bias
-from bids_anomaly.preprocessing.template import Grid, template_white_matter
+from bids_anomaly.preprocessing.bias import bias_field, correct_bias
+from bids_anomaly.preprocessing.template import Grid, template_tissues, template_white_matter
 
 GRID = Grid.isotropic((52, 60, 48), (-78.0, -90.0, -72.0), 3.0)
 GREY, WHITE = 70.0, 100.0
@@ -113,3 +113,71 @@ def test_a_rind_of_grey_matter_and_csf_is_not_taken_for_bias():
     surely_white = white > 0.95
     field = scan[surely_white] / corrected[surely_white]
     assert field.std() / field.mean() < 0.02
+
+
+@pytest.fixture(scope="module")
+def template_head():
+    """A FLAIR-like and a T1w-like brain of the template's tissues, with its mask."""
+    from nilearn.datasets import load_mni152_brain_mask
+
+    brain = load_mni152_brain_mask(resolution=3)
+    grid = Grid.of(brain)
+    inside = brain.get_fdata() > 0
+    csf, grey, white = (tissue.get_fdata() for tissue in template_tissues(3))
+    noise = np.random.default_rng(1).normal(scale=0.02, size=grid.shape)
+    scans = {
+        "FLAIR": (0.4 * csf + 1.15 * grey + white + noise) * inside,
+        "T1w": (0.35 * csf + 0.7 * grey + white + noise) * inside,
+    }
+    return grid, inside, white > 0.95, scans
+
+
+def field_of(grid, inside, values):
+    brain = grid.image(inside.astype(np.uint8))
+    return bias_field(grid.image(values.astype(np.float32)), brain, [])
+
+
+@pytest.mark.parametrize(("contrast", "level"), [("FLAIR", 1.6), ("T1w", 0.5)])
+@pytest.mark.parametrize("millilitres", [5, 50, 100])
+def test_a_lesion_keeps_its_contrast(template_head, contrast, level, millilitres):
+    grid, inside, white, scans = template_head
+    position = nib.affines.apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
+    radius_mm = (millilitres * 1000 * 3 / 4 / np.pi) ** (1 / 3)
+    lesion = (np.linalg.norm(position - (30, -10, 25), axis=-1) < radius_mm) & inside
+    share = gaussian_filter(lesion.astype(float), 0.7)
+    healthy = field_of(grid, inside, scans[contrast])
+    ill = field_of(grid, inside, scans[contrast] * (1 - share) + level * share)
+    change = ill / healthy
+    assert np.median(change[lesion]) == pytest.approx(np.median(change[white & ~lesion]), rel=0.03)
+
+
+@pytest.mark.parametrize("contrast", ["FLAIR", "T1w"])
+@pytest.mark.parametrize("direction", [(1, 0, 0), (0, 1, 0), (0, 0.6, 0.8)])
+def test_a_field_that_is_put_into_a_scan_comes_out_again(template_head, contrast, direction):
+    grid, inside, _, scans = template_head
+    position = nib.affines.apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
+    along = position @ np.array(direction) / 80
+    known = np.exp(0.2 * along + 0.1 * np.cos(np.pi * along))
+    before = field_of(grid, inside, scans[contrast])
+    after = field_of(grid, inside, scans[contrast] * known)
+    found, put_in = np.log(after / before)[inside], np.log(known)[inside]
+    assert np.corrcoef(found, put_in)[0, 1] > 0.97
+    assert np.std(found - put_in) < 0.3 * np.std(put_in)
+
+
+def test_air_around_the_head_does_not_change_the_field(template_head):
+    grid, inside, _, scans = template_head
+    margin = ((5, 2), (0, 7), (3, 3))
+    affine = grid.affine.copy()
+    affine[:3, 3] -= affine[:3, :3] @ [before for before, _ in margin]
+    padded = Grid(tuple(np.add(grid.shape, np.sum(margin, axis=1))), affine)
+    alone = field_of(grid, inside, scans["FLAIR"])
+    with_air = field_of(padded, np.pad(inside, margin), np.pad(scans["FLAIR"], margin))
+    within = with_air[tuple(slice(b, b + n) for (b, _), n in zip(margin, grid.shape, strict=True))]
+    np.testing.assert_allclose(within[inside], alone[inside], rtol=0.02)
+
+
+def test_intensities_of_any_scale_have_one_field(template_head):
+    grid, inside, _, scans = template_head
+    small, large = (field_of(grid, inside, factor * scans["T1w"]) for factor in (1e-3, 1e4))
+    np.testing.assert_allclose(small[inside], large[inside], rtol=1e-3)
