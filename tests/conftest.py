@@ -1,8 +1,14 @@
 """Synthetic brains and small datasets, for every test that needs scans."""
 
+import os
+
+# Libraries look these up when they are loaded. Registrations are reproducible with one thread, and
+# two processes of tests leave one each to the other.
+os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import importlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -12,12 +18,12 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from scipy import ndimage
+from xdist.scheduler import LoadFileScheduling
 
-# How long an example takes says more of the machine than of the code.
-settings.register_profile("untimed", deadline=None)
+# How long an example takes says more of the machine than of the code, and no process of tests reads
+# what another has written.
+settings.register_profile("untimed", deadline=None, database=None)
 settings.load_profile("untimed")
-# Registrations are reproducible with one thread, which ITK looks up once in a process.
-os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
 
 # Brightness of the tissues, white matter about 1.
 CONTRASTS = {
@@ -32,6 +38,34 @@ SHIFT_MM = 10.0
 
 # In deep white matter of the left hemisphere.
 PLANTED = ((-28.0, -24.0, 30.0), 9.0)
+
+
+# Modules that look at the same finished run.
+OF_ONE_RUN = tuple(
+    f"tests/end_to_end/test_{name}.py" for name in ("derivatives", "findings", "participant")
+)
+# Folders with the longest tests, which begin first so that all processes end together.
+FIRST = ("end_to_end", "training")
+
+
+class ModulesInOneProcess(LoadFileScheduling):
+    """Gives each module to one process, and those that look at the same run to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = super()._split_scope(nodeid)
+        return "of one run" if module in OF_ONE_RUN else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Share tests out to processes, where there are several."""
+    return ModulesInOneProcess(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest begin."""
+    items.sort(key=lambda item: item.path.parent.name not in FIRST)
 
 
 @pytest.fixture(scope="session")

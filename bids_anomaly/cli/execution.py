@@ -1,9 +1,11 @@
 """Run a workflow with Nipype: its configuration, and a process pool that survives its workers."""
 
+import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,15 @@ def configure_nipype(folder: Path, *, stop_on_first_crash: bool, verbosity: int)
     )
     os.environ["NIPYPE_CONFIG_DIR"] = str(folder)
     os.environ["NIPYPE_NO_ET"] = "1"
+
+
+def prepare_workers() -> None:
+    """Start the process that workers are forked from, which meanwhile imports what steps need.
+
+    It keeps the environment of now.
+    """
+    multiprocessing.set_forkserver_preload(["bids_anomaly.cli.preloaded"])
+    forkserver.ensure_running()
 
 
 def read_plugin(path: Path) -> tuple[type, dict[str, Any]]:

@@ -12,7 +12,12 @@ from bids_anomaly import __version__
 from bids_anomaly.bids.writing import remove_lost, remove_lost_shared, write_json, write_text
 from bids_anomaly.citation import cite
 from bids_anomaly.cli.changes import print_comparisons, run_changes
-from bids_anomaly.cli.execution import configure_nipype, prepare_environment, run_workflow
+from bids_anomaly.cli.execution import (
+    configure_nipype,
+    prepare_environment,
+    prepare_workers,
+    run_workflow,
+)
 from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, work_folder
 from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError
@@ -97,6 +102,8 @@ def _run(
         stop_on_first_crash=settings.stop_on_first_crash,
         verbosity=settings.verbosity,
     )
+    if not settings.dry_run and settings.use_plugin is None:
+        prepare_workers()
     from bids_anomaly.bids.dataset import write_dataset_files
     from bids_anomaly.cli.console import make_console
     from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, set_forkserver_preload
 from pathlib import Path
 
 from bids_anomaly.bids.naming import entities_of
@@ -49,7 +49,8 @@ def rebuild_reports(settings: Settings) -> ExitCode:
     if not records:
         return ExitCode.OK
     failures = []
-    # As in a run, no process inherits the threads of another.
+    # As in a run, no process inherits the threads of another, and one imports for all.
+    set_forkserver_preload(["bids_anomaly.reports.session"])
     workers = ProcessPoolExecutor(min(settings.nprocs, len(records)), get_context("forkserver"))
     with workers:
         results = workers.map(_rebuild, [settings.output_dir] * len(records), records)

@@ -45,12 +45,18 @@ IN_TURN = """
 import sys
 from pathlib import Path
 
-from bids_anomaly.cli.execution import configure_nipype, prepare_environment, run_workflow
+from bids_anomaly.cli.execution import (
+    configure_nipype,
+    prepare_environment,
+    prepare_workers,
+    run_workflow,
+)
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     prepare_environment(threads=1, device="cpu")
     configure_nipype(folder, stop_on_first_crash=False, verbosity=0)
+    prepare_workers()
     from nipype import Function, Node, Workflow
 
     run_wf = Workflow("run_wf", base_dir=folder)
@@ -71,21 +77,53 @@ if __name__ == "__main__":
     run_workflow(
         run_wf, plugin_file=None, nprocs=1, mem_gb=4, gpu=False, on_status=tell
     )
-""".replace("ABSOLUTE", repr("def absolute(value):\n    return abs(value)\n"))
+""".replace(
+    "ABSOLUTE",
+    repr(
+        "def absolute(value):\n"
+        "    import sys\n"
+        "    print('imported:', *{'ants', 'torch'} & {*sys.modules}, flush=True)\n"
+        "    return abs(value)\n"
+    ),
+)
 
 
-def test_one_session_is_finished_before_the_next_is_begun(tmp_path):
-    (tmp_path / "program.py").write_text(IN_TURN)
-    finished = subprocess.run(
-        [sys.executable, tmp_path / "program.py", tmp_path],
+@pytest.fixture(scope="module")
+def in_turn(tmp_path_factory):
+    """What was told of a run of three sessions with two steps each."""
+    folder = tmp_path_factory.mktemp("in-turn")
+    (folder / "program.py").write_text(IN_TURN)
+    return subprocess.run(
+        [sys.executable, folder / "program.py", folder],
         env={"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin"},
         capture_output=True,
         text=True,
     )
-    nodes = [line for line in finished.stdout.splitlines() if line.startswith("run_wf.")]
+
+
+def test_one_session_is_finished_before_the_next_is_begun(in_turn):
+    nodes = [line for line in in_turn.stdout.splitlines() if line.startswith("run_wf.")]
     assert nodes == [
         f"run_wf.sub_0{person}_wf.{name}" for person in (1, 2, 3) for name in ("first", "second")
-    ], finished.stderr
+    ], in_turn.stderr
+
+
+def test_workers_find_imported_what_takes_long(in_turn):
+    told = [line for line in in_turn.stdout.splitlines() if line.startswith("imported:")]
+    assert len(told) == 6
+    assert all({*line.split()[1:]} == {"ants", "torch"} for line in told)
+
+
+def test_what_is_imported_before_workers_are_forked_asks_for_no_gpu():
+    """A process that is forked after that could use none."""
+    program = (
+        "import torch\n"
+        "for name in ('is_available', 'device_count', 'init', '_lazy_init'):\n"
+        "    setattr(torch.cuda, name, None)\n"
+        "import bids_anomaly.cli.preloaded\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
 
 
 STOPPED = """

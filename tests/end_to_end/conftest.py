@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -73,10 +74,15 @@ class Running:
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory) -> Callable[..., Running]:
-    """Give a function that starts ``bids-anomaly`` with arguments."""
+    """Give a function that starts ``bids-anomaly`` with arguments.
+
+    With one process for its steps unless they say otherwise: other tests run beside it.
+    """
     started = []
 
     def start(*arguments, **options) -> Running:
+        if "participant" in arguments and "--nprocs" not in arguments:
+            arguments += ("--nprocs", "1")
         started.append(Running(tmp_path_factory.mktemp("command"), arguments, **options))
         return started[-1]
 
@@ -93,6 +99,23 @@ def command(start) -> Callable[..., Finished]:
         return start(*arguments, **options).wait(timeout)
 
     return command
+
+
+@pytest.fixture
+def command_here(capfd) -> Callable[..., Finished]:
+    """Give a function that runs ``bids-anomaly`` in this process, where it is imported only once.
+
+    For commands that end before they compute anything.
+    """
+    from bids_anomaly.cli.main import main
+
+    def command_here(*arguments) -> Finished:
+        with patch.dict(os.environ):  # a command sets what libraries look up there
+            code = main([*map(str, arguments)])
+        printed = capfd.readouterr()
+        return Finished(code, printed.out, printed.err)
+
+    return command_here
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,18 +122,21 @@ def assert_failed_alone(finished, out: Path, label: str) -> None:
     assert not (out / f"sub-{label}").exists()
 
 
-@pytest.mark.parametrize("breaking", BROKEN, ids=label_of)
-def test_a_broken_scan_ends_in_its_exit_code_and_one_sentence(
-    breaking, broken_scans, command, tmp_path
+@pytest.mark.parametrize("code", sorted(set(BROKEN.values())))
+def test_broken_scans_end_in_their_exit_code_and_one_sentence_each(
+    code, broken_scans, command, tmp_path
 ):
-    label, out = label_of(breaking), tmp_path / "out"
-    # The validator has its own test below; without it the nine runs are quicker.
+    labels = [label_of(breaking) for breaking in BROKEN if BROKEN[breaking] == code]
+    out = tmp_path / "out"
+    # A run ends in the code of its failures if that is the same for all. The validator has its own
+    # test below.
     finished = command(
-        broken_scans, out, "participant", "--participant-label", label, "-w", tmp_path / "work",
-        "--skip-bids-validation",
+        broken_scans, out, "participant", "--participant-label", *labels, "-w", tmp_path / "work",
+        "--skip-bids-validation", "--nprocs", "2",
     )  # fmt: skip
-    assert finished.code == BROKEN[breaking], finished.stderr
-    assert_failed_alone(finished, out, label)
+    assert finished.code == code, finished.stderr
+    for label in labels:
+        assert_failed_alone(finished, out, label)
 
 
 @pytest.mark.slow
@@ -196,13 +200,18 @@ REFUSED = {
 }
 
 
+# By the command itself, which imports what it needs and finds nothing imported: before anything is
+# imported, after the device, and after the validator and pybids. The others run in this process.
+BY_COMMAND = ("unknown option", "missing device", "unknown participant")
+
+
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_work_is_refused_in_one_sentence(case, quick, command, tmp_path):
+def test_what_cannot_work_is_refused_in_one_sentence(case, quick, command, command_here, tmp_path):
     line, code, named = REFUSED[case]
     arguments = line.format(quick.folder).split()
     if "-w" not in arguments:
         arguments += ["-w", str(tmp_path / "work")]
-    finished = command(*arguments)
+    finished = (command if case in BY_COMMAND else command_here)(*arguments)
     assert finished.code == code, finished.stderr
     told = finished.stderr.splitlines()
     assert len(told) == 1, finished.stderr
@@ -259,17 +268,37 @@ def test_a_folder_that_may_not_be_read_does_not_hide_the_others(write_dataset, c
     assert str(locked) in finished.stderr
 
 
-def test_a_refused_run_leaves_no_trace_in_the_input(quick, command, tmp_path):
+def test_a_refused_run_leaves_no_trace_in_the_input(quick, command_here, tmp_path):
     before = sorted(quick.bids.rglob("*"))
-    command(quick.bids, quick.bids, "participant", "-w", tmp_path)
-    command(quick.bids, quick.bids / "out", "participant", "-w", tmp_path)
+    command_here(quick.bids, quick.bids, "participant", "-w", tmp_path)
+    command_here(quick.bids, quick.bids / "out", "participant", "-w", tmp_path)
     assert sorted(quick.bids.rglob("*")) == before
 
 
-@pytest.fixture
-def good_scan(tmp_path, stripped_brain, write_dataset, sagittal_grid):
+@pytest.fixture(scope="module")
+def good_scan(tmp_path_factory, stripped_brain, write_dataset, sagittal_grid) -> Path:
     scan = stripped_brain("T1w", 1, sagittal_grid)
-    return write_dataset(tmp_path / "bids", {"sub-01_T1w": scan})
+    return write_dataset(tmp_path_factory.mktemp("good") / "bids", {"sub-01_T1w": scan})
+
+
+PREPROCESS = ("participant", "--stage", "preprocess", "--skip-bids-validation")
+
+
+@pytest.fixture(scope="module")
+def preprocessed_work(good_scan, command, tmp_path_factory) -> Path:
+    """A work folder in which the good scan is preprocessed."""
+    folder = tmp_path_factory.mktemp("preprocessed-work")
+    finished = command(good_scan, folder / "out", *PREPROCESS, "-w", folder / "work")
+    assert finished.code == 0, finished.stderr
+    return folder / "work"
+
+
+@pytest.fixture
+def work_before_registration(preprocessed_work) -> Path:
+    """A work folder in which the next thing to do is to register the good scan."""
+    for step in list(preprocessed_work.rglob("register_to_template")):
+        shutil.rmtree(step)
+    return preprocessed_work
 
 
 def whole_files(out: Path) -> bool:
@@ -312,11 +341,10 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
-def test_a_full_output_disk_leaves_nothing_half_written(good_scan, command, tmp_path, small_disk):
-    finished = command(
-        good_scan, small_disk, "participant", "--stage", "preprocess", "-w", tmp_path / "work",
-        "--skip-bids-validation",
-    )  # fmt: skip
+def test_a_full_output_disk_leaves_nothing_half_written(
+    good_scan, preprocessed_work, command, small_disk
+):
+    finished = command(good_scan, small_disk, *PREPROCESS, "-w", preprocessed_work)
     assert finished.code == 73, finished.stderr
     assert "Traceback" not in finished.stderr
     assert "sub-01" in finished.stderr
@@ -359,12 +387,11 @@ def is_alive(process: int) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stopped_run_leaves_no_process_behind(sent, code, good_scan, start, tmp_path):
+def test_a_stopped_run_leaves_no_process_behind(
+    sent, code, good_scan, work_before_registration, start, tmp_path
+):
     """Signals go to the main process alone, as from ``docker stop``."""
-    running = start(
-        good_scan, tmp_path / "out", "participant", "--stage", "preprocess", "-w",
-        tmp_path / "work", "--skip-bids-validation",
-    )  # fmt: skip
+    running = start(good_scan, tmp_path / "out", *PREPROCESS, "-w", work_before_registration)
     deadline = time.monotonic() + 600
     working, below = [], []
     while not working and running.process.poll() is None:
@@ -386,34 +413,36 @@ def test_a_stopped_run_leaves_no_process_behind(sent, code, good_scan, start, tm
 
 
 def test_a_second_run_of_a_participant_in_the_same_work_folder_is_refused(
-    good_scan, start, command, tmp_path
+    good_scan, preprocessed_work, start, command_here, tmp_path
 ):
-    work = tmp_path / "work"
-    arguments = ("participant", "--stage", "preprocess", "-w", work, "--skip-bids-validation")
-    first = start(good_scan, tmp_path / "out", *arguments)
+    first = start(good_scan, tmp_path / "out", *PREPROCESS, "-w", preprocessed_work)
     deadline = time.monotonic() + 600
     while not list(tmp_path.glob("out/logs/*/run.json")):
         assert time.monotonic() < deadline
         assert first.process.poll() is None
         time.sleep(0.02)
+    # It must not end before the others have begun.
+    os.killpg(first.process.pid, signal.SIGSTOP)
     for option in ((), ("--clean-workdir",)):
-        second = command(good_scan, tmp_path / "out-2", *arguments, *option)
+        second = command_here(
+            good_scan, tmp_path / "out-2", *PREPROCESS, "-w", preprocessed_work, *option
+        )
         assert second.code == 75, second.stderr
         (told,) = second.stderr.splitlines()
-        assert str(work) in told
+        assert str(preprocessed_work) in told
         assert not (tmp_path / "out-2").exists()
+    os.killpg(first.process.pid, signal.SIGCONT)
     finished = first.wait()
     assert finished.code == 0, finished.stderr
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-def test_a_killed_worker_fails_its_session_and_the_run_ends(good_scan, start, tmp_path):
+def test_a_killed_worker_fails_its_session_and_the_run_ends(
+    good_scan, work_before_registration, start, tmp_path
+):
     """Kill workers whenever they register, as the kernel does when memory runs out."""
-    out, work = tmp_path / "out", tmp_path / "work"
-    running = start(
-        good_scan, out, "participant", "--stage", "preprocess", "-w", work,
-        "--skip-bids-validation",
-    )  # fmt: skip
+    out = tmp_path / "out"
+    running = start(good_scan, out, *PREPROCESS, "-w", work_before_registration)
     killed, deadline = 0, time.monotonic() + 600
     while not killed and running.process.poll() is None:
         assert time.monotonic() < deadline

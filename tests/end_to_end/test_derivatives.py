@@ -68,7 +68,7 @@ def chained(demo, fmriprep, command, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("chained")
     finished = command(
         *(demo.stroke_scan.parents[2], folder / "out", "participant", "-w", folder / "work"),
-        *("--participant-label", LABEL, "--derivatives", fmriprep),
+        *("--participant-label", LABEL, "--derivatives", fmriprep, "--output-spaces", "native"),
     )
     assert finished.code == 0, finished.stderr
     assert "fMRIPrep 23.2.0" in finished.stderr

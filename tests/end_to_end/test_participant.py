@@ -100,48 +100,51 @@ def test_every_promised_file_is_there_and_no_other(anat, finished_run):
     assert not list(finished_run.out.rglob(".*-*"))  # nothing half-written
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_an_image_has_the_grid_of_its_scan_or_of_the_template(name, anat, two_scans):
-    image = nib.load(anat / f"{name}.nii.gz")
-    if "space-" in name:
-        assert image.shape == (99, 117, 95)
-        np.testing.assert_allclose(image.header.get_zooms(), 2)
-        assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
-    else:
-        scan = nib.load(two_scans / "sub-01" / "anat" / f"sub-01_{IMAGES[name]}.nii.gz")
-        assert image.shape == scan.shape
-        np.testing.assert_allclose(image.affine, scan.affine, atol=1e-5)
-        # Programs that read the other form of orientation find the same place.
-        np.testing.assert_allclose(image.get_qform(), image.get_sform(), atol=1e-4)
-    assert np.isfinite(image.get_fdata()).all()
+def test_an_image_has_the_grid_of_its_scan_or_of_the_template(anat, two_scans):
+    for name, modality in IMAGES.items():
+        image = nib.load(anat / f"{name}.nii.gz")
+        if "space-" in name:
+            assert image.shape == (99, 117, 95), name
+            np.testing.assert_allclose(image.header.get_zooms(), 2, err_msg=name)
+            assert nib.aff2axcodes(image.affine) == ("R", "A", "S"), name
+        else:
+            scan = nib.load(two_scans / "sub-01" / "anat" / f"sub-01_{modality}.nii.gz")
+            assert image.shape == scan.shape, name
+            np.testing.assert_allclose(image.affine, scan.affine, atol=1e-5, err_msg=name)
+            # Programs that read the other form of orientation find the same place.
+            np.testing.assert_allclose(
+                image.get_qform(), image.get_sform(), atol=1e-4, err_msg=name
+            )
+        assert np.isfinite(image.get_fdata()).all(), name
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_a_sidecar_says_what_the_image_is_and_what_it_is_from(name, anat, two_scans):
-    sidecar = read_json(anat / f"{name}.json")
-    assert sidecar["Description"]
-    assert sidecar["Sources"]
-    for source in sidecar["Sources"]:
-        assert (two_scans / source.removeprefix("bids:raw:")).is_file()
-    if name.endswith("_mask"):
-        assert sidecar["Type"] == ("Lesion" if "label-lesion" in name else "Brain")
-    else:
-        assert isinstance(sidecar["SkullStripped"], bool)
-    assert sidecar.get("Resolution") == ("2 mm isotropic" if "space-" in name else None)
-    if "desc-anomaly_" in name:
-        assert len(sidecar["Sources"]) == len(MODALITIES)
-        assert sidecar["Sources"][0].endswith("sub-01_T1w.nii.gz")  # the reference scan
-    elif any(part in name for part in ("desc-brain", "desc-preproc", "desc-affine")):
-        assert "Model" not in sidecar
-    else:
-        assert len(sidecar["Model"]["Digest"]) == len("sha256:") + 64
+def test_a_sidecar_says_what_the_image_is_and_what_it_is_from(anat, two_scans):
+    for name in IMAGES:
+        sidecar = read_json(anat / f"{name}.json")
+        assert sidecar["Description"], name
+        assert sidecar["Sources"], name
+        for source in sidecar["Sources"]:
+            assert (two_scans / source.removeprefix("bids:raw:")).is_file(), name
+        if name.endswith("_mask"):
+            assert sidecar["Type"] == ("Lesion" if "label-lesion" in name else "Brain"), name
+        else:
+            assert isinstance(sidecar["SkullStripped"], bool), name
+        resolution = "2 mm isotropic" if "space-" in name else None
+        assert sidecar.get("Resolution") == resolution, name
+        if "desc-anomaly_" in name:
+            assert len(sidecar["Sources"]) == len(MODALITIES), name
+            assert sidecar["Sources"][0].endswith("sub-01_T1w.nii.gz"), name  # the reference scan
+        elif any(part in name for part in ("desc-brain", "desc-preproc", "desc-affine")):
+            assert "Model" not in sidecar, name
+        else:
+            assert len(sidecar["Model"]["Digest"]) == len("sha256:") + 64, name
 
 
-@pytest.mark.parametrize("name", MASKS)
-def test_a_mask_is_of_zeros_and_ones(name, anat):
-    image = nib.load(anat / f"{name}.nii.gz")
-    assert image.get_data_dtype() == np.uint8
-    assert set(np.unique(image.dataobj)) <= {0, 1}
+def test_a_mask_is_of_zeros_and_ones(anat):
+    for name in MASKS:
+        image = nib.load(anat / f"{name}.nii.gz")
+        assert image.get_data_dtype() == np.uint8, name
+        assert set(np.unique(image.dataobj)) <= {0, 1}, name
 
 
 @pytest.mark.parametrize("name", [name for name in MASKS if "lesion" in name])
