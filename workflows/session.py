@@ -32,6 +32,7 @@ def init_session_outputs_wf(
     output_spaces: Sequence[str],
     healthy_fpr: float,
     min_lesion_volume: float,
+    primary: str | None,
     name: str = "session_outputs_wf",
 ) -> Workflow:
     """Write the combined finding of all scans of a session, its transforms and its report.
@@ -53,6 +54,8 @@ def init_session_outputs_wf(
         ``native`` and template names.
     healthy_fpr, min_lesion_volume : float
         Nominal false positive rate, and mm3.
+    primary : str or None
+        Modality whose scan leads, where there is one.
 
     Inputs
     ------
@@ -159,6 +162,8 @@ def init_session_outputs_wf(
             output_dir=str(output_dir),
             label=session.label,
             scans=names,
+            primary=session.primary(primary).name,
+            asked_for=primary,
             entities=[dict(scan.entities) for scan in session.scans],
             bundles=[str(bundle.folder) for bundle in session_bundles],
             bundle_digests=[bundle.digest for bundle in session_bundles],

@@ -5,12 +5,13 @@ From this record and the derivatives a report can be made again at any time.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bids_anomaly.bids.naming import anat_folder
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.settings import primary_modality
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class SessionRecord:
         Of bids-anomaly.
     scans : tuple of ScanRecord
         The reference scan first.
+    primary : str
+        Name of the scan that leads: the report begins with it, and it stands for the session at
+        the group level.
+    asked_for : str or None
+        Modality that was to lead, if one was named.
     spaces : tuple of str
         In which maps were written: ``native`` and names of templates.
     healthy_fpr, min_lesion_volume : float
@@ -73,11 +79,24 @@ class SessionRecord:
     label: str
     version: str
     scans: tuple[ScanRecord, ...]
+    primary: str
+    asked_for: str | None
     spaces: tuple[str, ...]
     healthy_fpr: float
     min_lesion_volume: float
     methods: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def primary_scan(self) -> ScanRecord:
+        """The scan that leads."""
+        return next(scan for scan in self.scans if scan.name == self.primary)
+
+    def led_by(self, asked_for: str) -> "SessionRecord":
+        """Return the record with another modality to lead, as far as the session has it."""
+        modality = primary_modality([scan.modality for scan in self.scans], asked_for)
+        first = next(scan.name for scan in self.scans if scan.modality == modality)
+        return replace(self, primary=first, asked_for=asked_for)
 
     def write(self, output_dir: Path) -> Path:
         """Write or replace the record, and return its path."""

@@ -79,7 +79,13 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         failures=[],
         provenance={"bids-anomaly": record.version, **provenance},
         steps=steps,
-        warnings=[*quality_warnings(quality), *warnings, *record.warnings, *change.warnings],
+        warnings=[
+            *_of_the_choice(record),
+            *quality_warnings(quality),
+            *warnings,
+            *record.warnings,
+            *change.warnings,
+        ],
         lesions=lesion_table(lesions, in_viewer=in_template),
         regions=region_table(regions),
         region_chart=region_chart(regions),
@@ -102,6 +108,14 @@ def write_failure_report(output_dir: Path, label: str, failures: list[Failure]) 
         steps=steps,
     )
     return path
+
+
+def _of_the_choice(record: SessionRecord) -> list[str]:
+    """Say so where another scan leads than was asked for."""
+    primary = record.primary_scan
+    if record.asked_for in (None, primary.modality):
+        return []
+    return [f"There is no {record.asked_for} scan to lead this report; {primary.name} does."]
 
 
 def _rows(

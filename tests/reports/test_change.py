@@ -36,6 +36,8 @@ def record_of(session, *, digest="0" * 64, healthy_fpr=0.002, spaces=("native",)
         label=f"sub-01_ses-{session}",
         version="0.1.0",
         scans=(scan,),
+        primary=scan.name,
+        asked_for=None,
         spaces=spaces,
         healthy_fpr=healthy_fpr,
         min_lesion_volume=24.0,

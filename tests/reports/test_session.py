@@ -63,6 +63,8 @@ def record_of(spaces) -> SessionRecord:
         label="sub-01",
         version="0.1.0",
         scans=(SCAN,),
+        primary=SCAN.name,
+        asked_for=None,
         spaces=spaces,
         healthy_fpr=0.002,
         min_lesion_volume=100.0,
@@ -259,18 +261,29 @@ def two_people(derivatives):
     table.write_text(table.read_text().replace("sub-01", "sub-02"))
     first = record_of((TEMPLATE,))
     scan = replace(SCAN, name="sub-02_T1w", entities={"sub": "02"})
-    for record in (first, replace(first, label="sub-02", scans=(scan,))):
+    for record in (first, replace(first, label="sub-02", scans=(scan,), primary=scan.name)):
         record.write(derivatives)
     return derivatives
 
 
-def reports_only(out) -> int:
-    return main([str(out / "nowhere"), str(out), "participant", "--reports-only", "--device=cpu"])
+def reports_only(out, *options) -> int:
+    folders = [str(out / "nowhere"), str(out)]
+    return main([*folders, "participant", "--reports-only", "--device=cpu", *options])
 
 
 def test_reports_need_the_outputs_alone(two_people):
     assert reports_only(two_people) == 0
     assert {path.name for path in two_people.glob("*.html")} == {"sub-01.html", "sub-02.html"}
+
+
+def test_what_leads_can_be_chosen_again_and_what_is_not_there_is_said(two_people):
+    assert reports_only(two_people, "--primary", "FLAIR") == 0
+    record = read_record(record_path(two_people, "sub-01", ENTITIES))
+    assert (record.primary, record.asked_for) == ("sub-01_T1w", "FLAIR")
+    said = "There is no FLAIR scan to lead this report; sub-01_T1w does."
+    assert said in (two_people / "sub-01.html").read_text()
+    assert reports_only(two_people, "--primary", "T1w") == 0
+    assert said not in (two_people / "sub-01.html").read_text()
 
 
 def test_one_broken_map_stops_no_other_report(two_people, capsys):
