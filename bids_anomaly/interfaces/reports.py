@@ -61,6 +61,7 @@ class WriteReport(StepInterface):
                 entities=dict(inputs.entities[i]),
                 model=f"{bundle.name} {bundle.version}",
                 digest=inputs.bundle_digests[i],
+                calibration=bundle.calibrated_on,
                 makes_image=bundle.makes_image,
                 brain_extraction=inputs.brain_method_list[i],
                 white_matter_level=inputs.white_matter_level_list[i],

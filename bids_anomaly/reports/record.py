@@ -30,6 +30,8 @@ class ScanRecord:
         Name and version, such as ``restore-T1w 0.3.0``.
     digest : str
         sha256 of weights, description and calibration of the model.
+    calibration : str
+        Whose voxels its scores were compared with.
     makes_image : bool
         Whether the model makes a pseudo-healthy image.
     brain_extraction : str
@@ -45,6 +47,7 @@ class ScanRecord:
     entities: Mapping[str, str]
     model: str
     digest: str
+    calibration: str
     makes_image: bool
     brain_extraction: str
     white_matter_level: float

@@ -144,8 +144,8 @@ def _brain_sentence(method: str) -> str:
 
 def _calibration(bundles: Sequence[Bundle]) -> str:
     """Say whose scores the scans were compared with."""
-    people = {b.modality: b.description.get("calibration", {}).get("data") for b in bundles}
-    return "; ".join(f"{data or 'other people'} ({key})" for key, data in people.items())
+    people = {bundle.modality: bundle.calibrated_on for bundle in bundles}
+    return "; ".join(f"{data} ({modality})" for modality, data in people.items())
 
 
 def _model_sentence(bundle: Bundle) -> str:

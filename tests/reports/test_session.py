@@ -31,6 +31,7 @@ SCAN = ScanRecord(
     entities=ENTITIES,
     model="restore-T1w 0.3.0",
     digest="0" * 64,
+    calibration="28 healthy adults",
     makes_image=True,
     brain_extraction="deepbet",
     white_matter_level=1.0,
@@ -86,7 +87,6 @@ def derivatives(tmp_path):
         "zscore": np.float32(5) * lesion,
         "brain": brain,
         "anomaly": lesion,
-        "combined_anomaly": lesion,
     }
     for output, values in maps.items():
         for space, grid in ((None, NATIVE), (TEMPLATE, OUTPUT_GRID)):
@@ -96,7 +96,6 @@ def derivatives(tmp_path):
     row = (1, "lesion-1", 27000.0, -29.0, -64.0, -3.0, 5.0, 5.0, 0.99, "Putamen_L", "left")
     tables = {
         "lesions": [row],
-        "combined_lesions": [row],
         "regions": region_rows(3375000.0, 27000.0),
         "quality": [("sub-01_T1w", "noise", 0.01, float("-inf"), 0.06, False)],
     }
@@ -118,9 +117,19 @@ def unpacked(viewer, name, subject):
 
 def test_volumes_are_those_of_the_person(derivatives):
     page = write_session_report(derivatives, record_of(("native", TEMPLATE))).read_text()
-    assert "1 finding, 27.0 ml in all: 0.80 % of the brain." in page
-    assert "27.0 ml in 1 finding, 0.80 %" in page
+    assert "T1w: 1 finding, 27.0 ml marked." in page
+    assert "27.0 ml in 1 finding" in page
     assert "3375 ml" in page
+
+
+def test_the_threshold_is_told_with_its_reference_and_a_volume_with_what_it_is_not(derivatives):
+    page = write_session_report(derivatives, record_of((TEMPLATE,))).read_text()
+    assert "its volume is not the volume of a disease" in page
+    assert "less than 0.2 % of the reference scores as high: 28 healthy adults." in page
+    assert "Here 0.80 % of the brain is marked." in page
+    (headline,) = re.findall(r'class="headline">(.*?)</p>', page)
+    assert "%" not in headline
+    assert "times" not in page[page.index("<dt>Threshold") : page.index("<dt>Where")]
 
 
 @pytest.mark.parametrize(("healthy_fpr", "warned"), [(0.002, False), (0.0002, True)])
@@ -129,7 +138,8 @@ def test_a_scan_that_marks_many_times_the_nominal_rate_is_warned_of(
 ):
     record = replace(record_of(("native", TEMPLATE)), healthy_fpr=healthy_fpr)
     page = write_session_report(derivatives, record).read_text()
-    assert ("T1w: 0.80 % of the brain is marked, 40 times what is" in page) is warned
+    said = "T1w: 0.80 % of the brain is marked; of the reference (28 healthy adults) 0.02 % is"
+    assert (said in page) is warned
 
 
 def test_two_scans_of_one_modality_are_both_in_the_summary(derivatives):
@@ -194,7 +204,7 @@ def test_a_lost_map_is_named(derivatives):
         write_session_report(derivatives, record_of((TEMPLATE,)))
 
 
-@pytest.mark.parametrize("output", ["zscore", "combined_anomaly"])
+@pytest.mark.parametrize("output", ["zscore", "anomaly"])
 @pytest.mark.parametrize("damage", ["gone", "empty", "cut"])
 def test_a_broken_map_is_named(damage, output, derivatives):
     broken = output_path(derivatives, output, ENTITIES, modality="T1w", space=TEMPLATE)
@@ -208,7 +218,7 @@ def test_a_broken_map_is_named(damage, output, derivatives):
 
 
 def test_a_broken_table_is_named(derivatives):
-    table = output_path(derivatives, "combined_lesions", ENTITIES, modality="T1w", extension=".tsv")
+    table = output_path(derivatives, "lesions", ENTITIES, modality="T1w", extension=".tsv")
     table.write_text(table.read_text()[:-20])
     with pytest.raises(BadScanError, match=table.name):
         write_session_report(derivatives, record_of((TEMPLATE,)))

@@ -38,15 +38,14 @@ def test_no_finding_is_said_in_words():
     assert region_table([]).note.startswith("No regions with anomalies.")
 
 
-def test_regions_of_the_combined_finding_come_by_their_anomalous_volume(tmp_path):
+def test_regions_come_by_their_anomalous_volume(tmp_path):
     rows = rows_of(
         tmp_path,
         "regions",
         [
-            region("Small", "combined", 10.0, float("nan")),
-            region("Large", "combined", 100.0, -1.0),
-            region("None", "combined", 0.0, float("nan")),
-            region("Other", "T1w", 500.0, 1.0),
+            region("Small", "T1w", 10.0, float("nan")),
+            region("Large", "T1w", 100.0, -1.0),
+            region("None", "T1w", 0.0, float("nan")),
         ],
     )
     table = region_table(rows)
