@@ -291,10 +291,7 @@ def init_session_wf(
             (
                 preprocessed[0],
                 session_outputs,
-                [
-                    ("outputnode.brain", "inputnode.reference_brain"),
-                    ("outputnode.transform", "inputnode.affine"),
-                ],
+                [("outputnode.transform", "inputnode.affine")],
             ),
             (
                 deformation,

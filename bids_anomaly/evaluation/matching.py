@@ -18,7 +18,7 @@ from bids_anomaly.bids.naming import (
     suffix_of,
 )
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
-from bids_anomaly.reports.record import read_record, record_path
+from bids_anomaly.reports.record import recorded_primary
 
 # Masks of the brain lie beside those of lesions.
 NO_LESION = "brain"
@@ -66,13 +66,10 @@ class Prediction:
     @property
     def is_primary(self) -> bool:
         """Whether the scan leads its session, by what the app recorded."""
-        labels = [f"{key}-{self.entities[key]}" for key in ("sub", "ses") if key in self.entities]
-        try:
-            record = read_record(record_path(self.derivatives, "_".join(labels), self.entities))
-        except MissingInputError:
-            return False
-        primary = record.primary_scan
-        return (primary.entities, primary.modality) == (self.entities, self.modality)
+        primary = recorded_primary(self.derivatives, self.entities)
+        return primary is not None and (
+            (primary.entities, primary.modality) == (self.entities, self.modality)
+        )
 
 
 class Truth(NamedTuple):

@@ -125,9 +125,28 @@ def read_record(path: Path) -> SessionRecord:
         content = json.loads(path.read_text(encoding="utf-8"))
         scans = tuple(ScanRecord(**scan) for scan in content.pop("scans"))
         lists = {name: tuple(content.pop(name)) for name in ("spaces", "methods", "warnings")}
-        return SessionRecord(scans=scans, **lists, **content)
+        record = SessionRecord(scans=scans, **lists, **content)
+        if record.primary not in [scan.name for scan in scans]:
+            raise ValueError("no scan leads")
+        return record
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MissingInputError(
             f"The report cannot be made again without {path}, which is missing or was not written "
             "by this version. Run the participant level again without --reports-only."
         ) from error
+
+
+def recorded_primary(output_dir: Path, entities: Mapping[str, str]) -> ScanRecord | None:
+    """Return the scan that leads a session, given the entities of one of its scans.
+
+    Returns
+    -------
+    ScanRecord or None
+        None if no record of this version is there.
+    """
+    labels = [f"{key}-{entities[key]}" for key in ("sub", "ses") if key in entities]
+    try:
+        record = read_record(record_path(output_dir, "_".join(labels), entities))
+    except MissingInputError:
+        return None
+    return record.primary_scan

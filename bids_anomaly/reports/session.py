@@ -52,9 +52,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
     for scan in sorted(record.scans, key=lambda scan: scan.name != record.primary):
         title = scan.modality if modalities[scan.modality] == 1 else scan.name
         lesions = _rows(output_dir, "lesions", scan)
-        regions = [
-            row for row in _rows(output_dir, "regions", record.scans[0]) if row["scan"] == scan.name
-        ]
+        regions = _rows(output_dir, "regions", scan)
         summary[title] = _burden(lesions)
         warnings += _warnings(title, scan, lesions, regions, record.healthy_fpr)
         said = {

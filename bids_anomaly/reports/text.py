@@ -87,10 +87,7 @@ def methods_text(
         f"{min_lesion_volume:g} mm³ were left out."
     )
     if several:
-        scoring += (
-            " The combined finding takes, at each voxel, the mean of the z-scores of the "
-            "modalities."
-        )
+        scoring += " Each scan was judged by itself."
     return [" ".join(filter(None, preprocessing)), " ".join(models), scoring]
 
 

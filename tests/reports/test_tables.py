@@ -19,8 +19,8 @@ def lesion(index):
     return (index, f"lesion-{index}", 80.0, -26.0, 2.0, 0.4, 4.0, 3.0, 0.98, "Putamen_L", "left")
 
 
-def region(name, modality, anomalous, laterality):
-    return (1, name, "left", "cortex", "s", modality, 2000.0, anomalous, 0.05, 0.1, 3.0, laterality)
+def region(name, anomalous, laterality):
+    return (1, name, "left", "cortex", 2000.0, anomalous, 0.05, 0.1, 3.0, laterality)
 
 
 def test_the_largest_findings_are_shown(tmp_path):
@@ -43,9 +43,9 @@ def test_regions_come_by_their_anomalous_volume(tmp_path):
         tmp_path,
         "regions",
         [
-            region("Small", "T1w", 10.0, float("nan")),
-            region("Large", "T1w", 100.0, -1.0),
-            region("None", "T1w", 0.0, float("nan")),
+            region("Small", 10.0, float("nan")),
+            region("Large", 100.0, -1.0),
+            region("None", 0.0, float("nan")),
         ],
     )
     table = region_table(rows)

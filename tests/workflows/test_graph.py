@@ -109,11 +109,16 @@ def test_sessions_runs_and_spaces_combine(session, runs, spaces, build):
     assert_sound(graph)
     made = interfaces(graph)
     assert made.count("WriteScanMaps") == len(scans.scans) * len(spaces)
-    assert made.count("WriteCombined") == len(spaces)
     assert made.count("WriteTransforms") == (TEMPLATE in spaces)
-    assert made.count("WriteLesions") == len(scans.scans)
-    assert made.count("WriteFindings") == made.count("WriteQuality") == 1
-    assert made.count("WriteReport") == 1
+    assert made.count("WriteFindings") == len(scans.scans)
+    assert made.count("WriteQuality") == made.count("WriteReport") == 1
+
+
+@pytest.mark.parametrize("spaces", SPACES, ids="+".join)
+def test_what_is_written_of_a_scan_in_a_space_was_found_once(spaces, build):
+    graph = build(session_of(MODALITIES), output_spaces=spaces)
+    # Lesions and regions are those of the native grid, whatever spaces are asked for.
+    assert interfaces(graph).count("FindAnomalies") == len(MODALITIES) * len({"native", *spaces})
 
 
 @pytest.mark.parametrize("stage", ["all", "preprocess"])
