@@ -443,7 +443,7 @@ def test_jobs_side_by_side_share_an_output_folder(
     assert len(list(out.glob("logs/*/run.json"))) == len(people)
     for label in people:
         assert (out / f"sub-{label}.html").is_file()
-        assert list((out / f"sub-{label}" / "anat").glob("*_desc-anomaly_mask.nii.gz"))
+        assert list((out / f"sub-{label}" / "anat").glob("*_desc-anomaly*_mask.nii.gz"))
 
 
 @pytest.mark.slow
