@@ -139,7 +139,7 @@ def init_session_outputs_wf(
                 write_report,
                 [
                     (listed, f"{listed}_list")
-                    for listed in ("brain_method", "white_matter_level", "evaluations")
+                    for listed in (*LISTED_FROM_PREPROCESSING, *LISTED_FROM_RECONSTRUCTION)
                 ],
             ),
         ]

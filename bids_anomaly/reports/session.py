@@ -53,7 +53,8 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         title = scan.modality if modalities[scan.modality] == 1 else scan.name
         lesions = _rows(output_dir, "lesions", scan)
         regions = _rows(output_dir, "regions", scan)
-        summary[title] = _burden(lesions)
+        leads = " (primary)" if scan == record.primary_scan and len(record.scans) > 1 else ""
+        summary[f"{title}{leads}"] = _burden(lesions)
         warnings += _warnings(title, scan, lesions, regions, record.healthy_fpr)
         said = {
             "title": title,

@@ -175,7 +175,7 @@ def test_two_scans_of_one_modality_are_both_in_the_summary(derivatives):
     page = write_session_report(derivatives, record).read_text()
     section = page[page.index('<section id="summary">') :]
     summary = section[: section.index("</section>")]
-    assert "<dt>sub-01_T1w</dt>" in summary
+    assert "<dt>sub-01_T1w (primary)</dt>" in summary
     assert "<dt>sub-01_run-2_T1w</dt>" in summary
 
 
