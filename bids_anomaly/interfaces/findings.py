@@ -121,7 +121,7 @@ class WriteFindings(StepInterface):
                 labels, z=found.z, probability=found.probability, grid=grid, **from_template
             )
         ]
-        atlas = np.where(inside, atlas_labels(grid, **from_template), -1)
+        atlas = np.where(inside, atlas_labels(grid, **from_template, within=inside), -1)
         regions = [
             (*each.region, *each[1:])
             for each in measure_regions(
