@@ -150,7 +150,7 @@ def _summary(collected: Collected, cohorts: Cohorts | None) -> dict[str, str]:
     facts = {
         "People": str(len(first)),
         "Sessions": str(len(collected.burdens)),
-        "Primary scan": in_words(collected.everybody.primaries),
+        "Primary scans": in_words(collected.everybody.primaries),
         "With findings": f"{100 * (volumes > 0).mean():.0f} %",
         "Median burden": f"{middle:.2f} ml",
         "Quartiles": f"{low:.2f} to {high:.2f} ml",

@@ -156,9 +156,9 @@ def find_members(
 
 
 def in_words(primaries: Mapping[str, int]) -> str:
-    """Return how many people have which primary scan, such as ``FLAIR of 10, T1w of 2 people``."""
+    """Return how many people have which primary scan, such as ``10 FLAIR, 2 T1w``."""
     counts = sorted(primaries.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{modality} of {count}" for modality, count in counts) + " people"
+    return ", ".join(f"{count} {modality}" for modality, count in counts)
 
 
 def warn_of_primaries(members: Sequence[Member], asked_for: str | None) -> list[str]:
@@ -181,9 +181,9 @@ def warn_of_primaries(members: Sequence[Member], asked_for: str | None) -> list[
         )
     if len(primaries) > 1:
         warnings.append(
-            f"The primary scan is {in_words(primaries)}. Their volumes, frequencies and anomalous "
-            "shares are not comparable: name one that all have with --primary, or choose people "
-            "with --participant-label."
+            f"People are looked at by different primary scans ({in_words(primaries)}), whose "
+            "volumes, frequencies and anomalous shares are not comparable. Name one that all have "
+            "with --primary, or choose people with --participant-label."
         )
     return warnings
 

@@ -150,7 +150,7 @@ def test_people_of_different_primary_scans_are_warned_of(tmp_path):
     touch(tmp_path, *(f"sub-0{n}_{MASKS['FLAIR']}" for n in range(3)))
     members = find_members(tmp_path)
     (warning,) = warn_of_primaries(members, None)
-    assert "FLAIR of 3, T1w of 1 people" in warning
+    assert "3 FLAIR, 1 T1w" in warning
     assert "--primary" in warning
     assert warn_of_primaries(find_members(tmp_path, primary="T1w"), "T1w") == []
     lacking, _ = warn_of_primaries(find_members(tmp_path, primary="FLAIR"), "FLAIR")
