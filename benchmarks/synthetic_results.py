@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter, label
 
-from bids_anomaly.bids.naming import COMBINED, output_path
+from bids_anomaly.bids.naming import output_path
 from bids_anomaly.bids.tables import write_table
 from bids_anomaly.bids.writing import write_image
 from bids_anomaly.group.collect import compared_voxels
@@ -83,22 +83,17 @@ def write_result(
         mask |= distance <= radius**2
     mask &= brain
     random = np.random.default_rng(seed)
-    regions = []
     for modality in modalities:
         noise = gaussian_filter(random.normal(size=brain.shape).astype(np.float32), 1.0)
         scores = (noise / noise[brain].std() + LESION_Z * mask) * brain
         write_image(
             place("zscore", modality, ".nii.gz", TEMPLATE), OUTPUT_GRID.image(scores), _sidecar()
         )
-        name = "_".join([*(f"{key}-{value}" for key, value in entities.items()), modality])
-        regions += _region_rows(name, modality, mask, scores)
+        image = OUTPUT_GRID.image(mask.astype(np.uint8))
+        write_image(place("anomaly", modality, ".nii.gz", TEMPLATE), image, _sidecar())
         write_table(place("lesions", modality, ".tsv"), "lesions", _lesion_rows(mask, scores))
-    image = OUTPUT_GRID.image(mask.astype(np.uint8))
-    write_image(place("combined_anomaly", reference, ".nii.gz", TEMPLATE), image, _sidecar())
-    table = place("combined_lesions", reference, ".tsv")
-    write_table(table, "combined_lesions", _lesion_rows(mask, scores))
-    regions += _region_rows(COMBINED, COMBINED, mask, None)
-    write_table(place("regions", reference, ".tsv"), "regions", regions)
+        write_table(place("regions", modality, ".tsv"), "regions", _region_rows(mask, scores))
+    name = "_".join([*(f"{key}-{value}" for key, value in entities.items()), reference])
     quality = [
         (name, measure, 0.5, 0.6, 1.0, measure in flagged)
         for measure in ("brain_overlap", "noise", "ghosting")
@@ -121,9 +116,9 @@ def _lesion_rows(mask: np.ndarray, scores: np.ndarray) -> list[tuple]:
     return rows
 
 
-def _region_rows(scan: str, modality: str, mask: np.ndarray, scores) -> list[tuple]:
+def _region_rows(mask: np.ndarray, scores: np.ndarray) -> list[tuple]:
     return [
-        (*found.region, scan, modality, *found[1:])
+        (*found.region, *found[1:])
         for found in measure_regions(
             _atlas(), atlas_regions(), mask=mask, z=scores, voxel_volume=VOXEL_MM3
         )

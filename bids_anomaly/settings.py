@@ -1,11 +1,15 @@
 """The settings of one run, recorded as JSON with its outputs."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 # What models exist for, in the order in which a scan is the reference.
 MODALITIES = ("T1w", "FLAIR", "T2w")
+# Whose scan leads a session, the first that is there: in the order of what was measured on people
+# who had several (docs/accuracy.md, benchmarks/modalities.py). T2w was hardly tested.
+PRIMARY_ORDER = ("FLAIR", "T1w", "T2w")
 PATHS = (
     "bids_dir",
     "output_dir",
@@ -70,6 +74,9 @@ class Settings:
         Switches of the command line.
     bids_database_dir : Path or None
         Folder of the pybids index, reused when it exists.
+    primary : str or None
+        Modality whose scan leads, where a session has one; None for the order of
+        :data:`PRIMARY_ORDER`.
     controls : str or None
         ``COLUMN=VALUE`` of ``participants.tsv`` that says who the controls are.
     verbosity : int
@@ -106,6 +113,7 @@ class Settings:
     strict: bool = False
     skip_bids_validation: bool = False
     bids_database_dir: Path | None = None
+    primary: str | None = None
     controls: str | None = None
     verbosity: int = 0
 
@@ -125,3 +133,16 @@ class Settings:
             record[name] = list(record[name])
         record["derivatives"] = {name: str(folder) for name, folder in self.derivatives}
         return record
+
+
+def primary_modality(there: Collection[str], asked_for: str | None) -> str:
+    """Return the modality whose scan leads.
+
+    Parameters
+    ----------
+    there : collection of str
+        Modalities of a session, at least one.
+    asked_for : str or None
+        Leads if it is there; else the first of :data:`PRIMARY_ORDER` that is.
+    """
+    return next(one for one in (asked_for, *PRIMARY_ORDER, *there) if one in there)

@@ -33,9 +33,9 @@ def outputs(tmp_path) -> Path:
         mask = np.zeros(OUTPUT_GRID.shape, np.uint8)
         mask[40, 50, 60] = number > 0
         stem = f"{name}_space-MNI152NLin2009aSym_label-lesion_desc-anomaly"
-        OUTPUT_GRID.image(mask).to_filename(anat / f"{stem}_mask.nii.gz")
+        OUTPUT_GRID.image(mask).to_filename(anat / f"{stem}FLAIR_mask.nii.gz")
         OUTPUT_GRID.image(mask).to_filename(anat / f"{stem}T1w_mask.nii.gz")
-        (anat / f"{stem}_mask.json").write_text("{}")
+        (anat / f"{stem}FLAIR_mask.json").write_text("{}")
     (folder / "dataset_description.json").write_text(
         '{"Name": "bids-anomaly", "BIDSVersion": "1.10.0", "DatasetType": "derivative",'
         ' "GeneratedBy": [{"Name": "bids-anomaly"}]}'

@@ -7,7 +7,7 @@ from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from bids_anomaly.interfaces.derivatives import WriteRigid, WriteScanMaps
-from bids_anomaly.interfaces.findings import WriteLesions
+from bids_anomaly.interfaces.findings import FindAnomalies, WriteFindings
 from bids_anomaly.reconstruction.bundle import Bundle
 
 # Dense maps of a 1 mm scan; measured by benchmarks/participant.py, with room to spare.
@@ -29,11 +29,11 @@ def init_scan_derivatives_wf(
     min_lesion_volume: float,
     name: str = "scan_derivatives_wf",
 ) -> Workflow:
-    """Write the maps of one scan.
+    """Write the maps, lesions and regions of one scan.
 
     Workflow Graph
     --------------
-    write_native, write_template, write_lesions, write_rigid
+    find_native -> write_findings, write_native; find_template -> write_template; write_rigid
 
     Parameters
     ----------
@@ -100,26 +100,51 @@ def init_scan_derivatives_wf(
     # A scan reaches the model grid by one affine, or by a rigid transform and the affine.
     linear_transforms = 1 if reference_modality is None else 2
     threshold = {"healthy_fpr": healthy_fpr, "min_lesion_volume": min_lesion_volume}
-    # Lesions are told apart where the person was scanned, whatever spaces were asked for.
-    write_lesions = Node(
-        WriteLesions(**described, **threshold, invert=[True] * linear_transforms),
-        name="write_lesions",
-        mem_gb=WRITE_MEM_GB,
-    )
-    passed_on = [
-        ("brain", "brain"),
-        ("zscore", "zscore"),
-        ("transforms_back", "transforms"),
-        ("template_from_scan", "template_from_scan"),
-    ]
-    workflow.connect([(inputnode, write_lesions, passed_on)])
     outputnode = Node(IdentityInterface(["written"]), name="outputnode")
     writers = 1 + len(output_spaces) + (reference_modality is not None)
     written = Node(Merge(writers), name="list_written", run_without_submitting=True)
+    workflow.connect(written, "out", outputnode, "written")
+    # Lesions are told apart where the person was scanned, whatever spaces were asked for.
+    found = {
+        space: Node(FindAnomalies(**threshold), name=f"find_{space}", mem_gb=WRITE_MEM_GB)
+        for space in dict.fromkeys((NATIVE, *output_spaces))
+    }
+    chains = {}
+    for space, find in found.items():
+        passed_on = [("brain", "brain"), ("zscore", "zscore")]
+        if space == NATIVE:
+            find.inputs.invert = [True] * linear_transforms
+            passed_on.append(("transforms_back", "transforms"))
+        else:
+            find.inputs.invert = [False]
+            passed_on.append(("scan_from_template", "transforms"))
+            chains[space] = Node(Merge(2), name=f"chain_{space}", run_without_submitting=True)
+            workflow.connect(
+                [
+                    (
+                        inputnode,
+                        chains[space],
+                        [("scan_from_template", "in1"), ("transforms", "in2")],
+                    ),
+                    (chains[space], find, [("out", "scan_transforms")]),
+                ]
+            )
+        workflow.connect([(inputnode, find, passed_on)])
+    findings = [(name, name) for name in ("brain", "zscore", "probability", "mask")]
+    write_findings = Node(
+        WriteFindings(**described, **threshold, invert=[True] * linear_transforms),
+        name="write_findings",
+        mem_gb=WRITE_MEM_GB,
+    )
+    passed_on = [
+        ("transforms_back", "transforms"),
+        ("template_from_scan", "template_from_scan"),
+    ]
     workflow.connect(
         [
-            (write_lesions, written, [("written", "in1")]),
-            (written, outputnode, [("out", "written")]),
+            (found[NATIVE], write_findings, findings),
+            (inputnode, write_findings, passed_on),
+            (write_findings, written, [("written", "in1")]),
         ]
     )
     for position, space in enumerate(output_spaces, start=2):
@@ -135,29 +160,24 @@ def init_scan_derivatives_wf(
         )
         passed_on = [
             ("corrected", "scan"),
-            ("brain", "brain"),
             ("brain_method", "brain_method"),
             ("white_matter_level", "white_matter_level"),
             ("residual", "residual"),
             ("spread", "spread"),
-            ("zscore", "zscore"),
         ]
+        write.inputs.invert = found[space].inputs.invert
         if space == NATIVE:
-            write.inputs.invert = [True] * linear_transforms
             passed_on.append(("transforms_back", "transforms"))
         else:
             write.inputs.space = space
-            write.inputs.invert = [False]
-            chain = Node(Merge(2), name=f"chain_{space}", run_without_submitting=True)
             passed_on.append(("scan_from_template", "transforms"))
-            workflow.connect(
-                [
-                    (inputnode, chain, [("scan_from_template", "in1"), ("transforms", "in2")]),
-                    (chain, write, [("out", "scan_transforms")]),
-                ]
-            )
+            workflow.connect(chains[space], "out", write, "scan_transforms")
         workflow.connect(
-            [(inputnode, write, passed_on), (write, written, [("written", f"in{position}")])]
+            [
+                (found[space], write, findings),
+                (inputnode, write, passed_on),
+                (write, written, [("written", f"in{position}")]),
+            ]
         )
     if reference_modality is not None:
         write_rigid = Node(

@@ -41,6 +41,7 @@ def init_run_wf(
     output_spaces: Sequence[str],
     healthy_fpr: float,
     min_lesion_volume: float,
+    primary: str | None,
     steps: int | None,
     device: str,
     batch_size: int | None,
@@ -79,6 +80,7 @@ def init_run_wf(
             output_spaces=output_spaces,
             healthy_fpr=healthy_fpr,
             min_lesion_volume=min_lesion_volume,
+            primary=primary,
             steps=steps,
             device=device,
             batch_size=batch_size,
@@ -103,6 +105,7 @@ def init_session_wf(
     output_spaces: Sequence[str],
     healthy_fpr: float,
     min_lesion_volume: float,
+    primary: str | None,
     steps: int | None,
     device: str,
     batch_size: int | None,
@@ -137,6 +140,8 @@ def init_session_wf(
         ``native`` and template names.
     healthy_fpr, min_lesion_volume : float
         Nominal false positive rate, and mm3.
+    primary : str or None
+        Modality whose scan leads, where a session has one.
     steps, device, batch_size, seed, omp_nthreads
         See :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
     """
@@ -279,17 +284,14 @@ def init_session_wf(
         derived.append(derivatives)
 
     session_outputs = init_session_outputs_wf(
-        session, **written, bids_dir=bids_dir, bundles=bundles
+        session, **written, bids_dir=bids_dir, bundles=bundles, primary=primary
     )
     workflow.connect(
         [
             (
                 preprocessed[0],
                 session_outputs,
-                [
-                    ("outputnode.brain", "inputnode.reference_brain"),
-                    ("outputnode.transform", "inputnode.affine"),
-                ],
+                [("outputnode.transform", "inputnode.affine")],
             ),
             (
                 deformation,

@@ -21,12 +21,9 @@ OUTPUTS: dict[str, dict[str, str]] = {
     "brain": {"desc": "brain{modality}", "suffix": "mask"},
     "probability": {"label": "lesion", "desc": "anomaly{modality}", "suffix": "probseg"},
     "anomaly": {"label": "lesion", "desc": "anomaly{modality}", "suffix": "mask"},
-    "combined_probability": {"label": "lesion", "desc": "anomaly", "suffix": "probseg"},
-    "combined_anomaly": {"label": "lesion", "desc": "anomaly", "suffix": "mask"},
     "lesions": {"desc": "lesions{modality}", "suffix": "dseg"},
-    "combined_lesions": {"desc": "lesions", "suffix": "dseg"},
-    "atlas": {"atlas": "DLMUSE", "suffix": "dseg"},
-    "regions": {"atlas": "DLMUSE", "desc": "regions", "suffix": "stats"},
+    "atlas": {"atlas": "DLMUSE", "desc": "regions{modality}", "suffix": "dseg"},
+    "regions": {"atlas": "DLMUSE", "desc": "regions{modality}", "suffix": "stats"},
     "quality": {"desc": "quality", "suffix": "stats"},
     "change": {"desc": "change", "suffix": "{modality}"},
     "changes": {"desc": "changes{modality}", "suffix": "dseg"},
@@ -34,8 +31,6 @@ OUTPUTS: dict[str, dict[str, str]] = {
     "model_brain": {"desc": "affinebrain{modality}", "suffix": "mask"},
 }
 
-# What stands for all scans of a session together where a modality or scan is expected.
-COMBINED = "combined"
 # Entities that say what a file shows, not of which scan it is.
 OF_THE_FILE = ("space", "label", "desc", "res", "den", "atlas")
 # How names of spaces half way between two sessions begin.

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bids_anomaly.settings import primary_modality
+
 TRANSFORMS_TOO = " (transforms too)"
 
 
@@ -91,3 +93,14 @@ class Session:
         """How the session's files begin: ``sub-01`` or ``sub-01_ses-1``."""
         participant = f"sub-{self.participant}"
         return participant if self.session is None else f"{participant}_ses-{self.session}"
+
+    def primary(self, asked_for: str | None) -> Scan:
+        """Return the scan that leads, the first of its modality.
+
+        Parameters
+        ----------
+        asked_for : str or None
+            See :func:`bids_anomaly.settings.primary_modality`.
+        """
+        modality = primary_modality([scan.suffix for scan in self.scans], asked_for)
+        return next(scan for scan in self.scans if scan.suffix == modality)

@@ -18,14 +18,9 @@ DESCRIPTIONS: dict[str, str] = {
     "probability": "f / (f + q), where q is the rate at which healthy voxels score as high and f "
     "the nominal false positive rate.",
     "anomaly": "Where the probability is above one half, without small components.",
-    "combined_probability": "Probability of an anomaly from all modalities together: q is the "
-    "rate of the mean of their z-scores.",
-    "combined_anomaly": "Where the combined probability is above one half, without small "
-    "components.",
-    "lesions": "Connected components of the anomalies of one scan, the largest first.",
-    "combined_lesions": "Connected components of the combined finding, the largest first.",
+    "lesions": "Connected components of the anomalies, the largest first.",
     "atlas": "Regions of the atlas DLMUSE, brought from the template by affine and SyN.",
-    "regions": "What was found in each region of the atlas, in the grid of the reference scan.",
+    "regions": "What was found in each region of the atlas, in the grid of the scan.",
     "quality": "What tells whether scans and their preprocessing can be trusted.",
     "change": "Change of the z-score between two sessions, later minus earlier, in standard "
     "deviations of the noise floor; 0 outside the brain that both scans saw.",
@@ -36,14 +31,9 @@ DESCRIPTIONS: dict[str, str] = {
 }
 # Images of the scan itself; of the others, masks, labels and tables have no intensities.
 SCANS = ("preproc", "pseudohealthy")
-MASKS = {
-    "brain": "Brain", "model_brain": "Brain", "anomaly": "Lesion", "combined_anomaly": "Lesion",
-}  # fmt: skip
+MASKS = {"brain": "Brain", "model_brain": "Brain", "anomaly": "Lesion"}
 OF_NO_MODEL = ("preproc", "brain", "model_scan", "model_brain")
-FINDINGS = (
-    "probability", "combined_probability", "anomaly", "combined_anomaly", "lesions",
-    "combined_lesions", "regions", "change", "changes",
-)  # fmt: skip
+FINDINGS = ("probability", "anomaly", "lesions", "regions", "change", "changes")
 
 
 def sidecar(
@@ -92,7 +82,7 @@ def sidecar(
         content["Units"] = "standard deviations"
     if output in FINDINGS:
         content["NominalFalsePositiveRate"] = healthy_fpr
-    if output in FINDINGS and "probability" not in output:
+    if output in FINDINGS and output != "probability":
         content["MinimumLesionVolume"] = min_lesion_volume
     if bundle is not None and output not in OF_NO_MODEL:
         content["Model"] = model_of(bundle)

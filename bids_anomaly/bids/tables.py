@@ -94,7 +94,6 @@ _CHANGE = {
 # The columns of each table, by its key in :data:`bids_anomaly.bids.naming.OUTPUTS`.
 COLUMNS: dict[str, dict[str, dict[str, Any]]] = {
     "lesions": _LESION,
-    "combined_lesions": _LESION,
     "changes": _CHANGE,
     "atlas": _REGION,
     "regions": {
@@ -103,21 +102,17 @@ COLUMNS: dict[str, dict[str, dict[str, Any]]] = {
             "Description": "Label of the region in the image of the atlas, 0 for the rest.",
             "Format": "integer",
         },
-        "scan": {
-            "Description": "File name, without extension, of the scan whose anomalies are counted; "
-            "combined is the finding of all scans together."
+        "volume": {
+            "Description": "Volume of the region in the person, as far as the scan shows it.",
+            "Units": "mm^3",
         },
-        "modality": {"Description": "Suffix of that scan, or combined."},
-        "volume": {"Description": "Volume of the region in the person.", "Units": "mm^3"},
         "anomalous_volume": {"Description": "Volume of it that is anomalous.", "Units": "mm^3"},
         "anomalous_fraction": {
-            "Description": "Share of what the scan saw of it that is anomalous, 0 to 1; n/a if it "
-            "saw nothing."
+            "Description": "Share of it that is anomalous, 0 to 1; n/a where the scan shows none "
+            "of it."
         },
-        "z_mean": {
-            "Description": "Mean z-score of what the scan saw; n/a for the combined finding."
-        },
-        "z_max": {"Description": "Highest z-score; n/a for the combined finding."},
+        "z_mean": {"Description": "Mean z-score; n/a likewise."},
+        "z_max": {"Description": "Highest z-score; n/a likewise."},
         "laterality": {
             "Description": "(left - right) / (left + right) of the anomalous volumes of the region "
             "and its counterpart: 1 is all left, -1 all right; n/a at the midline and where "

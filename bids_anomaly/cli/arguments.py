@@ -8,7 +8,7 @@ from argparse import _ArgumentGroup as ArgumentGroup
 from collections.abc import Callable
 
 from bids_anomaly.cli import values
-from bids_anomaly.settings import Settings
+from bids_anomaly.settings import MODALITIES, PRIMARY_ORDER, Settings
 
 
 def add_positionals(parser: ArgumentParser) -> None:
@@ -143,6 +143,12 @@ def add_findings(group: ArgumentGroup) -> None:
         type=values.read_volume,
         help="smallest lesion that is kept, in cubic millimetres "
         f"(default: {Settings.min_lesion_volume:g})",
+    )
+    group.add_argument(
+        "--primary",
+        choices=MODALITIES,
+        help="modality whose scan leads the report of a session, and stands for a person at group "
+        f"level (default: {', else '.join(PRIMARY_ORDER)})",
     )
     group.add_argument(
         "--controls",

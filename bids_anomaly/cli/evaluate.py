@@ -61,8 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="MODALITY",
         nargs="+",
         type=values.read_word,
-        help="T1w, FLAIR, T2w, and combined for the finding of all scans of a session (default: "
-        "all there are)",
+        help="T1w, FLAIR, T2w (default: all there are)",
     )
     parser.add_argument(
         "--space",

@@ -43,7 +43,7 @@ def run_group(settings: Settings) -> ExitCode:
     from bids_anomaly.group.analysis import large_cohorts
     from bids_anomaly.group.cohorts import read_cohorts
     from bids_anomaly.group.collect import collect
-    from bids_anomaly.group.people import find_members
+    from bids_anomaly.group.people import find_members, warn_of_primaries
 
     output_dir = settings.output_dir
     members = find_members(
@@ -51,7 +51,10 @@ def run_group(settings: Settings) -> ExitCode:
         participants=settings.participant_labels,
         sessions=settings.session_labels,
         modalities=settings.modalities,
+        primary=settings.primary,
     )
+    for warning in warn_of_primaries(members, settings.primary):
+        LOGGER.warning(warning)
     if not settings.dry_run:
         make_folder(output_dir / "group")
         remove_lost_shared(output_dir)
@@ -142,6 +145,7 @@ def _write_results(
         absent=[]
         if settings.participant_labels
         else sorted(label for label in known if label.removeprefix("sub-") not in there),
+        primary=settings.primary,
         seed=settings.seed,
     )
     print(
@@ -162,7 +166,9 @@ def _print_plan(members: Sequence, cohorts, large: Sequence[str]) -> None:
     people = sum(one.is_first for one in members)
     print(f"{len(members)} sessions of {people} people: tables, and maps of their first session.")
     for member in members:
-        print(f"  {member.label}: {', '.join(member.modalities) or 'no maps in the template'}")
+        modalities = ", ".join(member.modalities) or "no maps in the template"
+        leads = f" (primary: {member.primary})" if len(member.modalities) > 1 else ""
+        print(f"  {member.label}: {modalities}{leads}")
     if cohorts is None:
         print("No groups are compared, because no --controls are named.")
         return

@@ -24,8 +24,8 @@ def check_settings(settings: Settings) -> None:
     ------
     UsageError
         If folders overlap, the output folder is a dataset of others, derivatives have a name that
-        does not work or no scans to stand for, more threads than CPUs are asked for, or the brain
-        extraction is not installed.
+        does not work or no scans to stand for, the primary modality is left out, more threads than
+        CPUs are asked for, or the brain extraction is not installed.
     MissingInputError
         If there is no input folder, which is the output folder at group level.
     """
@@ -33,6 +33,11 @@ def check_settings(settings: Settings) -> None:
     _check_input_exists(settings)
     _check_derivatives(settings)
     _check_work_folder(settings)
+    if settings.primary and settings.modalities and settings.primary not in settings.modalities:
+        raise UsageError(
+            f"--primary {settings.primary} cannot lead where --modalities "
+            f"{' '.join(settings.modalities)} leaves it out. Add it, or leave --primary out."
+        )
     if settings.omp_nthreads > settings.nprocs:
         raise UsageError(
             f"--omp-nthreads {settings.omp_nthreads} asks for more threads than the run has CPUs "

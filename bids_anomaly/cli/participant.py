@@ -20,7 +20,7 @@ from bids_anomaly.cli.execution import (
 )
 from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, work_folder
-from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError
+from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError, some_of
 from bids_anomaly.settings import MODALITIES, Settings
 
 
@@ -122,6 +122,7 @@ def _run(
         output_spaces=settings.output_spaces,
         healthy_fpr=settings.healthy_fpr,
         min_lesion_volume=settings.min_lesion_volume,
+        primary=settings.primary,
         steps=settings.steps,
         device="cpu" if settings.device == "cpu" else "cuda:0",  # the only GPU that steps see
         batch_size=settings.batch_size,
@@ -273,6 +274,17 @@ def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console)
         console.print(f"{modality}: model {bundle.name} {bundle.version}", markup=False)
     for warning in model_warnings(list(bundles.values()), steps=settings.steps):
         console.print(f"Warning: {warning}", style="yellow", markup=False)
+    lacking = [
+        session.label
+        for session in sessions
+        if settings.primary not in (None, session.primary(settings.primary).suffix)
+    ]
+    if lacking:
+        console.print(
+            f"Warning: {some_of(lacking)}: no {settings.primary} scan, so another one leads.",
+            style="yellow",
+            markup=False,
+        )
 
 
 def _warn_of_missing_content(sessions: Sequence, console) -> None:

@@ -16,8 +16,9 @@ from bids_anomaly.settings import Settings
 def rebuild_reports(settings: Settings) -> ExitCode:
     """Write the reports of all sessions that came through to the end in an earlier run.
 
-    Nothing else is written, and neither the input nor a model is read. Reports that tell of failed
-    steps stay as they are, even where results of a run before are there.
+    Nothing else is written but, with ``--primary``, which scan leads; neither the input nor a model
+    is read. Reports that tell of failed steps stay as they are, even where results of a run before
+    are there.
 
     Returns
     -------
@@ -53,7 +54,12 @@ def rebuild_reports(settings: Settings) -> ExitCode:
     set_forkserver_preload(["bids_anomaly.reports.session"])
     workers = ProcessPoolExecutor(min(settings.nprocs, len(records)), get_context("forkserver"))
     with workers:
-        results = workers.map(_rebuild, [settings.output_dir] * len(records), records)
+        results = workers.map(
+            _rebuild,
+            [settings.output_dir] * len(records),
+            records,
+            [settings.primary] * len(records),
+        )
         for label, error in zip(map(_label, records), results, strict=True):
             if error is None:
                 console.print(f"{label}: report written", markup=False)
@@ -108,13 +114,17 @@ def _page(record: Path) -> str:
     return f"{_label(record)}.html"
 
 
-def _rebuild(output_dir: Path, record: Path) -> tuple[ExitCode, str] | None:
+def _rebuild(output_dir: Path, path: Path, primary: str | None) -> tuple[ExitCode, str] | None:
     """Write one report; return what went wrong."""
     from bids_anomaly.reports.record import read_record
     from bids_anomaly.reports.session import write_session_report
 
     try:
-        write_session_report(output_dir, read_record(record))
+        record = read_record(path)
+        if primary:
+            record = record.led_by(primary)
+            record.write(output_dir)
+        write_session_report(output_dir, record)
     except BidsAnomalyError as error:
         return error.exit_code, str(error)
     except Exception as error:  # As in a run: it fails this session, and no other.

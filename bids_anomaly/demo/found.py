@@ -29,7 +29,7 @@ class Found(NamedTuple):
 
 
 def how_well_found(output_dir: Path, participant: str, lesion: Path) -> Found:
-    """Compare the native maps of a T1w scan with the lesion in it.
+    """Compare the native maps of the T1w scan, which is the primary one, with the lesion in it.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ class Row:
 
     @property
     def modality(self) -> str:
-        """BIDS suffix, or ``combined``."""
+        """BIDS suffix."""
         return self.pair.prediction.modality
 
 
@@ -83,7 +83,7 @@ class Evaluation:
 
     @property
     def modalities(self) -> list[str]:
-        """Modalities that were evaluated, the combined finding last."""
+        """Modalities that were evaluated."""
         return list(dict.fromkeys(sorted((row.modality for row in self.rows), key=_order)))
 
 

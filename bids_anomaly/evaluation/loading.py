@@ -1,6 +1,6 @@
 """Read the maps of one scan and bring its truth to their grid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,16 +8,9 @@ import ants
 import nibabel as nib
 import numpy as np
 from scipy.ndimage import find_objects
-from scipy.stats import norm
 
-from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.evaluation.masks import read_mask
-from bids_anomaly.evaluation.matching import (
-    Pair,
-    Prediction,
-    mask_settings,
-    transforms_of,
-)
+from bids_anomaly.evaluation.matching import Pair, Prediction, transforms_of
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.resample import resample_mask
@@ -96,16 +89,12 @@ def load_maps(pair: Pair) -> ScanMaps:
             )
         return values[window]
 
-    if prediction.modality == COMBINED:
-        z = _z_of_probability(read("probability"), mask_settings(prediction)[0])
-    else:
-        z = read("zscore")
-    restored = prediction.modality != COMBINED and prediction.path("pseudohealthy").is_file()
+    restored = prediction.path("pseudohealthy").is_file()
     brain = whole_brain[window]
     return ScanMaps(
         grid=grid,
         scan=read("preproc"),
-        z=z,
+        z=read("zscore"),
         brain=brain,
         mask=(read("anomaly") > 0) & brain,
         truth=whole_truth[window],
@@ -139,10 +128,8 @@ def load_healthy(
     BadScanError
         If it cannot be read, or is in another grid.
     """
-    known = Prediction(
-        healthy, prediction.entities, prediction.modality, prediction.grid_of, prediction.space
-    )
-    if prediction.modality == COMBINED or not known.path("preproc").is_file():
+    known = replace(prediction, derivatives=healthy)
+    if not known.path("preproc").is_file():
         return None
     values = _values(_load(known.path("preproc")))
     if values.shape != _load(prediction.path("brain")).shape:
@@ -169,13 +156,6 @@ def _inverse(rigid: Path, folder: Path) -> Path:
     path = folder / "inverse.mat"
     ants.write_transform(ants.read_transform(str(rigid)).invert(), str(path))
     return path
-
-
-def _z_of_probability(probability: np.ndarray, healthy_fpr: float) -> np.ndarray:
-    """Return the z of a probability f / (f + q): the one that a share q of the healthy exceed."""
-    probability = np.clip(probability.astype(np.float64), 1e-12, 1)
-    exceedance = healthy_fpr * (1 - probability) / probability
-    return norm.isf(np.clip(exceedance, 1e-12, 1 - 1e-12)).astype(np.float32)
 
 
 def _load(path: Path) -> nib.Nifti1Image:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bids_anomaly.bids.naming import (
-    COMBINED,
     MIDPOINT,
     OUTPUTS,
     anat_folder,
@@ -19,7 +18,7 @@ from bids_anomaly.bids.naming import (
     suffix_of,
 )
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
-from bids_anomaly.settings import MODALITIES
+from bids_anomaly.reports.record import recorded_primary
 
 # Masks of the brain lie beside those of lesions.
 NO_LESION = "brain"
@@ -29,18 +28,16 @@ OWN_SPACE = (None, "orig", "native", "individual")
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the app found in one scan, or in all scans of a session together.
+    """What the app found in one scan.
 
     Attributes
     ----------
     derivatives : Path
         Output folder of ``bids-anomaly``.
     entities : mapping
-        Those of the scan (of the reference scan for the combined finding).
+        Those of the scan.
     modality : str
-        BIDS suffix of the scan, or :data:`bids_anomaly.bids.naming.COMBINED`.
-    grid_of : str
-        The modality in whose grid it is, if it is in native space.
+        BIDS suffix of the scan.
     space : str or None
         Template; None is the grid of the scan.
     """
@@ -48,7 +45,6 @@ class Prediction:
     derivatives: Path
     entities: Mapping[str, str]
     modality: str
-    grid_of: str
     space: str | None
 
     @property
@@ -63,10 +59,16 @@ class Prediction:
 
     def path(self, output: str) -> Path:
         """Return the file of an output of :data:`bids_anomaly.bids.naming.OUTPUTS`."""
-        if self.modality == COMBINED and output in ("probability", "anomaly"):
-            output = f"combined_{output}"
         return output_path(
-            self.derivatives, output, self.entities, modality=self.grid_of, space=self.space
+            self.derivatives, output, self.entities, modality=self.modality, space=self.space
+        )
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether the scan leads its session, by what the app recorded."""
+        primary = recorded_primary(self.derivatives, self.entities)
+        return primary is not None and (
+            (primary.entities, primary.modality) == (self.entities, self.modality)
         )
 
 
@@ -88,7 +90,7 @@ class Pair(NamedTuple):
 def find_predictions(
     derivatives: Path, *, space: str | None = None, modalities: Collection[str] | None = None
 ) -> list[Prediction]:
-    """List what the app found, scan by scan, and the combined findings.
+    """List what the app found, scan by scan.
 
     Parameters
     ----------
@@ -97,30 +99,18 @@ def find_predictions(
     space : str, optional
         Template name; by default the grids of the scans.
     modalities : collection of str, optional
-        BIDS suffixes and ``combined``; all by default.
+        BIDS suffixes; all by default.
 
     Returns
     -------
     list of Prediction
-        In the order of participants and scans. The combined finding of a single scan is left out:
-        it is the same again.
+        In the order of participants and scans.
     """
-    zscore, combined = OUTPUTS["zscore"]["desc"], OUTPUTS["combined_anomaly"]["desc"]
-    found = []
-    for path in sorted(derivatives.glob(f"sub-*/**/anat/*_desc-{zscore}_*.nii.gz")):
-        found.append((path, suffix_of(path), suffix_of(path)))
-    for path in sorted(derivatives.glob(f"sub-*/**/anat/*_desc-{combined}_mask.nii.gz")):
-        # Masks and transforms that were prepared elsewhere are sources too.
-        sources = [suffix_of(Path(source)) for source in _sidecar(path).get("Sources", [])]
-        scans = [suffix for suffix in sources if suffix in MODALITIES]
-        if len(scans) > 1:
-            found.append((path, COMBINED, scans[0]))
     predictions = []
-    for path, modality, grid_of in found:
-        entities = entities_of(path)
+    for path in derivatives.glob(f"sub-*/**/anat/*_desc-{OUTPUTS['zscore']['desc']}_*.nii.gz"):
+        entities, modality = entities_of(path), suffix_of(path)
         if entities.get("space") == space and (modalities is None or modality in modalities):
-            scan = of_the_scan(entities)
-            predictions.append(Prediction(derivatives, scan, modality, grid_of, space))
+            predictions.append(Prediction(derivatives, of_the_scan(entities), modality, space))
     return sorted(predictions, key=lambda one: (one.entities["sub"], one.name))
 
 
@@ -176,7 +166,7 @@ def match(prediction: Prediction, masks: Iterable[Truth]) -> Truth | None:
     for mask in masks:
         own = of_the_scan(mask.entities)
         if own.items() <= prediction.entities.items():
-            rank = (len(own), mask.space == prediction.grid_of, mask.space is None)
+            rank = (len(own), mask.space == prediction.modality, mask.space is None)
             fitting.setdefault(rank, []).append(mask)
     if not fitting:
         return None
@@ -209,19 +199,19 @@ def transforms_of(prediction: Prediction, truth: Truth) -> tuple[list[Path], lis
     MissingInputError
         If the app did not write a transform that is needed.
     """
-    origin = prediction.grid_of if truth.space is None else truth.space
-    target = prediction.space or prediction.grid_of
+    origin = prediction.modality if truth.space is None else truth.space
+    target = prediction.space or prediction.modality
     if origin == target:
         return [], []
     to_reference = _rigid(prediction)
-    reference = prediction.grid_of if to_reference is None else entities_of(to_reference)["to"]
+    reference = prediction.modality if to_reference is None else entities_of(to_reference)["to"]
     steps: list[tuple[Path, bool]] = []
     # The first one leads away from the grid of the result.
     if prediction.space:
         steps.append((_transform(prediction, reference, prediction.space, truth), False))
     elif to_reference is not None:
         steps.append((to_reference, True))
-    if origin == prediction.grid_of and to_reference is not None:
+    if origin == prediction.modality and to_reference is not None:
         steps.append((to_reference, False))
     elif origin != reference:
         steps.append((_transform(prediction, origin, reference, truth), False))
@@ -231,7 +221,7 @@ def transforms_of(prediction: Prediction, truth: Truth) -> tuple[list[Path], lis
 def _rigid(prediction: Prediction) -> Path | None:
     """Return the transform of a scan to the reference scan; None if it is the reference itself."""
     folder = anat_folder(prediction.derivatives, prediction.entities)
-    for path in sorted(folder.glob(f"*_from-{prediction.grid_of}_to-*_mode-image_xfm.txt")):
+    for path in sorted(folder.glob(f"*_from-{prediction.modality}_to-*_mode-image_xfm.txt")):
         named = entities_of(path)
         # The space between two sessions is no scan's.
         to_scan = not named["to"].startswith(MIDPOINT)
@@ -252,7 +242,7 @@ def _transform(prediction: Prediction, origin: str, target: str, truth: Truth) -
     if len(found) != 1:
         reason = "several transforms" if found else "no transform"
         raise MissingInputError(
-            f"The mask {truth.path.name} is in the space {truth.space or prediction.grid_of}, and "
+            f"The mask {truth.path.name} is in the space {truth.space or prediction.modality}, and "
             f"{folder} has {reason} from {origin} to {target}. Run bids-anomaly on all scans of "
             "the session together, or give masks in the space of the scan."
         )

@@ -76,8 +76,9 @@ def _by_rate() -> dict[str, Measure]:
 IDENTITY: dict[str, Measure] = {
     "participant_id": Measure("Participant."),
     "session_id": Measure("Session; n/a where there are none."),
-    "scan": Measure("Name of the scan; `combined` is the finding of all scans of a session."),
-    "modality": Measure("BIDS suffix of the scan, or `combined`."),
+    "scan": Measure("Name of the scan."),
+    "modality": Measure("BIDS suffix of the scan."),
+    "primary": Measure("Whether the scan leads the report of its session: true or false."),
     "model": Measure("Name given to the folder of results."),
     "group": Measure(
         "`control` or `patient`: as declared with --controls; without it, scans with an empty mask "

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.evaluation.curves import NOMINAL_RATES, precision_and_recall
 from bids_anomaly.evaluation.dataset import CONTROL, PATIENT, Evaluation, Row
 from bids_anomaly.evaluation.loading import load_maps
@@ -103,7 +102,8 @@ def _section(evaluation: Evaluation, summary: pd.DataFrame, modality: str) -> Se
     rows = {model: found for model, found in rows.items() if found}
     tables = [figures_table(of_modality, list(rows)), *comparison_tables(of_modality)]
     charts, calibrated = _charts(of_modality, rows)
-    name = "All scans of a session together" if modality == COMBINED else modality
+    primary = all(row.pair.prediction.is_primary for found in rows.values() for row in found)
+    name = f"{modality} (primary)" if primary else modality
     return Section(name, [*tables, calibrated], charts, _cases(rows))
 
 

@@ -25,6 +25,7 @@ def metrics_table(evaluation: Evaluation) -> pd.DataFrame:
                 "session_id": f"ses-{session}" if session else None,
                 "scan": prediction.name,
                 "modality": row.modality,
+                "primary": str(prediction.is_primary).lower(),
                 "model": row.model,
                 "group": row.group,
                 "truth": truth.path.name if truth else None,

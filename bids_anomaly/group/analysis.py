@@ -7,30 +7,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.evaluation.statistics import holm
 from bids_anomaly.group.burden import REGIONS, Burden, log_volume
 from bids_anomaly.group.cohorts import FEWEST, Cohorts, Design, design
 from bids_anomaly.group.collect import Collected
 from bids_anomaly.group.comparison import Test, blocks_of, max_t_test
+from bids_anomaly.group.people import PRIMARY
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One group against controls, in one modality or in the combined finding.
+    """One group against controls, in one modality or in the primary scan of each person.
 
     Attributes
     ----------
     cases : str
         The group.
     modality : str
-        BIDS suffix, or ``combined``.
+        BIDS suffix, or :data:`bids_anomaly.group.people.PRIMARY`.
     design : Design
     voxels : Test or None
         Of z-scores in the voxels of :func:`bids_anomaly.group.collect.compared_voxels`; None for
-        the combined finding.
+        primary scans.
     regions : Test
-        Of mean z-scores, or of anomalous fractions for the combined finding, in
+        Of mean z-scores, or of anomalous fractions for primary scans, in
         :data:`bids_anomaly.group.burden.REGIONS`.
     means : (2, R) array
         Means of cases and of controls in each region.
@@ -120,7 +120,7 @@ def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
         setup = _design(people, values, cases, cohorts.controls, notes)
         if setup is not None:
             matrix = np.array([people[row].fractions for row in setup.rows])
-            comparisons.append(_regions_only(cases, COMBINED, setup, matrix, seed))
+            comparisons.append(_regions_only(cases, PRIMARY, setup, matrix, seed))
         for modality, on_disk in collected.zscores.items():
             scanned = collected.rows[modality]
             comparison = _modality(
@@ -174,7 +174,7 @@ def _cohort_burden(name: str, people: Sequence[Burden], values: Sequence) -> Coh
         float((volumes > 0).mean()),
         tuple(float(value) for value in np.percentile(volumes, [25, 50, 75])),
         float(volumes.mean()),
-        float(np.median([burden.lesions[COMBINED] for burden in own])),
+        float(np.median([burden.lesion_count for burden in own])),
     )
 
 
@@ -204,7 +204,7 @@ def _differences(people, values, names, notes: dict, seed: int) -> list[BurdenDi
 def region_rows(comparison: Comparison) -> list[tuple]:
     """Return the rows of the table of compared regions, the columns of the table in order."""
     cases, controls = comparison.means
-    measure = "anomalous_fraction" if comparison.modality == COMBINED else "z_mean"
+    measure = "anomalous_fraction" if comparison.modality == PRIMARY else "z_mean"
     return [
         (
             comparison.cases,

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.exceptions import BadScanError
-from bids_anomaly.group.people import Member
+from bids_anomaly.group.people import SESSION, Member
 from bids_anomaly.preprocessing.atlas import atlas_regions
 from bids_anomaly.scoring.regions import ELSEWHERE
 
@@ -31,13 +30,13 @@ class Burden:
     known : mapping of str to str
         The person's row of ``participants.tsv``.
     brain_volume : float
-        In mm3.
+        In mm3, of the primary scan, as all that is not by modality.
     volumes, lesions : mapping of str to float, int
-        By modality, and ``combined``: anomalous volume in mm3 of the person, number of lesions.
+        By modality: anomalous volume in mm3 of the person, number of lesions.
     largest, z_peak : float
         The largest lesion in mm3 and the highest z; NaN without lesions.
     regions : (R,) array
-        Anomalous volume in mm3 of each of :data:`REGIONS`, combined finding.
+        Anomalous volume in mm3 of each of :data:`REGIONS`.
     fractions : (R,) array
         Its share of the region; NaN where the person has none of it.
     region_z : mapping of str to (R,) array
@@ -60,8 +59,13 @@ class Burden:
 
     @property
     def volume(self) -> float:
-        """Anomalous volume of the combined finding in mm3."""
-        return self.volumes[COMBINED]
+        """Anomalous volume of the primary scan in mm3."""
+        return self.volumes[self.member.primary]
+
+    @property
+    def lesion_count(self) -> int:
+        """Number of lesions of the primary scan."""
+        return self.lesions[self.member.primary]
 
     def tissue_volume(self, tissue: str) -> float:
         """Return the anomalous volume in mm3 in one of :data:`TISSUES`."""
@@ -83,45 +87,28 @@ def read_burden(member: Member, known: Mapping[str, str]) -> Burden:
     BadScanError
         If a table is missing, or is not what the participant level writes.
     """
-    lesions = _rows(member.file("combined_lesions"), "volume", "z_peak")
-    regions = _rows(
-        member.file("regions"),
-        *("volume", "anomalous_volume"),
-        maybe=("anomalous_fraction", "z_mean"),
-    )
-    quality = read_checked(member.file("quality"), ("scan", "measure", "flagged"))
-    of_scans: dict[str, dict[str, Mapping[str, str]]] = {}
-    for row in regions:
-        scans = of_scans.setdefault(row["modality"], {})
-        scans.setdefault(row["scan"], {})[row["name"]] = row
-    # Of several scans of a modality the first, as with the maps.
-    by_name = {modality: min(scans.items())[1] for modality, scans in of_scans.items()}
-    for modality in (COMBINED, *member.modalities):
-        if modality not in by_name:
-            what = "the combined finding" if modality == COMBINED else modality
-            raise BadScanError(
-                f"The table {member.file('regions').name} says nothing of {what}: that is left "
-                "from a run before the last one. Run the participant level again with all "
-                "modalities, or choose others with --modalities."
-            )
-    combined = by_name[COMBINED]
-    tables = {
-        modality: _rows(path, "volume")
-        for (output, modality), path in member.files.items()
-        if output == "lesions" and modality in by_name
-    }
-    tables[COMBINED] = lesions
+    lesions, regions = {}, {}
+    for modality in dict.fromkeys((member.primary, *member.modalities)):
+        lesions[modality] = _rows(member.file("lesions", modality), "volume", "z_peak")
+        rows = _rows(
+            member.file("regions", modality),
+            *("volume", "anomalous_volume"),
+            maybe=("anomalous_fraction", "z_mean"),
+        )
+        regions[modality] = {row["name"]: row for row in rows}
+    quality = read_checked(member.file("quality", SESSION), ("scan", "measure", "flagged"))
+    found, by_name = lesions[member.primary], regions[member.primary]
     return Burden(
         member=member,
         known=known,
-        brain_volume=sum(float(row["volume"]) for row in combined.values()),
-        volumes={m: sum(float(row["volume"]) for row in rows) for m, rows in tables.items()},
-        lesions={m: len(rows) for m, rows in tables.items()},
-        largest=max((float(row["volume"]) for row in lesions), default=math.nan),
-        z_peak=max((float(row["z_peak"]) for row in lesions), default=math.nan),
-        regions=np.nan_to_num(_column(combined, "anomalous_volume")),
-        fractions=_column(combined, "anomalous_fraction"),
-        region_z={m: _column(rows, "z_mean") for m, rows in by_name.items() if m != COMBINED},
+        brain_volume=sum(float(row["volume"]) for row in by_name.values()),
+        volumes={m: sum(float(row["volume"]) for row in rows) for m, rows in lesions.items()},
+        lesions={m: len(rows) for m, rows in lesions.items()},
+        largest=max((float(row["volume"]) for row in found), default=math.nan),
+        z_peak=max((float(row["z_peak"]) for row in found), default=math.nan),
+        regions=np.nan_to_num(_column(by_name, "anomalous_volume")),
+        fractions=_column(by_name, "anomalous_fraction"),
+        region_z={m: _column(rows, "z_mean") for m, rows in regions.items()},
         flags=tuple((row["scan"], row["measure"]) for row in quality if row["flagged"] == "true"),
     )
 

@@ -84,7 +84,7 @@ def collect(
     """
     voxels = compared_voxels()
     result = Collected()
-    for modality in sorted({m for member in members for m in member.modalities}):
+    for modality in dict.fromkeys(m for member in members for m in member.modalities):
         # As many as may be needed: which occasion stands for a person is known only then.
         count = len(
             {
@@ -118,9 +118,9 @@ def collect(
 
 
 def _add(result: Collected, member: Member, mask, zscores, cohort, compared, voxels) -> None:
-    result.everybody.add(mask, zscores)
+    result.everybody.add(mask, zscores, member.primary)
     if cohort is not None:
-        result.cohorts.setdefault(cohort, Sums()).add(mask, zscores)
+        result.cohorts.setdefault(cohort, Sums()).add(mask, zscores, member.primary)
     if cohort in compared:
         for modality, z in zscores.items():
             rows = result.rows[modality]

@@ -91,8 +91,9 @@ def _means(sums: Sums) -> Iterator[tuple[dict, str, np.ndarray, dict[str, Any]]]
         "probseg",
         sums.frequency(),
         {
-            "Description": "Share of people with an anomaly of the combined finding, 0 to 1.",
+            "Description": "Share of people with an anomaly in their primary scan, 0 to 1.",
             "People": sums.people,
+            "Primary": dict(sums.primaries),
         },
     )
     for modality in sums.z:

@@ -1,6 +1,7 @@
 """Sums of maps over people: as much memory for thousands as for one."""
 
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +22,10 @@ class Sums:
     ----------
     people : int
         How many were added.
+    primaries : Counter
+        How many have which modality as their primary scan.
     anomalous : (X, Y, Z) int array
-        How many have an anomaly there.
+        How many have an anomaly there, by their primary scan.
     z, scanned : mapping of str to (X, Y, Z) arrays
         By modality: the sum of z-scores, and how many have brain there.
     scans : mapping of str to int
@@ -30,12 +33,13 @@ class Sums:
     """
 
     people: int = 0
+    primaries: Counter = field(default_factory=Counter)
     anomalous: np.ndarray = field(default_factory=lambda: np.zeros(OUTPUT_GRID.shape, np.int32))
     z: dict[str, np.ndarray] = field(default_factory=dict)
     scanned: dict[str, np.ndarray] = field(default_factory=dict)
     scans: dict[str, int] = field(default_factory=dict)
 
-    def add(self, mask: np.ndarray, zscores: Mapping[str, np.ndarray]) -> None:
+    def add(self, mask: np.ndarray, zscores: Mapping[str, np.ndarray], primary: str) -> None:
         """Add one person.
 
         Parameters
@@ -44,8 +48,11 @@ class Sums:
             Anomalies in the template.
         zscores : mapping of str to (X, Y, Z) array
             By modality, 0 outside the brain.
+        primary : str
+            The modality of `mask`.
         """
         self.people += 1
+        self.primaries[primary] += 1
         self.anomalous += mask
         for modality, z in zscores.items():
             if modality not in self.z:
@@ -79,7 +86,7 @@ def load_maps(member: Member) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     Returns
     -------
     (X, Y, Z) bool array
-        Anomalies.
+        Anomalies of the primary scan.
     dict of str to (X, Y, Z) float32 array
         z-scores by modality.
 
@@ -88,7 +95,7 @@ def load_maps(member: Member) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     BadScanError
         If one is missing, cannot be read, is in another grid, or is not finite.
     """
-    mask = _read(member.file("combined_anomaly")) > 0
+    mask = _read(member.file("anomaly", member.primary)) > 0
     return mask, {m: _read(member.file("zscore", m)) for m in member.modalities}
 
 

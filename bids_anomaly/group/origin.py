@@ -2,16 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
-from bids_anomaly.bids.naming import COMBINED, sidecar_path, suffix_of
+from bids_anomaly.bids.naming import sidecar_path
 from bids_anomaly.bids.reading import read_object
 from bids_anomaly.group.people import Member
-from bids_anomaly.settings import MODALITIES
 
 
 def origin_of(member: Member) -> dict[str, str]:
-    """Return models, modalities and nominal rate of a person's results, as far as they say.
+    """Return models and thresholds of a person's results, as far as they say.
 
     Returns
     -------
@@ -25,12 +23,8 @@ def origin_of(member: Member) -> dict[str, str]:
             digest = str(model.get("Digest", "")).removeprefix("sha256:")[:8]
             name = f"{model.get('Name', 'unknown')} {model.get('Version', '')}".strip()
             said[f"model for {modality}"] = f"{name} ({digest})" if digest else name
-    finding = member.files.get(("combined_anomaly", COMBINED))
+    finding = member.files.get(("anomaly", member.primary))
     content = read_object(sidecar_path(finding)) if finding else {}
-    sources = [suffix_of(Path(source)) for source in content.get("Sources", ())]
-    combined = [modality for modality in MODALITIES if modality in sources]
-    if combined:
-        said["set of modalities in the combined finding"] = " and ".join(combined)
     for key, words, unit in (
         ("NominalFalsePositiveRate", "nominal false positive rate", ""),
         ("MinimumLesionVolume", "smallest finding", " mm³"),

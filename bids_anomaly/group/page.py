@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from bids_anomaly import __version__
-from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.exceptions import some_of
 from bids_anomaly.group.analysis import Analysis, Comparison
 from bids_anomaly.group.burden import OUTLYING, REGIONS, Burden, modified_z
@@ -26,6 +25,7 @@ from bids_anomaly.group.page_tables import (
     region_shares,
     volumes_by_group,
 )
+from bids_anomaly.group.people import PRIMARY, in_words, warn_of_primaries
 from bids_anomaly.preprocessing.atlas import atlas_image
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE
 from bids_anomaly.reports.burden_chart import burden_chart
@@ -45,6 +45,7 @@ def write_page(
     cohorts: Cohorts | None,
     analysis: Analysis,
     absent: Sequence[str],
+    primary: str | None,
     seed: int,
 ) -> Path:
     """Write the page of the group level and return its path.
@@ -61,6 +62,8 @@ def write_page(
     analysis : Analysis
     absent : sequence of str
         Who is in the table of participants and has no results.
+    primary : str or None
+        Modality that was to stand for everybody.
     seed : int
         Of the permutations.
     """
@@ -68,7 +71,11 @@ def write_page(
     burdens = collected.burdens
     frequency = collected.everybody.frequency()
     origins = count_origins(one.member for one in burdens)
-    notes = [*differing_origins(origins), *analysis.notes]
+    notes = [
+        *warn_of_primaries([one.member for one in burdens], primary),
+        *differing_origins(origins),
+        *analysis.notes,
+    ]
     if cohorts is None:
         notes.append(
             "No groups are compared, because --controls does not say who the controls are."
@@ -143,6 +150,7 @@ def _summary(collected: Collected, cohorts: Cohorts | None) -> dict[str, str]:
     facts = {
         "People": str(len(first)),
         "Sessions": str(len(collected.burdens)),
+        "Primary scans": in_words(collected.everybody.primaries),
         "With findings": f"{100 * (volumes > 0).mean():.0f} %",
         "Median burden": f"{middle:.2f} ml",
         "Quartiles": f"{low:.2f} to {high:.2f} ml",
@@ -169,7 +177,9 @@ def _own_group_z(burdens: Sequence[Burden], cohorts: Cohorts | None) -> np.ndarr
 
 def _finding(comparison: Comparison, cohorts: Cohorts) -> Finding:
     """Say what a comparison found, or that it found nothing."""
-    design, title = comparison.design, f"{comparison.cases}, {comparison.modality}"
+    design = comparison.design
+    by = "primary scans" if comparison.modality == PRIMARY else comparison.modality
+    title = f"{comparison.cases}, {by}"
     held = f", with {' and '.join(design.names)} held constant" if design.names else ""
     text = (
         f"{design.is_case.sum()} people against {(~design.is_case).sum()} of {cohorts.controls}"
@@ -190,7 +200,7 @@ def _finding(comparison: Comparison, cohorts: Cohorts) -> Finding:
     p = comparison.regions.p
     if np.isfinite(p).any():
         found = int((p < LEVEL).sum())
-        what = "anomalous share" if comparison.modality == COMBINED else "mean z-score"
+        what = "anomalous share" if comparison.modality == PRIMARY else "mean z-score"
         text += (
             f" The {what} differs in {found} of {np.isfinite(p).sum()} regions."
             if found
@@ -222,8 +232,9 @@ def _methods(collected: Collected, cohorts: Cohorts | None, analysis: Analysis) 
     people = collected.everybody.people
     paragraphs = [
         f"Maps of {people} people in {TEMPLATE} at 2 mm, each person once, were summed to the "
-        "share of people with an anomaly in each voxel and to mean z-scores by modality. Volumes "
-        "and numbers of findings (connected anomalous voxels) are those of the person's own space "
+        "share of people with an anomaly in each voxel and to mean z-scores by modality. Anomalies "
+        "and their volumes and numbers (connected voxels) are those of one scan of each person "
+        f"({in_words(collected.everybody.primaries)}), volumes in the person's own space "
         f"(bids-anomaly {__version__})."
     ]
     if cohorts and analysis.comparisons:
@@ -237,9 +248,10 @@ def _methods(collected: Collected, cohorts: Cohorts | None, analysis: Analysis) 
         paragraphs.append(
             f"Groups ({cohorts.column}) were compared with controls ({controls}) in each voxel "
             "(z-scores) and in each region of the atlas DLMUSE (mean z-scores; anomalous share of "
-            f"the combined finding) by linear models and {PERMUTATIONS} permutations of residuals "
-            "(Freedman and Lane 1983; nilearn's permuted_ols), two-sided. The largest |t| of each "
-            "permutation over all voxels or regions of a map controlled the family-wise error "
+            f"the scan that stands for a person) by linear models and {PERMUTATIONS} permutations "
+            "of residuals (Freedman and Lane 1983; nilearn's permuted_ols), two-sided. The largest "
+            "|t| of each permutation over all voxels or regions of a map controlled the "
+            "family-wise error "
             "(Westfall and Young 1993; Nichols and Holmes 2002); it is not controlled over several "
             f"maps.{held} Log volumes of anomalies were compared between all pairs of groups in "
             "the same way, with p-values adjusted by Holm's method (1979)."

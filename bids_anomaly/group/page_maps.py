@@ -9,6 +9,7 @@ from bids_anomaly.group.comparison import LEVEL
 from bids_anomaly.group.images import in_grid
 from bids_anomaly.group.maps import Sums
 from bids_anomaly.group.page_tables import EVERYBODY
+from bids_anomaly.group.people import in_words
 from bids_anomaly.reports.group_maps import Map, MapTable, map_table
 from bids_anomaly.reports.group_viewer import GroupMaps
 
@@ -19,9 +20,9 @@ def group_maps(collected: Collected, cohorts: Cohorts | None, analysis: Analysis
     tables = [
         map_table(
             "How often",
-            "Share of people with an anomaly of the combined finding, over the template; left is "
+            "Share of people with an anomaly in their primary scan, over the template; left is "
             "left. Each person counts once.",
-            [Map(n, f"{one.people} people", one.frequency()) for n, one in sums.items()],
+            [Map(n, in_words(one.primaries), one.frequency()) for n, one in sums.items()],
             signed=False,
             least=0.05,
             most=1.0,

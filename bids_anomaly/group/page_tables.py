@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.bids.tables import COLUMNS, MISSING
 from bids_anomaly.group.analysis import Analysis
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden
@@ -50,8 +49,8 @@ def group_tables(analysis: Analysis) -> list[Table]:
         return []
     groups = Table(
         "Groups",
-        "Anomalous volume of the combined finding: what passes the threshold, which is not the "
-        "volume of a disease. Each person counts once.",
+        "Anomalous volume of primary scans: what passes the threshold, which is not the volume of "
+        "a disease. Each person counts once.",
         ["Group", "People", "With findings (%)", "Median (ml)", "Quartiles (ml)", "Mean (ml)",
          "Findings (median)"],
         [
@@ -152,7 +151,7 @@ def region_differences(analysis: Analysis) -> list[Table]:
     return [
         Table(
             "Regions that differ from controls",
-            "Mean z-scores, or anomalous shares of the combined finding; p is two-sided and "
+            "Mean z-scores, or anomalous shares of primary scans; p is two-sided and "
             "family-wise over all regions of a group and modality. All regions are in "
             "group/atlas-DLMUSE_desc-comparisons_stats.tsv."
             if rows
@@ -168,6 +167,7 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
     """List everybody, one line an occasion."""
     tissues = np.array([[one.tissue_volume(tissue) for tissue in TISSUES] for one in burdens])
     columns = [
+        "Primary scan",
         "Anomalous (ml)",
         "Brain (%)",
         "Findings",
@@ -181,9 +181,10 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
     for one, parts, z in zip(burdens, tissues, burden_z(burdens, cohorts), strict=True):
         region = most_affected(one)
         cells = [
+            one.member.primary,
             f"{one.volume / 1000:.2f}",
             f"{100 * one.volume / one.brain_volume:.2f}" if one.brain_volume else "",
-            str(one.lesions[COMBINED]),
+            str(one.lesion_count),
             f"{one.largest / 1000:.2f}" if np.isfinite(one.largest) else "",
             with_minus(f"{z:+.1f}") if np.isfinite(z) else "",
             "" if region == MISSING else region_in_words(region),
@@ -205,7 +206,7 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
                 flags_in_words(one),
             )
         )
-    return People(columns, (0, 1, 2, 3, 4, 6), TISSUES, rows, cohorts is not None)
+    return People(columns, (1, 2, 3, 4, 5, 7), TISSUES, rows, cohorts is not None)
 
 
 def _known(burden: Burden, column: str) -> str:

@@ -1,24 +1,22 @@
 """Who has results in an output folder, and in which files."""
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bids_anomaly.bids.folders import labels_in, list_anat_folders, list_sessions
-from bids_anomaly.bids.naming import (
-    COMBINED,
-    OUTPUTS,
-    entities_of,
-    file_name,
-    of_the_scan,
-    suffix_of,
-)
+from bids_anomaly.bids.naming import OUTPUTS, entities_of, file_name, of_the_scan, suffix_of
 from bids_anomaly.bids.occasions import in_order
 from bids_anomaly.bids.query import known_labels
-from bids_anomaly.exceptions import BadScanError, NothingFoundError
+from bids_anomaly.exceptions import BadScanError, NothingFoundError, some_of
 from bids_anomaly.preprocessing.template import TEMPLATE
-from bids_anomaly.settings import MODALITIES
+from bids_anomaly.reports.record import recorded_primary
+from bids_anomaly.settings import MODALITIES, primary_modality
+
+# What stands where a modality is expected: the primary scan of each person, or the whole session.
+PRIMARY, SESSION = "primary", "session"
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,10 @@ class Member:
     report : Path
         The page of this person; it may not exist.
     files : mapping of (str, str) to Path
-        By output of :data:`bids_anomaly.bids.naming.OUTPUTS` and modality, or ``combined`` for what
-        is about all scans. Images are in the template. Of several scans of a modality the first.
+        By output of :data:`bids_anomaly.bids.naming.OUTPUTS` and modality, or :data:`SESSION`.
+        Images are in the template. Of several scans of a modality the first.
+    primary : str
+        The modality that stands for the person; empty if there are no results.
     is_first : bool
         Whether this is the first of the person's occasions that are looked at: maps and comparisons
         take each person once.
@@ -45,6 +45,7 @@ class Member:
     session: str | None
     report: Path
     files: Mapping[tuple[str, str], Path]
+    primary: str
     is_first: bool
 
     @property
@@ -54,11 +55,11 @@ class Member:
 
     @property
     def modalities(self) -> list[str]:
-        """Modalities with a z map in the template, in the order of :data:`MODALITIES`."""
-        there = {modality for output, modality in self.files if output == "zscore"}
-        return sorted(there, key=lambda m: (MODALITIES.index(m) if m in MODALITIES else 99, m))
+        """Modalities with a z map in the template: the primary, then in their usual order."""
+        there = [one for one in MODALITIES if ("zscore", one) in self.files]
+        return sorted(there, key=lambda modality: modality != self.primary)
 
-    def file(self, output: str, modality: str = COMBINED) -> Path:
+    def file(self, output: str, modality: str) -> Path:
         """Return a file that has to be there.
 
         Raises
@@ -77,12 +78,26 @@ class Member:
 
 # What everybody needs: how it is called in a message.
 NEEDED = {
-    "combined_anomaly": f"mask of anomalies in {TEMPLATE}, which --output-spaces asks for",
-    "combined_lesions": "table of lesions",
+    "anomaly": f"mask of anomalies in {TEMPLATE}, which --output-spaces asks for",
+    "lesions": "table of lesions",
     "regions": "table of regions",
     "quality": "table of quality",
 }
-_TABLES = ("combined_lesions", "regions", "quality")
+# What is read of each scan, and with which extension; of the session, quality.
+_OF_SCANS = {"zscore": "nii.gz", "anomaly": "nii.gz", "lesions": "tsv", "regions": "tsv"}
+
+
+def _pattern(output: str, modality: str, extension: str) -> tuple[str, str, str]:
+    """Return ``desc``, suffix and extension of the files of an output."""
+    desc, suffix = (OUTPUTS[output][part].format(modality=modality) for part in ("desc", "suffix"))
+    return desc, suffix, extension
+
+
+_READ = {
+    _pattern(output, modality, extension): (output, modality)
+    for output, extension in _OF_SCANS.items()
+    for modality in MODALITIES
+} | {_pattern("quality", "", "tsv"): ("quality", SESSION)}
 
 
 def find_members(
@@ -91,8 +106,9 @@ def find_members(
     participants: Sequence[str] = (),
     sessions: Sequence[str] = (),
     modalities: Collection[str] = (),
+    primary: str | None = None,
 ) -> list[Member]:
-    """List everybody with a folder in an output folder, by names alone; no file is opened.
+    """List everybody with a folder in an output folder; maps and tables are not opened.
 
     Parameters
     ----------
@@ -101,7 +117,10 @@ def find_members(
     participants, sessions : sequence of str
         Labels with or without prefix; all by default.
     modalities : collection of str
-        Of the z maps; all by default.
+        Whose results are read; all by default.
+    primary : str, optional
+        Modality that stands for a person who has it; by default, and for the others, that which
+        led at the participant level.
 
     Returns
     -------
@@ -126,9 +145,9 @@ def find_members(
     members = [
         member
         for participant in wanted
-        for member in _occasions(output_dir, participant, sessions, modalities)
+        for member in _occasions(output_dir, participant, sessions, modalities, primary)
     ]
-    if not any(("combined_anomaly", COMBINED) in member.files for member in members):
+    if not any(_has_maps(member) for member in members):
         raise NothingFoundError(
             f"Nobody in {output_dir} has maps in {TEMPLATE}. Run the participant level first, with "
             f"{TEMPLATE} among its --output-spaces."
@@ -136,8 +155,45 @@ def find_members(
     return members
 
 
+def in_words(primaries: Mapping[str, int]) -> str:
+    """Return how many people have which primary scan, such as ``10 FLAIR, 2 T1w``."""
+    counts = sorted(primaries.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {modality}" for modality, count in counts)
+
+
+def warn_of_primaries(members: Sequence[Member], asked_for: str | None) -> list[str]:
+    """Say where people are looked at by different modalities.
+
+    Parameters
+    ----------
+    members : sequence of Member
+    asked_for : str or None
+        What ``--primary`` names.
+    """
+    primaries = Counter(member.primary for member in members if member.is_first)
+    lacking = [
+        one.label for one in members if one.is_first and asked_for not in (None, one.primary)
+    ]
+    warnings = []
+    if lacking:
+        warnings.append(
+            f"Another scan than {asked_for} stands for {some_of(lacking)}, who lack it."
+        )
+    if len(primaries) > 1:
+        warnings.append(
+            f"People are looked at by different primary scans ({in_words(primaries)}), whose "
+            "volumes, frequencies and anomalous shares are not comparable. Name one that all have "
+            "with --primary, or choose people with --participant-label."
+        )
+    return warnings
+
+
 def _occasions(
-    output_dir: Path, participant: str, sessions: Collection[str], modalities: Collection[str]
+    output_dir: Path,
+    participant: str,
+    sessions: Collection[str],
+    modalities: Collection[str],
+    primary: str | None,
 ) -> list[Member]:
     found = []
     folders = {
@@ -156,37 +212,36 @@ def _occasions(
             files = {
                 key: path
                 for key, path in files.items()
-                if key[1] in modalities or key[1] == COMBINED
+                if key[1] in modalities or key[1] == SESSION
             }
+        # What has no map in the template leads only where nothing has one.
+        there = {modality for output, modality in files if output == "anomaly"}
+        there = there or {modality for _, modality in files} - {SESSION}
+        leads = ""
+        if there:
+            entities = {"sub": participant, **({"ses": label} if label else {})}
+            led = recorded_primary(output_dir, entities)
+            leads = primary_modality(
+                there, primary if primary in there or led is None else led.modality
+            )
         report = output_dir / f"{stem}.html"
-        found.append(Member(participant, label, report, files, is_first=False))
+        found.append(Member(participant, label, report, files, leads, is_first=False))
     # One without results does not stand for the person where another has some.
-    first = next((one for one in found if ("combined_anomaly", COMBINED) in one.files), None)
+    first = next((one for one in found if _has_maps(one)), None)
     return [replace(one, is_first=one is first) for one in found]
+
+
+def _has_maps(member: Member) -> bool:
+    return ("anomaly", member.primary) in member.files
 
 
 def _by_output(paths: Iterable[Path]) -> dict[tuple[str, str], Path]:
     """Recognise results by the entities in their names; of several scans, take the first."""
     files: dict[tuple[str, str], Path] = {}
-    # By the names of the scans, of which the tables of regions take the first too: those of
-    # results are in another order.
+    # By the names of the scans: those of results are in another order.
     for path in sorted(paths, key=lambda path: file_name(of_the_scan(entities_of(path)), "", "")):
-        entities, suffix = entities_of(path), suffix_of(path)
-        desc = entities.get("desc", "")
-        if path.name.endswith(".nii.gz") and entities.get("space") == TEMPLATE:
-            if desc == OUTPUTS["zscore"]["desc"]:
-                files.setdefault(("zscore", suffix), path)
-            elif _is(path, "combined_anomaly") and entities.get("label") == "lesion":
-                files.setdefault(("combined_anomaly", COMBINED), path)
-        elif path.suffix == ".tsv":
-            for output in _TABLES:
-                if _is(path, output):
-                    files.setdefault((output, COMBINED), path)
-            if suffix == "dseg" and desc.removeprefix("lesions") in MODALITIES:
-                files.setdefault(("lesions", desc.removeprefix("lesions")), path)
+        entities, extension = entities_of(path), path.name.partition(".")[2]
+        known = _READ.get((entities.get("desc"), suffix_of(path), extension))
+        if known and (extension == "tsv" or entities.get("space") == TEMPLATE):
+            files.setdefault(known, path)
     return files
-
-
-def _is(path: Path, output: str) -> bool:
-    pattern = OUTPUTS[output]
-    return entities_of(path).get("desc") == pattern["desc"] and suffix_of(path) == pattern["suffix"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bids_anomaly.bids.naming import COMBINED, group_path, sidecar_path
+from bids_anomaly.bids.naming import group_path, sidecar_path
 from bids_anomaly.bids.tables import COLUMNS, MISSING, read_table, write_rows
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.group.analysis import Analysis, region_rows
@@ -22,7 +22,7 @@ _MM3 = {"Units": "mm^3"}
 COMPARED = {
     "group": {"Description": "Group that is compared with controls."},
     **_REGION,
-    "modality": {"Description": "BIDS suffix, or combined for the finding of all scans together."},
+    "modality": {"Description": "BIDS suffix, or primary for the primary scan of each person."},
     "measure": {
         "Description": "What is compared.",
         "Levels": {
@@ -93,8 +93,8 @@ def write_tables(
     columns, rows = people_table(burdens, described, cohorts)
     tables = [
         ({"desc": "people"}, "Everybody, one row an occasion.", columns, rows),
-        ({"desc": "lesions"}, "All lesions of the combined finding of everybody.",
-         {**WHO, **COLUMNS["combined_lesions"]}, _lesions(burdens)),
+        ({"desc": "lesions"}, "All lesions of the primary scan of everybody.",
+         {**WHO, **COLUMNS["lesions"]}, _lesions(burdens)),
         ({**atlas, "desc": "burden"}, "Anomalous volume in each region of the atlas.",
          {**WHO, **{region.name: {"Description": f"Anomalous volume in {region.name}.", **_MM3}
                     for region in REGIONS}},
@@ -102,7 +102,7 @@ def write_tables(
     ]  # fmt: skip
     if analysis.cohorts:
         tables += [
-            ({"desc": "groups"}, "Anomalous volume of the combined finding by group.", COHORTS, [
+            ({"desc": "groups"}, "Anomalous volume of primary scans by group.", COHORTS, [
                 (one.name, one.people, one.with_anomalies, *one.quartiles, one.mean, one.lesions)
                 for one in analysis.cohorts
             ]),
@@ -136,13 +136,15 @@ def people_table(
     """Return the columns of the table of people with their descriptions, and its rows."""
     modalities = sorted({m for one in burdens for m in one.member.modalities})
     own = {
+        "primary": {"Description": "BIDS suffix of the scan that stands for the person: volumes "
+                    "and lesions are of it, unless they name another."},
         "modalities": {"Description": "BIDS suffixes of the scans with a z map."},
         "brain_volume": {"Description": "Volume of the brain in the person.", **_MM3},
         "anomalous_volume": {
-            "Description": "Anomalous volume of the combined finding, in the person.", **_MM3
+            "Description": "Anomalous volume of the primary scan, in the person.", **_MM3
         },
         "anomalous_fraction": {"Description": "Its share of the brain, 0 to 1."},
-        "lesions": {"Description": "Number of lesions of the combined finding.",
+        "lesions": {"Description": "Number of lesions of the primary scan.",
                     "Format": "integer"},
         "largest_lesion": {"Description": "Volume of the largest.", **_MM3},
         "z_peak": {"Description": "Highest z-score in a lesion."},
@@ -179,8 +181,9 @@ def people_table(
     against = burden_z(burdens, cohorts)
     rows = [
         (*who(one), *(_one_line(one.known.get(column, MISSING)) for column in theirs),
-         ", ".join(one.member.modalities) or MISSING, one.brain_volume, one.volume,
-         one.volume / one.brain_volume if one.brain_volume else np.nan, one.lesions[COMBINED],
+         one.member.primary, ", ".join(one.member.modalities) or MISSING,
+         one.brain_volume, one.volume,
+         one.volume / one.brain_volume if one.brain_volume else np.nan, one.lesion_count,
          one.largest, one.z_peak, *map(one.tissue_volume, TISSUES), most_affected(one),
          *(one.volumes.get(m, np.nan) for m in modalities),
          *(one.lesions.get(m, MISSING) for m in modalities),
@@ -208,9 +211,9 @@ def most_affected(burden: Burden) -> str:
 
 
 def _lesions(burdens: Iterable[Burden]) -> Iterator[tuple]:
-    columns = COLUMNS["combined_lesions"]
+    columns = COLUMNS["lesions"]
     for burden in burdens:
-        for row in read_table(burden.member.file("combined_lesions")):
+        for row in read_table(burden.member.file("lesions", burden.member.primary)):
             yield (*who(burden), *(row.get(column, MISSING) for column in columns))
 
 

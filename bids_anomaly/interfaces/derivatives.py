@@ -40,9 +40,13 @@ class WriteOutput(TraitedSpec):
     written = traits.List(traits.Str())
 
 
-class FindingsInput(WriteInput):
-    """What it takes to bring findings from the model grid to another."""
+class FoundInput(WriteInput):
+    """What was found in a scan, in the grid that is written, and by which threshold."""
 
+    brain = File(exists=True, mandatory=True)
+    zscore = File(exists=True, mandatory=True)
+    probability = File(exists=True, mandatory=True)
+    mask = File(exists=True, mandatory=True)
     transforms = InputMultiObject(
         File(exists=True), desc="from the output grid to the model grid, none for the identity"
     )
@@ -51,17 +55,15 @@ class FindingsInput(WriteInput):
     min_lesion_volume = traits.Float(mandatory=True)
 
 
-class _WriteScanMapsInput(FindingsInput):
+class _WriteScanMapsInput(FoundInput):
     scan = File(exists=True, mandatory=True, desc="bias-corrected, native")
-    brain = File(exists=True, mandatory=True, desc="native")
     brain_method = traits.Str(mandatory=True)
     white_matter_level = traits.Float(mandatory=True)
     scan_transforms = InputMultiObject(
         File(exists=True), desc="from the output grid to the native grid, none for native outputs"
     )
-    residual = File(exists=True)
-    spread = File(exists=True)
-    zscore = File(exists=True, mandatory=True)
+    residual = File(exists=True, desc="in the model grid")
+    spread = File(exists=True, desc="in the model grid")
     bundle = Directory(exists=True, mandatory=True, nohash=True)
     bundle_digest = traits.Str(mandatory=True)
 
@@ -74,29 +76,25 @@ class WriteScanMaps(StepInterface):
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.brain import had_no_skull
-        from bids_anomaly.preprocessing.resample import resample, resample_mask
+        from bids_anomaly.preprocessing.resample import resample
         from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
         from bids_anomaly.reconstruction.bundle import load_bundle
         from bids_anomaly.scoring.maps import scan_maps
 
         inputs = self.inputs
         bundle = load_bundle(Path(inputs.bundle))
-        scan, brain = load_image(inputs.scan), load_image(inputs.brain)
+        scan = load_image(inputs.scan)
         if isdefined(inputs.space):
-            transforms = [Path(path) for path in inputs.scan_transforms]
-            scan = resample(scan, OUTPUT_GRID, transforms)
-            brain = resample_mask(brain, OUTPUT_GRID, transforms)
+            scan = resample(scan, OUTPUT_GRID, paths(inputs.scan_transforms))
         normalised = scan.get_fdata(dtype=np.float32) / np.float32(inputs.white_matter_level)
         maps = scan_maps(
             Grid.of(scan).image(normalised),
-            brain,
+            load_image(inputs.brain),
+            load_findings(inputs),
             residual=_image(inputs.residual),
             spread=_image(inputs.spread),
-            zscore=load_image(inputs.zscore),
             transforms=paths(inputs.transforms),
             invert=inputs.invert,
-            healthy_fpr=inputs.healthy_fpr,
-            min_lesion_volume=inputs.min_lesion_volume,
         )
         written = write_maps(
             inputs,
@@ -104,45 +102,6 @@ class WriteScanMaps(StepInterface):
             bundle=bundle,
             already_stripped=had_no_skull(inputs.brain_method),
         )
-        return {"written": record_written(folder, written)}
-
-
-class _WriteCombinedInput(FindingsInput):
-    brain = File(exists=True, mandatory=True, desc="of the reference scan, native")
-    scan_transforms = InputMultiObject(
-        File(exists=True), desc="from the output grid to the native grid, none for native outputs"
-    )
-    zscores = InputMultiObject(File(exists=True), mandatory=True)
-    brains = InputMultiObject(File(exists=True), mandatory=True)
-    modalities = traits.List(traits.Str(), mandatory=True, desc="of the scans, in their order")
-
-
-class WriteCombined(StepInterface):
-    """Write the combined finding of all scans of a session in one space."""
-
-    input_spec = _WriteCombinedInput
-    output_spec = WriteOutput
-
-    def _step(self, folder: Path) -> dict:
-        from bids_anomaly.preprocessing.resample import resample_mask
-        from bids_anomaly.preprocessing.template import OUTPUT_GRID
-        from bids_anomaly.scoring.maps import combined_maps
-
-        inputs = self.inputs
-        brain = load_image(inputs.brain)
-        if isdefined(inputs.space):
-            brain = resample_mask(brain, OUTPUT_GRID, paths(inputs.scan_transforms))
-        maps = combined_maps(
-            brain,
-            zscores=[load_image(path) for path in inputs.zscores],
-            brains=[load_image(path) for path in inputs.brains],
-            modalities=inputs.modalities,
-            transforms=paths(inputs.transforms),
-            invert=inputs.invert,
-            healthy_fpr=inputs.healthy_fpr,
-            min_lesion_volume=inputs.min_lesion_volume,
-        )
-        written = write_maps(inputs, maps, bundle=None, already_stripped=True)
         return {"written": record_written(folder, written)}
 
 
@@ -244,6 +203,17 @@ class WriteRigid(StepInterface):
         with replacing(path) as temporary:
             ants.write_transform(ants.read_transform(self.inputs.rigid), str(temporary))
         return {"written": record_written(folder, [path])}
+
+
+def load_findings(inputs):
+    """Read what was found, from the files that a node is given."""
+    from bids_anomaly.scoring.maps import Findings
+
+    return Findings(
+        load_image(inputs.zscore).get_fdata(dtype=np.float32),
+        load_image(inputs.probability).get_fdata(dtype=np.float32),
+        np.asanyarray(load_image(inputs.mask).dataobj) > 0,
+    )
 
 
 def write_maps(inputs, maps: dict[str, nib.Nifti1Image], *, bundle, already_stripped) -> list[Path]:

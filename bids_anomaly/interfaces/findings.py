@@ -1,18 +1,24 @@
-"""Nipype interfaces that take findings apart: lesions, and regions of the atlas."""
+"""Nipype interfaces that find what is unusual, and take it apart: lesions, and regions."""
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
-from nipype.interfaces.base import File, InputMultiObject, traits
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    InputMultiObject,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
 
 from bids_anomaly.bids.dataset import write_atlas_description
-from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.bids.tables import write_table
-from bids_anomaly.interfaces.base import StepInterface, load_image
+from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
 from bids_anomaly.interfaces.derivatives import (
-    FindingsInput,
+    FoundInput,
     WriteOutput,
+    load_findings,
     paths,
     table_path,
     write_described_table,
@@ -21,145 +27,119 @@ from bids_anomaly.interfaces.derivatives import (
 from bids_anomaly.interfaces.records import record_written
 
 
-class _NativeFindingsInput(FindingsInput):
-    brain = File(exists=True, mandatory=True, desc="of the (reference) scan, native")
+class _FindAnomaliesInput(BaseInterfaceInputSpec):
+    brain = File(exists=True, mandatory=True, desc="native")
+    scan_transforms = InputMultiObject(
+        File(exists=True), desc="from the template to the native grid; none for native findings"
+    )
+    zscore = File(exists=True, mandatory=True, desc="in the model grid")
+    transforms = InputMultiObject(
+        File(exists=True), desc="from the grid of the findings to the model grid"
+    )
+    invert = traits.List(traits.Bool(), mandatory=True)
+    healthy_fpr = traits.Float(mandatory=True)
+    min_lesion_volume = traits.Float(mandatory=True)
+
+
+class _FindAnomaliesOutput(TraitedSpec):
+    brain = File(exists=True, desc="in the grid of the findings, like all")
+    zscore = File(exists=True)
+    probability = File(exists=True)
+    mask = File(exists=True)
+
+
+class FindAnomalies(StepInterface):
+    """Find what is anomalous in one scan, in its own grid or in that of the template.
+
+    All that is written of it, as maps, lesions and regions, comes from here.
+    """
+
+    input_spec = _FindAnomaliesInput
+    output_spec = _FindAnomaliesOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.resample import resample_mask
+        from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
+        from bids_anomaly.scoring.maps import scan_findings
+
+        inputs = self.inputs
+        brain = load_image(inputs.brain)
+        if isdefined(inputs.scan_transforms):
+            brain = resample_mask(brain, OUTPUT_GRID, paths(inputs.scan_transforms))
+        found = scan_findings(
+            brain,
+            zscore=load_image(inputs.zscore),
+            transforms=paths(inputs.transforms),
+            invert=inputs.invert,
+            healthy_fpr=inputs.healthy_fpr,
+            min_lesion_volume=inputs.min_lesion_volume,
+        )
+        grid = Grid.of(brain)
+        images = {
+            "brain": brain,
+            "zscore": grid.image(found.z),
+            "probability": grid.image(found.probability),
+            "mask": grid.image(found.mask.astype(np.uint8)),
+        }
+        return {
+            name: save_image(image, folder / f"{name}.nii.gz") for name, image in images.items()
+        }
+
+
+class _WriteFindingsInput(FoundInput):
     template_from_scan = File(
         exists=True, mandatory=True, desc="displacement field that pulls the template"
     )
 
 
-class _WriteLesionsInput(_NativeFindingsInput):
-    zscore = File(exists=True, mandatory=True, desc="in the model grid")
-
-
-class WriteLesions(StepInterface):
-    """Write the lesions of one scan, numbered and described."""
-
-    input_spec = _WriteLesionsInput
-    output_spec = WriteOutput
-
-    def _step(self, folder: Path) -> dict:
-        from bids_anomaly.scoring.maps import scan_findings
-
-        inputs = self.inputs
-        brain = load_image(inputs.brain)
-        found = scan_findings(brain, zscore=load_image(inputs.zscore), **_chain(inputs))
-        written = _write_lesions(inputs, "lesions", found, brain)
-        return {"written": record_written(folder, written)}
-
-
-class _WriteFindingsInput(_NativeFindingsInput):
-    zscores = InputMultiObject(File(exists=True), mandatory=True, desc="in the model grid")
-    brains = InputMultiObject(File(exists=True), mandatory=True, desc="in the model grid")
-    scans = traits.List(traits.Str(), mandatory=True, desc="their names, in their order")
-    modalities = traits.List(traits.Str(), mandatory=True, desc="of the scans, in their order")
-
-
-class _WriteFindingsOutput(WriteOutput):
-    lesions = File(exists=True, desc="table of the combined finding")
-    regions = File(exists=True, desc="table of all scans and of the combined finding")
-
-
 class WriteFindings(StepInterface):
-    """Write the combined lesions of a session, its atlas, and what was found in each region.
+    """Write the lesions of one scan, numbered and described, and what is in each region.
 
-    Everything is in the grid of the reference scan.
+    Everything is in the grid of the scan, the atlas too.
     """
 
     input_spec = _WriteFindingsInput
-    output_spec = _WriteFindingsOutput
+    output_spec = WriteOutput
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
         from bids_anomaly.preprocessing.template import Grid
-        from bids_anomaly.scoring.maps import combined_findings, scan_findings, seen_in
+        from bids_anomaly.scoring.lesions import describe_lesions, label_lesions
         from bids_anomaly.scoring.regions import measure_regions
 
         inputs = self.inputs
-        brain = load_image(inputs.brain)
+        brain, found = load_image(inputs.brain), load_findings(inputs)
         grid, inside = Grid.of(brain), np.asanyarray(brain.dataobj) > 0
-        transforms, invert = _from_template(inputs)
-        labels = np.where(inside, atlas_labels(grid, transforms, invert=invert), -1)
-        zscores = [load_image(path) for path in inputs.zscores]
-        brains = [load_image(path) for path in inputs.brains]
-        combined = combined_findings(
-            brain, zscores=zscores, brains=brains, modalities=inputs.modalities, **_chain(inputs)
-        )
-        measured = []
-        for name, modality, zscore, covered in zip(
-            inputs.scans, inputs.modalities, zscores, brains, strict=True
-        ):
-            found = scan_findings(brain, zscore=zscore, **_chain(inputs))
-            # A region that a scan did not see is not a normal one.
-            z = np.where(seen_in(brain, covered, **_to_model_grid(inputs)), found.z, np.nan)
-            measured.append((name, modality, found.mask, z))
-
-        rows = [
-            (*findings.region, name, modality, *findings[1:])
-            for name, modality, mask, z in (*measured, (COMBINED, COMBINED, combined.mask, None))
-            for findings in measure_regions(
-                labels,
-                atlas_regions(),
-                mask=mask,
-                z=z,
-                voxel_volume=grid.voxel_volume,
+        from_template = {
+            "transforms": [*paths(inputs.transforms), Path(inputs.template_from_scan)],
+            "invert": [*inputs.invert, False],
+        }
+        labels = label_lesions(found.mask)
+        lesions = [
+            (lesion.index, f"lesion-{lesion.index}", lesion.volume, *lesion.centroid, *lesion[3:])
+            for lesion in describe_lesions(
+                labels, z=found.z, probability=found.probability, grid=grid, **from_template
             )
         ]
-        lesions = _write_lesions(inputs, "combined_lesions", combined, brain)
-        atlas = _write_labels(inputs, "atlas", np.maximum(labels, 0), grid, atlas_regions())
+        atlas = np.where(inside, atlas_labels(grid, **from_template, within=inside), -1)
+        regions = [
+            (*each.region, *each[1:])
+            for each in measure_regions(
+                atlas, atlas_regions(), mask=found.mask, z=found.z, voxel_volume=grid.voxel_volume
+            )
+        ]
         write_atlas_description(Path(inputs.output_dir))
-        regions = write_described_table(inputs, "regions", rows)
-        return {
-            "lesions": str(lesions[-1]),
-            "regions": str(regions),
-            "written": record_written(folder, [*lesions, *atlas, regions]),
-        }
-
-
-def _write_lesions(inputs, output: str, found, brain: nib.Nifti1Image) -> list[Path]:
-    """Write numbered lesions and, last, their table."""
-    from bids_anomaly.preprocessing.template import Grid
-    from bids_anomaly.scoring.lesions import describe_lesions, label_lesions
-
-    transforms, invert = _from_template(inputs)
-    labels = label_lesions(found.mask)
-    lesions = describe_lesions(
-        labels,
-        z=found.z,
-        probability=found.probability,
-        grid=Grid.of(brain),
-        transforms=transforms,
-        invert=invert,
-    )
-    rows = [
-        (lesion.index, f"lesion-{lesion.index}", lesion.volume, *lesion.centroid, *lesion[3:])
-        for lesion in lesions
-    ]
-    return _write_labels(inputs, output, labels, Grid.of(brain), rows)
+        written = [
+            *_write_labels(inputs, "lesions", labels, grid, lesions),
+            *_write_labels(inputs, "atlas", np.maximum(atlas, 0), grid, atlas_regions()),
+            write_described_table(inputs, "regions", regions),
+        ]
+        return {"written": record_written(folder, written)}
 
 
 def _write_labels(inputs, output: str, labels: np.ndarray, grid, rows) -> list[Path]:
-    """Write an image of labels and, last, the table that says what they are."""
+    """Write an image of labels and the table that says what they are."""
     written = write_maps(inputs, {output: grid.image(labels)}, bundle=None, already_stripped=True)
     table = table_path(inputs, output)
     write_table(table, output, rows)
     return [*written, table]
-
-
-def _to_model_grid(inputs) -> dict:
-    """Return the chain that pulls the model grid onto the scan."""
-    return {"transforms": paths(inputs.transforms), "invert": inputs.invert}
-
-
-def _chain(inputs) -> dict:
-    """Return how findings come from the model grid to the scan, and what is taken for one."""
-    return {
-        **_to_model_grid(inputs),
-        "healthy_fpr": inputs.healthy_fpr,
-        "min_lesion_volume": inputs.min_lesion_volume,
-    }
-
-
-def _from_template(inputs) -> tuple[list[Path], list[bool]]:
-    """Return the chain that pulls the template onto the scan."""
-    return [*paths(inputs.transforms), Path(inputs.template_from_scan)], [*inputs.invert, False]

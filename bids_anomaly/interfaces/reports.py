@@ -19,6 +19,8 @@ class _WriteReportInput(BaseInterfaceInputSpec):
     output_dir = traits.Str(mandatory=True)
     label = traits.Str(mandatory=True, desc="of the session")
     scans = traits.List(traits.Str(), mandatory=True, desc="names, the reference first")
+    primary = traits.Str(mandatory=True, desc="name of the scan that leads")
+    asked_for = traits.Either(None, traits.Str(), desc="modality that was to lead")
     entities = traits.List(traits.Dict(), mandatory=True, desc="of each scan")
     bundles = traits.List(Directory(exists=True), mandatory=True, nohash=True)
     bundle_digests = traits.List(traits.Str(), mandatory=True)
@@ -59,6 +61,7 @@ class WriteReport(StepInterface):
                 entities=dict(inputs.entities[i]),
                 model=f"{bundle.name} {bundle.version}",
                 digest=inputs.bundle_digests[i],
+                calibration=bundle.calibrated_on,
                 makes_image=bundle.makes_image,
                 brain_extraction=inputs.brain_method_list[i],
                 white_matter_level=inputs.white_matter_level_list[i],
@@ -74,6 +77,8 @@ class WriteReport(StepInterface):
             label=inputs.label,
             version=__version__,
             scans=tuple(scans),
+            primary=inputs.primary,
+            asked_for=inputs.asked_for,
             spaces=tuple(inputs.spaces),
             methods=tuple(methods_text(bundles, inputs.brain_method_list, **threshold)),
             warnings=tuple(model_warnings(bundles)),

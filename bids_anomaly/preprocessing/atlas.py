@@ -60,7 +60,11 @@ def atlas_regions() -> tuple[Region, ...]:
 
 
 def atlas_labels(
-    onto: Grid, transforms: Sequence[Path] = (), *, invert: Sequence[bool] | None = None
+    onto: Grid,
+    transforms: Sequence[Path] = (),
+    *,
+    invert: Sequence[bool] | None = None,
+    within: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the labels of the atlas in another grid.
 
@@ -71,13 +75,16 @@ def atlas_labels(
     transforms, invert
         As for :func:`bids_anomaly.preprocessing.resample.resample`: the chain leads from the space
         of `onto` to the template.
+    within : (X, Y, Z) bool array, optional
+        Where labels are needed; all over the grid by default.
 
     Returns
     -------
     (X, Y, Z) int16 array
         An index of :func:`atlas_regions`, or 0, at the centre of each voxel of `onto`.
     """
-    return np.asanyarray(resample_labels(atlas_image(), onto, transforms, invert=invert).dataobj)
+    labels = resample_labels(atlas_image(), onto, transforms, invert=invert, within=within)
+    return np.asanyarray(labels.dataobj)
 
 
 @cache

@@ -10,6 +10,7 @@ from pathlib import Path
 import ants
 import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from bids_anomaly.preprocessing.template import Grid
 
@@ -23,6 +24,7 @@ def resample_labels(
     transforms: Sequence[Path] = (),
     *,
     invert: Sequence[bool] | None = None,
+    within: np.ndarray | None = None,
 ) -> nib.Nifti1Image:
     """Resample a label map, as if each label were resampled linearly and the largest share won.
 
@@ -38,6 +40,8 @@ def resample_labels(
     transforms, invert
         As for :func:`bids_anomaly.preprocessing.resample.resample`: the chain leads from the space
         of `onto` to the space of `labels`.
+    within : (X, Y, Z) bool array, optional
+        In the grid `onto`: the result is 0 elsewhere, which takes no time.
 
     Returns
     -------
@@ -45,12 +49,19 @@ def resample_labels(
         int16, in the grid `onto`.
     """
     values = np.asanyarray(labels.dataobj).astype(np.int16)
-    positions = _positions(Grid.of(labels), onto, transforms, invert)
+    within = np.ones(onto.shape, bool) if within is None else within
+    found = np.zeros(onto.shape, values.dtype)
+    if not within.any():
+        return onto.image(found)
+    (box,) = ndimage.find_objects(within.astype(np.uint8))
+    part = Grid.of(onto.image(within.astype(np.uint8)).slicer[box])
+    positions = _positions(Grid.of(labels), part, transforms, invert)
     # A slab at a time: eight neighbours of every voxel of a 1 mm head would take a gigabyte.
-    slabs = [
-        _largest_share(values, positions[:, index].reshape(3, -1)) for index in range(onto.shape[0])
-    ]
-    return onto.image(np.stack(slabs).reshape(onto.shape))
+    for slab, inside, place in zip(
+        found[box], within[box], np.moveaxis(positions, 1, 0), strict=True
+    ):
+        slab[inside] = _largest_share(values, place[:, inside])
+    return onto.image(found)
 
 
 def _positions(

@@ -109,6 +109,11 @@ class Bundle:
         """The file of healthy statistics."""
         return self.folder / "calibration.npz"
 
+    @property
+    def calibrated_on(self) -> str:
+        """Whose voxels scores are compared with, in words."""
+        return self.description.get("calibration", {}).get("data") or "other people"
+
     @cached_property
     def digest(self) -> str:
         """The sha256 of weights, description and calibration together."""

@@ -48,17 +48,23 @@ class ChangeSection(NamedTuple):
 
     Attributes
     ----------
+    scan : str
+        Name of the later scan.
     title, headline, note : str
         Which scans these are, what changed, and how sure that is.
+    in_short : str
+        What changed, for the summary of the page.
     table : Table
         Of lesions, the largest change first.
     strips : list of Strip
         Slices of both scans and of the change.
     """
 
+    scan: str
     title: str
     headline: str
     note: str
+    in_short: str
     table: Table
     strips: list[Strip]
 
@@ -76,7 +82,7 @@ class ChangeReport(NamedTuple):
     Attributes
     ----------
     sections : list of ChangeSection
-        Change since the session before.
+        Change since the session before, that of the primary scan first.
     later : list of Later
         Sessions that were compared with this one.
     warnings : list of str
@@ -86,6 +92,10 @@ class ChangeReport(NamedTuple):
     sections: list[ChangeSection]
     later: list[Later]
     warnings: list[str]
+
+    def of_scan(self, name: str) -> str:
+        """Return in short what changed in a scan, empty if that is not known."""
+        return next((section.in_short for section in self.sections if section.scan == name), "")
 
 
 def read_change(output_dir: Path, record: SessionRecord, *, in_viewer: bool) -> ChangeReport:
@@ -113,12 +123,13 @@ def read_change(output_dir: Path, record: SessionRecord, *, in_viewer: bool) -> 
         for comparison in done
         if comparison.records[0].label == record.label
     )
+    sections = [
+        _section(output_dir, comparison, in_viewer=in_viewer)
+        for comparison in done
+        if comparison.records[1].label == record.label
+    ]
     return ChangeReport(
-        [
-            _section(output_dir, comparison, in_viewer=in_viewer)
-            for comparison in done
-            if comparison.records[1].label == record.label
-        ],
+        sorted(sections, key=lambda section: section.scan != record.primary),
         [Later(label, f"{label}.html") for label in later],
         [refusal.sentence for refusal in plan.refusals if refusal.label == record.label]
         + [_not_yet(each) for each in missing if each.records[1].label == record.label],
@@ -142,9 +153,11 @@ def _section(output_dir: Path, comparison: Comparison, *, in_viewer: bool) -> Ch
     unchanged = [row for row in rows if row["verdict"] == UNCHANGED]
     first, second = (f"ses-{label}" for label in comparison.sessions)
     return ChangeSection(
+        scan=comparison.scans[1].name,
         title=f"{comparison.modality} since {first}",
         headline=_headline(rows, first, second),
         note=_note(about, comparison),
+        in_short=_in_short(changed, len(unchanged), first),
         table=_table([*changed, *unchanged], len(changed), first, second, in_viewer=in_viewer),
         strips=_strips(output_dir, comparison, rows, changed, float(about["Limit"])),
     )
@@ -154,14 +167,27 @@ def _headline(rows: Sequence[Row], first: str, second: str) -> str:
     """Count verdicts, and say by how much the volume changed."""
     if not rows:
         return f"No findings in {first} or {second}."
-    number = Counter(row["verdict"] for row in rows)
-    counts = ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS if number[verdict])
+    counts = _counts(rows)
     volumes = [sum(float(row[f"volume_{when}"]) for row in rows) for when in ("first", "second")]
     change = with_minus(f"{(volumes[1] - volumes[0]) / 1000:+.2f}")
     return (
         f"{counts[:1].upper()}{counts[1:]}. Their volume is {volumes[0] / 1000:.2f} ml in {first}, "
         f"{volumes[1] / 1000:.2f} ml in {second} ({change} ml)."
     )
+
+
+def _in_short(changed: Sequence[Row], unchanged: int, first: str) -> str:
+    """Say what changed; volumes of findings that did not change beyond noise would mislead."""
+    if not changed:
+        return f"Nothing changed beyond the noise floor since {first}."
+    rest = f"; {unchanged} did not change beyond the noise floor" if unchanged else ""
+    return f"{_counts(changed)} since {first}{rest}."
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    """Return how often there is each verdict, such as ``1 new, 2 grown``."""
+    number = Counter(row["verdict"] for row in rows)
+    return ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS if number[verdict])
 
 
 def _note(about: dict[str, Any], comparison: Comparison) -> str:

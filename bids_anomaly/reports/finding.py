@@ -1,21 +1,25 @@
-"""Say in words and numbers what was found in a session."""
+"""Say in words and numbers what was found in a scan."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.reports.tables import Row, region_in_words
 
 # Findings from this confidence on are called sure: the rate of healthy voxels that score as high is
 # a twentieth of the nominal one.
 SURE = 0.95
 MOST_PLACES = 3
+# Volumes of marked and of diseased tissue did not go together (benchmarks/burden.py).
+NO_DISEASE_VOLUME = (
+    "What is marked is what passes a threshold: its volume is not the volume of a disease."
+)
 
 
 class Finding(NamedTuple):
-    """A sentence for those in a hurry, and what it rests on: label to sentence."""
+    """A sentence for those in a hurry, how to take it, and what it rests on: label to sentence."""
 
     headline: str
+    note: str
     details: dict[str, str]
 
 
@@ -24,15 +28,26 @@ def describe_finding(
     regions: Sequence[Row],
     quality: Sequence[Row],
     *,
+    title: str,
+    calibration: str,
+    change: str,
     healthy_fpr: float,
     min_lesion_volume: float,
 ) -> Finding:
-    """Describe the combined finding of a session.
+    """Describe what was found in a scan.
 
     Parameters
     ----------
-    lesions, regions, quality : sequences of mappings
-        Rows of the tables of the session, as text by column.
+    lesions, regions : sequences of mappings
+        Rows of the tables of the scan, as text by column.
+    quality : sequence of mappings
+        Those of the session.
+    title : str
+        What the scan is called.
+    calibration : str
+        Whose voxels its scores were compared with.
+    change : str
+        What changed since the session before, empty if that is not known.
     healthy_fpr, min_lesion_volume : float
         Nominal false positive rate, and mm3.
 
@@ -41,20 +56,22 @@ def describe_finding(
     Finding
         Without any it says so, and what that does not mean.
     """
-    combined = [row for row in regions if row["modality"] == COMBINED]
-    brain = sum(float(row["volume"]) for row in combined)
+    brain = sum(float(row["volume"]) for row in regions)
     anomalous = sum(float(row["volume"]) for row in lesions)
     share = anomalous / brain if brain else 0.0
     if lesions:
         many = f"{len(lesions)} finding{'' if len(lesions) == 1 else 's'}"
-        headline = f"{many}, {in_millilitres(anomalous)} in all: {percent(share)} of the brain."
+        headline = f"{title}: {many}, {in_millilitres(anomalous)} marked."
     else:
-        headline = "No findings."
+        headline = f"{title}: no findings."
+    threshold = _threshold(share, brain, calibration, healthy_fpr, min_lesion_volume)
     return Finding(
         headline,
+        NO_DISEASE_VOLUME,
         {
-            "How much": _how_much(share, brain, healthy_fpr, min_lesion_volume),
-            **({"Where": _where(combined)} if lesions else {}),
+            **({"Change": change} if change else {}),
+            "Threshold": threshold,
+            **({"Where": _where(regions)} if lesions else {}),
             **({"How unusual": _how_unusual(lesions)} if lesions else {}),
             **({"How sure": _how_sure(lesions)} if lesions else {}),
             "Quality": _quality(quality),
@@ -73,22 +90,27 @@ def percent(share: float) -> str:
     return f"{100 * share:.{1 if share >= 0.1 else 2}f} %"
 
 
-def _how_much(share: float, brain: float, healthy_fpr: float, min_lesion_volume: float) -> str:
-    expected = (
-        f"The threshold is such that, on average, {100 * healthy_fpr:g} % of healthy voxels pass it"
+def _threshold(
+    share: float, brain: float, calibration: str, healthy_fpr: float, min_lesion_volume: float
+) -> str:
+    """Say what is called anomalous, compared with whom, and how much of the brain that is."""
+    reference = (
+        f"A voxel is marked where less than {100 * healthy_fpr:g} % of the reference scores as "
+        f"high: {calibration}."
     )
     if not share:
         return (
-            f"{expected}. None does in this brain of {in_millilitres(brain)}, apart from places "
+            f"{reference} None is in this brain of {in_millilitres(brain)}, apart from places "
             f"smaller than {min_lesion_volume:g} mm³. Disease that changes little stays below it."
         )
-    times = share / healthy_fpr
-    compared = f"{times:.{0 if times >= 10 else 1}f} times that" if times >= 1 else "less than that"
-    return f"{expected}; here {percent(share)} do, {compared}."
+    return (
+        f"{reference} Here {percent(share)} of the brain is marked. How much would be without "
+        "disease, on this scanner and at this age, is not known."
+    )
 
 
-def _where(combined: Sequence[Row]) -> str:
-    affected = [row for row in combined if float(row["anomalous_volume"]) > 0]
+def _where(regions: Sequence[Row]) -> str:
+    affected = [row for row in regions if float(row["anomalous_volume"]) > 0]
     affected.sort(key=lambda row: -float(row["anomalous_volume"]))
     places = [
         f"{region_in_words(row['name'])} ({in_millilitres(float(row['anomalous_volume']))})"

@@ -1,10 +1,11 @@
 """Read the maps of a scan from the derivatives, into one grid with axes along RAS+."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -24,7 +25,7 @@ NATIVE_SPACING_MM = 2.0
 
 
 def read_scan(
-    output_dir: Path, scan: ScanRecord, *, spaces: tuple[str, ...], numbers: dict[str, str]
+    output_dir: Path, scan: ScanRecord, *, spaces: tuple[str, ...], said: Mapping[str, Any]
 ) -> ScanReport:
     """Read what was made of a scan: in the template where that was written, else as acquired.
 
@@ -36,8 +37,8 @@ def read_scan(
         Which scan.
     spaces : tuple of str
         In which maps were written.
-    numbers : dict of str to str
-        What is measured, and its value with the unit.
+    said : mapping
+        What is said of it, by the other fields of :class:`ScanReport`.
 
     Raises
     ------
@@ -89,8 +90,8 @@ def read_scan(
         residual=values("residual") if scan.makes_image else None,
         zscore=values("zscore"),
         mask=values("anomaly") > 0.5,
-        numbers=numbers,
         **native,
+        **said,
     )
 
 

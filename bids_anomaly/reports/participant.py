@@ -8,13 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.reports.change import ChangeReport
-from bids_anomaly.reports.charts import Chart
 from bids_anomaly.reports.checks import quality_checks
-from bids_anomaly.reports.finding import Finding
 from bids_anomaly.reports.page import render
 from bids_anomaly.reports.results import largest_anomaly, mosaic
 from bids_anomaly.reports.scan import ScanReport
@@ -50,19 +46,14 @@ def write_participant_report(
     path: Path,
     *,
     title: str,
-    finding: Finding | None = None,
     summary: Mapping[str, str] | None = None,
     scans: Sequence[ScanReport] = (),
-    combined: np.ndarray | None = None,
     methods: Sequence[str] = (),
     references: Sequence[str] = (),
     failures: Sequence[Failure] = (),
     provenance: Mapping[str, str] | None = None,
     steps: Table | None = None,
     warnings: Sequence[str] = (),
-    lesions: Table | None = None,
-    regions: Table | None = None,
-    region_chart: Chart | None = None,
     quality: Table | None = None,
     change: ChangeReport | None = None,
 ) -> None:
@@ -77,14 +68,10 @@ def write_participant_report(
         The HTML file.
     title : str
         Who this is about, such as ``sub-01``.
-    finding : Finding
-        What was found, in words.
     summary : mapping of str to str
-        The same in numbers, scan by scan: label and value with unit.
+        What was found in numbers, scan by scan: label and value with unit.
     scans : sequence of ScanReport
-        In the order in which they are shown.
-    combined : (X, Y, Z) bool array
-        The finding of all scans together, in the grid of the scans.
+        In the order in which they are shown; the page begins with what was found in the first.
     methods : sequence of str
         Paragraphs of plain text, ready to be pasted into an article.
     references : sequence of str
@@ -97,10 +84,8 @@ def write_participant_report(
         Time and memory of each step.
     warnings : sequence of str
         What the user can act on.
-    lesions, regions, quality : Table
-        Of the session as a whole.
-    region_chart : Chart
-        Of the most affected regions.
+    quality : Table
+        Of all scans.
     change : ChangeReport
         What changed since the session before.
     """
@@ -108,9 +93,8 @@ def write_participant_report(
         "participant.html.jinja",
         scripts=("slices.js", "viewer.js", "tables.js") if scans else ("tables.js",),
         title=title,
-        finding=finding,
         summary=summary or {},
-        viewer=scan_viewer(scans, combined) if scans else None,
+        viewer=scan_viewer(scans) if scans else None,
         sections=[
             {
                 "scan": scan,
@@ -126,9 +110,6 @@ def write_participant_report(
         provenance=provenance or {},
         steps=steps,
         warnings=warnings,
-        lesions=lesions,
-        regions=regions,
-        region_chart=region_chart,
         quality=quality,
         change=change,
     )

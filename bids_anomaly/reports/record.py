@@ -5,12 +5,13 @@ From this record and the derivatives a report can be made again at any time.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bids_anomaly.bids.naming import anat_folder
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.settings import primary_modality
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class ScanRecord:
         Name and version, such as ``restore-T1w 0.3.0``.
     digest : str
         sha256 of weights, description and calibration of the model.
+    calibration : str
+        Whose voxels its scores were compared with.
     makes_image : bool
         Whether the model makes a pseudo-healthy image.
     brain_extraction : str
@@ -44,6 +47,7 @@ class ScanRecord:
     entities: Mapping[str, str]
     model: str
     digest: str
+    calibration: str
     makes_image: bool
     brain_extraction: str
     white_matter_level: float
@@ -62,6 +66,11 @@ class SessionRecord:
         Of bids-anomaly.
     scans : tuple of ScanRecord
         The reference scan first.
+    primary : str
+        Name of the scan that leads: the report begins with it, and it stands for the session at
+        the group level.
+    asked_for : str or None
+        Modality that was to lead, if one was named.
     spaces : tuple of str
         In which maps were written: ``native`` and names of templates.
     healthy_fpr, min_lesion_volume : float
@@ -73,11 +82,24 @@ class SessionRecord:
     label: str
     version: str
     scans: tuple[ScanRecord, ...]
+    primary: str
+    asked_for: str | None
     spaces: tuple[str, ...]
     healthy_fpr: float
     min_lesion_volume: float
     methods: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def primary_scan(self) -> ScanRecord:
+        """The scan that leads."""
+        return next(scan for scan in self.scans if scan.name == self.primary)
+
+    def led_by(self, asked_for: str) -> "SessionRecord":
+        """Return the record with another modality to lead, as far as the session has it."""
+        modality = primary_modality([scan.modality for scan in self.scans], asked_for)
+        first = next(scan.name for scan in self.scans if scan.modality == modality)
+        return replace(self, primary=first, asked_for=asked_for)
 
     def write(self, output_dir: Path) -> Path:
         """Write or replace the record, and return its path."""
@@ -103,9 +125,28 @@ def read_record(path: Path) -> SessionRecord:
         content = json.loads(path.read_text(encoding="utf-8"))
         scans = tuple(ScanRecord(**scan) for scan in content.pop("scans"))
         lists = {name: tuple(content.pop(name)) for name in ("spaces", "methods", "warnings")}
-        return SessionRecord(scans=scans, **lists, **content)
+        record = SessionRecord(scans=scans, **lists, **content)
+        if record.primary not in [scan.name for scan in scans]:
+            raise ValueError("no scan leads")
+        return record
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MissingInputError(
             f"The report cannot be made again without {path}, which is missing or was not written "
             "by this version. Run the participant level again without --reports-only."
         ) from error
+
+
+def recorded_primary(output_dir: Path, entities: Mapping[str, str]) -> ScanRecord | None:
+    """Return the scan that leads a session, given the entities of one of its scans.
+
+    Returns
+    -------
+    ScanRecord or None
+        None if no record of this version is there.
+    """
+    labels = [f"{key}-{entities[key]}" for key in ("sub", "ses") if key in entities]
+    try:
+        record = read_record(record_path(output_dir, "_".join(labels), entities))
+    except MissingInputError:
+        return None
+    return record.primary_scan

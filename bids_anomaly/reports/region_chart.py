@@ -18,7 +18,7 @@ def region_chart(rows: Sequence[Row]) -> Chart | None:
     Parameters
     ----------
     rows : sequence of mappings
-        The table of regions; those of the combined finding are shown.
+        The regions of a scan.
     """
     volumes: dict[str, dict[str, float]] = {}
     for row in affected_regions(rows):

@@ -8,7 +8,10 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from bids_anomaly.preprocessing.template import MODEL_GRID_2MM
+from bids_anomaly.reports.charts import Chart
+from bids_anomaly.reports.finding import Finding
 from bids_anomaly.reports.numbers import with_minus
+from bids_anomaly.reports.tables import Table
 from bids_anomaly.reports.views import PLANES, View
 
 
@@ -20,6 +23,8 @@ class ScanReport:
     ----------
     name : str
         Such as ``sub-01_ses-1_FLAIR``.
+    title : str
+        What it is called among the scans of the session: its modality, if that tells it from them.
     modality : str
         ``T1w``, ``FLAIR`` or ``T2w``.
     model : str
@@ -46,11 +51,18 @@ class ScanReport:
         What is measured, and its value with the unit.
     labels : (X, Y, Z) array or None
         Regions of the atlas, 0 outside all; None where the scan is shown as it was acquired.
+    finding : Finding or None
+        What was found in it, in words.
+    lesions, regions : Table or None
+        Its findings, and the regions of the atlas that hold them.
+    region_chart : Chart or None
+        Of the most affected regions; None where there are none.
     affine : (4, 4) array
         From voxel indices to mm; axes along RAS+.
     """
 
     name: str
+    title: str
     modality: str
     model: str
     scan: np.ndarray
@@ -64,6 +76,10 @@ class ScanReport:
     native_scan: nib.Nifti1Image | None = None
     native_brain: nib.Nifti1Image | None = None
     labels: np.ndarray | None = None
+    finding: Finding | None = None
+    lesions: Table | None = None
+    regions: Table | None = None
+    region_chart: Chart | None = None
     affine: np.ndarray = field(default_factory=MODEL_GRID_2MM.affine.copy)
 
     @property

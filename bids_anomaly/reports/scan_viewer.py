@@ -16,40 +16,19 @@ from bids_anomaly.reports.viewer import Layer, Subject, Volume, viewer_content
 STORED_RESIDUAL, STORED_Z = (-1.27, 1.28), (-3.0, 17.4)
 
 
-def scan_viewer(scans: Sequence[ScanReport], combined: np.ndarray | None) -> dict[str, Any]:
+def scan_viewer(scans: Sequence[ScanReport]) -> dict[str, Any]:
     """Return the content of the viewer.
 
     Parameters
     ----------
     scans : sequence of ScanReport
-        At least one.
-    combined : (X, Y, Z) bool array or None
-        The finding of all scans together, in their grid; None to outline that of each scan.
+        At least one; the first is shown first, each with its own findings.
     """
-    several = len({scan.modality for scan in scans}) < len(scans)
-    subjects = [
-        _subject(
-            scan,
-            name=scan.name if several else scan.modality,
-            outline=scan.mask if combined is None else combined,
-        )
-        for scan in scans
-    ]
     regions = {region.index: region_in_words(region.name) for region in atlas_regions()}
-    # The scan in which the finding shows most.
-    highest = [
-        float(scan.zscore[subject.outline].max(initial=0))
-        for scan, subject in zip(scans, subjects, strict=True)
-    ]
-    return viewer_content(
-        subjects,
-        regions=regions,
-        outlined="findings",
-        first=int(np.argmax(highest)),
-    )
+    return viewer_content([_subject(scan) for scan in scans], regions=regions, outlined="findings")
 
 
-def _subject(scan: ScanReport, *, name: str, outline: np.ndarray) -> Subject:
+def _subject(scan: ScanReport) -> Subject:
     top = brightest(scan.scan, scan.brain)
     grey = Scale(GREY, 0, top)
     scores = Scale(UNUSUAL, 0, Z_LIMIT)
@@ -73,4 +52,4 @@ def _subject(scan: ScanReport, *, name: str, outline: np.ndarray) -> Subject:
         "z-score", zscore, scores, STORED_Z, faint=Z_FAINT, opaque=Z_OPAQUE, decimals=1
     )
     layers += [Layer("z-score", "scan", over="zscore"), Layer("Mask", "scan", filled=True)]
-    return Subject(name, scan.affine, scan.brain, volumes, layers, outline, scan.labels)
+    return Subject(scan.title, scan.affine, scan.brain, volumes, layers, scan.mask, scan.labels)

@@ -3,15 +3,13 @@
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
 from bids_anomaly import __version__
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.bids.tables import read_table
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.change import read_change
 from bids_anomaly.reports.finding import describe_finding, in_millilitres, percent
-from bids_anomaly.reports.maps import load_map, read_scan, reading
+from bids_anomaly.reports.maps import read_scan, reading
 from bids_anomaly.reports.participant import Failure, write_participant_report
 from bids_anomaly.reports.record import ScanRecord, SessionRecord
 from bids_anomaly.reports.region_chart import region_chart
@@ -45,44 +43,56 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
     MissingInputError, BadScanError
         If a map or table is not there, or broken.
     """
-    reference = record.scans[0]
-    lesions = _rows(output_dir, "combined_lesions", reference)
-    regions = _rows(output_dir, "regions", reference)
-    quality = _rows(output_dir, "quality", reference, of_session=True)
-    threshold = {
-        "healthy_fpr": record.healthy_fpr,
-        "min_lesion_volume": record.min_lesion_volume,
-    }
-    summary, scans, warnings = {}, [], []
-    modalities = Counter(scan.modality for scan in record.scans)
-    for scan in record.scans:
-        own_lesions = _rows(output_dir, "lesions", scan)
-        own_regions = [row for row in regions if row["scan"] == scan.name]
-        title = scan.modality if modalities[scan.modality] == 1 else scan.name
-        summary[title] = _burden(own_lesions, own_regions)
-        warnings += _warnings(title, own_lesions, own_regions, record.healthy_fpr)
-        numbers = _numbers(scan, own_lesions, own_regions)
-        scans.append(read_scan(output_dir, scan, spaces=record.spaces, numbers=numbers))
+    quality = _rows(output_dir, "quality", record.scans[0], of_session=True)
     in_template = TEMPLATE in record.spaces
-    provenance, steps = read_runs(output_dir, record.label)
     change = read_change(output_dir, record, in_viewer=in_template)
+    modalities = Counter(scan.modality for scan in record.scans)
+    summary, scans, warnings = {}, [], []
+    # The primary scan leads, the others follow in their order.
+    for scan in sorted(record.scans, key=lambda scan: scan.name != record.primary):
+        title = scan.modality if modalities[scan.modality] == 1 else scan.name
+        lesions = _rows(output_dir, "lesions", scan)
+        regions = _rows(output_dir, "regions", scan)
+        leads = " (primary)" if scan == record.primary_scan and len(record.scans) > 1 else ""
+        summary[f"{title}{leads}"] = _burden(lesions)
+        warnings += _warnings(title, scan, lesions, regions, record.healthy_fpr)
+        said = {
+            "title": title,
+            "numbers": _numbers(scan, lesions, regions),
+            "finding": describe_finding(
+                lesions,
+                regions,
+                quality,
+                title=title,
+                calibration=scan.calibration,
+                change=change.of_scan(scan.name),
+                healthy_fpr=record.healthy_fpr,
+                min_lesion_volume=record.min_lesion_volume,
+            ),
+            "lesions": lesion_table(lesions, in_viewer=in_template),
+            "regions": region_table(regions),
+            "region_chart": region_chart(regions),
+        }
+        scans.append(read_scan(output_dir, scan, spaces=record.spaces, said=said))
+    provenance, steps = read_runs(output_dir, record.label)
     path = output_dir / f"{record.label}.html"
     write_participant_report(
         path,
         title=record.label,
-        finding=describe_finding(lesions, regions, quality, **threshold),
         summary=summary,
         scans=scans,
-        combined=_combined(output_dir, reference) if in_template else None,
         methods=record.methods,
         references=references(),
         failures=[],
         provenance={"bids-anomaly": record.version, **provenance},
         steps=steps,
-        warnings=[*quality_warnings(quality), *warnings, *record.warnings, *change.warnings],
-        lesions=lesion_table(lesions, in_viewer=in_template),
-        regions=region_table(regions),
-        region_chart=region_chart(regions),
+        warnings=[
+            *_of_the_choice(record),
+            *quality_warnings(quality),
+            *warnings,
+            *record.warnings,
+            *change.warnings,
+        ],
         quality=quality_table(quality),
         change=change,
     )
@@ -104,6 +114,14 @@ def write_failure_report(output_dir: Path, label: str, failures: list[Failure]) 
     return path
 
 
+def _of_the_choice(record: SessionRecord) -> list[str]:
+    """Say so where another scan leads than was asked for."""
+    primary = record.primary_scan
+    if record.asked_for in (None, primary.modality):
+        return []
+    return [f"There is no {record.asked_for} scan to lead this report; {primary.name} does."]
+
+
 def _rows(
     output_dir: Path, output: str, scan: ScanRecord, *, of_session: bool = False
 ) -> list[Row]:
@@ -116,34 +134,23 @@ def _rows(
         return read_table(path)
 
 
-def _combined(output_dir: Path, reference: ScanRecord) -> np.ndarray:
-    """Read the combined finding of the session in the template."""
-    path = output_path(
-        output_dir,
-        "combined_anomaly",
-        reference.entities,
-        modality=reference.modality,
-        space=TEMPLATE,
-    )
-    return np.asanyarray(load_map(path).dataobj) > 0
-
-
-def _burden(lesions: list[Row], regions: list[Row]) -> str:
-    volume, brain = _volume(lesions), _volume(regions)
+def _burden(lesions: list[Row]) -> str:
     findings = f"{len(lesions)} finding{'' if len(lesions) == 1 else 's'}"
-    return f"{in_millilitres(volume)} in {findings}, {percent(volume / brain if brain else 0)}"
+    return f"{in_millilitres(_volume(lesions))} in {findings}"
 
 
-def _warnings(scan: str, lesions: list[Row], regions: list[Row], healthy_fpr: float) -> list[str]:
+def _warnings(
+    title: str, scan: ScanRecord, lesions: list[Row], regions: list[Row], healthy_fpr: float
+) -> list[str]:
     """Say so where more of a brain is marked than most diseases change."""
     brain = _volume(regions)
     share = _volume(lesions) / brain if brain else 0
     if share < MANY_TIMES * healthy_fpr:
         return []
     return [
-        f"{scan}: {percent(share)} of the brain is marked, {share / healthy_fpr:.0f} times what is "
-        "marked in healthy people on average. Extensive disease can do that. So can a brain mask "
-        "or registration that failed, a scanner unlike those of the calibration, and, on T1w, "
+        f"{title}: {percent(share)} of the brain is marked; of the reference ({scan.calibration}) "
+        f"{100 * healthy_fpr:g} % is on average. Extensive disease can do that. So can a brain "
+        "mask or registration that failed, a scanner unlike those of the reference, and, on T1w, "
         "ventricles much larger than those that the model learned from; regions around them are "
         "then misplaced too. Look at the scan and the checks below."
     ]

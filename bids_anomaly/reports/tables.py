@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bids_anomaly.bids.naming import COMBINED
 from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.scoring.quality_limits import Check, describe_flags
@@ -67,12 +66,12 @@ def region_in_words(name: str) -> str:
 
 
 def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
-    """Show the largest components of the finding.
+    """Show the largest findings of a scan.
 
     Parameters
     ----------
     rows : sequence of mappings
-        The table of lesions of the combined finding, the largest first.
+        Its table of lesions, the largest first.
     in_viewer : bool
         Whether there is a viewer of the template, which goes where a lesion is.
     """
@@ -105,8 +104,8 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
 
 
 def affected_regions(rows: Sequence[Row]) -> list[Row]:
-    """Return the regions with anomalies in the combined finding, the largest volume first."""
-    found = [r for r in rows if r["modality"] == COMBINED and float(r["anomalous_volume"]) > 0]
+    """Return the regions with anomalies, the largest volume first."""
+    found = [row for row in rows if float(row["anomalous_volume"]) > 0]
     return sorted(found, key=lambda row: -float(row["anomalous_volume"]))
 
 
@@ -116,7 +115,7 @@ def region_table(rows: Sequence[Row]) -> Table:
     Parameters
     ----------
     rows : sequence of mappings
-        The table of regions; those of the combined finding are shown.
+        The regions of a scan.
     """
     found = affected_regions(rows)
     shown = found[:MOST_REGIONS]

@@ -87,10 +87,7 @@ def methods_text(
         f"{min_lesion_volume:g} mm³ were left out."
     )
     if several:
-        scoring += (
-            " The combined finding takes, at each voxel, the mean of the z-scores of the "
-            "modalities."
-        )
+        scoring += " Each scan was judged by itself."
     return [" ".join(filter(None, preprocessing)), " ".join(models), scoring]
 
 
@@ -144,8 +141,8 @@ def _brain_sentence(method: str) -> str:
 
 def _calibration(bundles: Sequence[Bundle]) -> str:
     """Say whose scores the scans were compared with."""
-    people = {b.modality: b.description.get("calibration", {}).get("data") for b in bundles}
-    return "; ".join(f"{data or 'other people'} ({key})" for key, data in people.items())
+    people = {bundle.modality: bundle.calibrated_on for bundle in bundles}
+    return "; ".join(f"{data} ({modality})" for modality, data in people.items())
 
 
 def _model_sentence(bundle: Bundle) -> str:

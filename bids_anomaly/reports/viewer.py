@@ -112,22 +112,19 @@ def viewer_content(
     regions: Mapping[int, str],
     kind: str = "Scan",
     outlined: str = "",
-    first: int = 0,
 ) -> dict[str, Any]:
     """Return what the viewer needs, as JSON knows it.
 
     Parameters
     ----------
     subjects : sequence of Subject
-        In the order of their buttons.
+        In the order of their buttons; the first is shown first.
     regions : mapping of int to str
         Names of the labels.
     kind : str
         What a subject is.
     outlined : str
         What the outline is; empty if there is none.
-    first : int
-        Which subject is shown first.
 
     Returns
     -------
@@ -143,7 +140,6 @@ def viewer_content(
         "regions": {str(index): name for index, name in regions.items()},
         "kind": kind,
         "outlined": outlined,
-        "first": first,
     }
 
 
@@ -195,7 +191,7 @@ def _volume(
 def _pack(values: np.ndarray, packed: dict[str, str]) -> str:
     """Add bytes to those of the page, the first axis fastest, and return their name."""
     text = base64.b64encode(gzip.compress(values.tobytes(order="F"), 6, mtime=0)).decode("ascii")
-    # Scans of a session share regions and finding.
+    # Scans of a session share regions.
     for name, known in packed.items():
         if known == text:
             return name

@@ -1,7 +1,5 @@
 """From healthy exceedance rates to the probability of an anomaly, and to a mask."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from skimage.morphology import remove_small_objects
 
@@ -19,32 +17,6 @@ def anomaly_probability(exceedance: np.ndarray, healthy_fpr: float) -> np.ndarra
         Nominal false positive rate f.
     """
     return (healthy_fpr / (healthy_fpr + exceedance)).astype(np.float32)
-
-
-def combined_zscore(zscores: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the mean z over the modalities that say something of a voxel.
-
-    The mean of normal variables with a standard deviation of 1 has one of 1 at most, however they
-    depend on each other, so that more modalities give no more false positives, and fewer where they
-    depend little. What several of them see counts for more than what a single one sees (Stouffer's
-    combination, without its gain for independent tests, which modalities of one brain are not). The
-    smallest exceedance rate, corrected for their number, ranked voxels worse
-    (``benchmarks/modalities.py``).
-
-    Parameters
-    ----------
-    zscores : sequence of arrays
-        One a modality, all of one shape; -inf where a modality says nothing.
-
-    Returns
-    -------
-    array
-        -inf where none says anything; of one modality its own.
-    """
-    said = np.isfinite(zscores)
-    total = np.sum(np.where(said, zscores, 0), axis=0)
-    count = said.sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), -np.inf).astype(np.float32)
 
 
 def anomaly_mask(

@@ -19,11 +19,11 @@ class RegionFindings(NamedTuple):
     region : Region
         Or :data:`ELSEWHERE`.
     volume, anomalous_volume : float
-        In mm3 of the person.
+        In mm3 of the person, as far as the scan shows the region.
     anomalous_fraction : float
-        Share of what was seen of the region that is anomalous; NaN if nothing was seen.
+        Share of the region that is anomalous; NaN if the scan shows nothing of it.
     z_mean, z_max : float
-        Mean and highest z-score; NaN if there is none.
+        Mean and highest z-score; NaN likewise.
     laterality : float
         (left - right) / (left + right) of the anomalous volumes of a region and its counterpart:
         1 if all is on the left, -1 if all is on the right; NaN for regions at the midline and where
@@ -44,7 +44,7 @@ def measure_regions(
     regions: Sequence[Region],
     *,
     mask: np.ndarray,
-    z: np.ndarray | None,
+    z: np.ndarray,
     voxel_volume: float,
 ) -> list[RegionFindings]:
     """Measure every region, and the rest of the brain.
@@ -57,8 +57,8 @@ def measure_regions(
         All that are in the atlas.
     mask : (X, Y, Z) bool array
         Anomalies.
-    z : (X, Y, Z) array or None
-        How unusual each voxel is, NaN where nothing was seen; None gives no z in the table.
+    z : (X, Y, Z) array
+        How unusual each voxel is.
     voxel_volume : float
         In mm3.
 
@@ -71,17 +71,13 @@ def measure_regions(
     present, length = labels[at], 1 + max(region.index for region in regions)
     voxels = np.bincount(present, minlength=length)
     anomalous = np.bincount(present, weights=mask[at], minlength=length)
-    z_mean, z_max, seen = np.full(length, np.nan), np.full(length, -np.inf), voxels
-    if z is not None:
-        known = at & np.isfinite(z)
-        seen = np.bincount(labels[known], minlength=length)
-        total = np.bincount(labels[known], weights=z[known], minlength=length)
-        z_mean = np.divide(total, seen, out=z_mean, where=seen > 0)
-        np.maximum.at(z_max, labels[known], z[known])
-    # At the border of what was seen, voxels can be anomalous beyond it.
-    fraction = np.divide(
-        np.minimum(anomalous, seen), seen, out=np.full(length, np.nan), where=seen > 0
+    total = np.bincount(present, weights=z[at], minlength=length)
+    fraction, z_mean = (
+        np.divide(summed, voxels, out=np.full(length, np.nan), where=voxels > 0)
+        for summed in (anomalous, total)
     )
+    z_max = np.full(length, -np.inf)
+    np.maximum.at(z_max, present, z[at])
     by_name = {region.name: region.index for region in regions}
     return [
         RegionFindings(

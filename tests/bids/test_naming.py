@@ -56,8 +56,8 @@ def test_an_entity_without_a_place_is_refused_by_name():
         ("brain", "sub-01_run-2_desc-brainFLAIR_mask.nii.gz"),
         ("probability", "sub-01_run-2_label-lesion_desc-anomalyFLAIR_probseg.nii.gz"),
         ("anomaly", "sub-01_run-2_label-lesion_desc-anomalyFLAIR_mask.nii.gz"),
-        ("combined_probability", "sub-01_run-2_label-lesion_desc-anomaly_probseg.nii.gz"),
-        ("combined_anomaly", "sub-01_run-2_label-lesion_desc-anomaly_mask.nii.gz"),
+        ("lesions", "sub-01_run-2_desc-lesionsFLAIR_dseg.nii.gz"),
+        ("atlas", "sub-01_run-2_atlas-DLMUSE_desc-regionsFLAIR_dseg.nii.gz"),
     ],
 )
 def test_outputs_have_the_names_that_the_documentation_gives(output, name):
@@ -77,16 +77,12 @@ def test_every_output_keeps_the_entities_of_its_scan_and_says_its_space(output):
 
 def test_no_two_outputs_share_a_name():
     scan = {"sub": "01"}
-    once_a_session = {
-        *("combined_probability", "combined_anomaly", "combined_lesions"),
-        *("atlas", "regions", "quality"),
-    }
     names = [
         output_path(OUT, output, scan, modality=modality, space=space)
         for output in OUTPUTS
         for modality in ("T1w", "FLAIR")
         for space in (None, "MNI")
-        if not (output in once_a_session and modality == "FLAIR")
+        if not (output == "quality" and modality == "FLAIR")  # once a session
     ]
     assert len(set(names)) == len(names)
 

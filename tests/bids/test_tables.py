@@ -9,7 +9,7 @@ from bids_anomaly.bids.tables import COLUMNS, read_table, write_table
 
 
 def test_a_table_reads_back_as_it_was_written(tmp_path):
-    path = tmp_path / "sub-01_atlas-DLMUSE_dseg.tsv"
+    path = tmp_path / "sub-01_atlas-DLMUSE_desc-regionsT1w_dseg.tsv"
     write_table(path, "atlas", [(4, "3rdVentricle", "n/a", "ventricle")])
     assert read_table(path) == [
         {"index": "4", "name": "3rdVentricle", "hemisphere": "n/a", "tissue": "ventricle"}
@@ -17,7 +17,7 @@ def test_a_table_reads_back_as_it_was_written(tmp_path):
 
 
 def test_a_table_of_nothing_has_its_header(tmp_path):
-    path = tmp_path / "sub-01_desc-lesions_dseg.tsv"
+    path = tmp_path / "sub-01_desc-lesionsT1w_dseg.tsv"
     write_table(path, "lesions", [])
     assert path.read_text() == "\t".join(COLUMNS["lesions"]) + "\n"
     assert read_table(path) == []

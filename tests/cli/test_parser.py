@@ -23,8 +23,8 @@ OPTIONS = re.findall(
     --batch-size --derivatives --brain-extraction --output-spaces --healthy-fpr
     --min-lesion-volume --seed --stage --nprocs --omp-nthreads --mem --use-plugin -w --work-dir
     --clean-workdir --stop-on-first-crash --reports-only --dry-run --strict
-    --skip-bids-validation --bids-database-dir --controls -v -h --help --version --citation
-    --bids-exec-spec
+    --skip-bids-validation --bids-database-dir --primary --controls -v -h --help --version
+    --citation --bids-exec-spec
     """,
 )
 PRINTED = ("--help", "--version", "--citation", "--bids-exec-spec")
@@ -86,7 +86,7 @@ def test_every_option_reaches_the_settings(parse, folders):
         *("--omp-nthreads", 6, "--mem", "8000M", "--use-plugin", plugin, "-w", folders / "scratch"),
         *("--clean-workdir", "--stop-on-first-crash", "--reports-only", "--dry-run", "--strict"),
         *("--skip-bids-validation", "--bids-database-dir", folders / "db", "-vv"),
-        *("--controls", "group=control"),
+        *("--primary", "FLAIR", "--controls", "group=control"),
         gpus=(("GPU-a",), ("GPU-b",)),
     )
 
@@ -124,6 +124,7 @@ def test_every_option_reaches_the_settings(parse, folders):
         strict=True,
         skip_bids_validation=True,
         bids_database_dir=folders / "db",
+        primary="FLAIR",
         controls="group=control",
         verbosity=2,
     )
@@ -206,6 +207,8 @@ def test_names_are_not_abbreviated(parse):
         (["--participant-label", "sub-"], "--participant-label"),
         (["--modalities", "T1w,FLAIR"], "--modalities"),
         (["--output-spaces", "MNI:res-2"], "--output-spaces"),
+        (["--primary", "CT"], "--primary.*T1w.*FLAIR.*T2w"),
+        (["--primary", "FLAIR", "--modalities", "T1w"], "--primary FLAIR cannot lead.*T1w leaves"),
         (["--controls", "group"], "--controls.*COLUMN=VALUE"),
         (["--derivatives", "=/"], "--derivatives.*NAME=PATH"),
         (["--derivatives", "fmriprep=/no/such/folder"], "--derivatives.*/no/such/folder"),

@@ -50,7 +50,7 @@ whole() {
     local out=$1 person
     for person in demo01 demo02 demo03; do
         ls "$out/sub-$person.html" \
-            "$out/sub-$person/anat/sub-${person}_label-lesion_desc-anomaly_mask.nii.gz" || return
+            "$out/sub-$person/anat/sub-${person}_label-lesion_desc-anomalyT1w_mask.nii.gz" || return
     done
     cmp "$bids/participants.tsv" "$out/participants.tsv" || return
     [ "$(find "$out" -name '*.tmp*' -o -name '.*-*' | wc -l)" -eq 0 ] || return

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 
 first, second = map(Path, sys.argv[1:])
-paths = [*first.rglob("*_desc-anomaly_mask.nii.gz"), *first.rglob("*_desc-zscore_*.nii.gz")]
+paths = [*first.rglob("*_desc-anomaly*_mask.nii.gz"), *first.rglob("*_desc-zscore_*.nii.gz")]
 assert len(paths) >= 4, paths
 for path in paths:
     a, b = (np.asanyarray(nib.load(p).dataobj) for p in (path, second / path.relative_to(first)))

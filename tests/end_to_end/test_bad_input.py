@@ -151,7 +151,7 @@ def test_broken_scans_do_not_stop_the_good_one(
     assert (out / "sub-good.html").is_file()
     names = {path.name for path in (out / "sub-good" / "anat").iterdir()}
     assert "sub-good_desc-pseudohealthy_T1w.nii.gz" in names
-    assert "sub-good_label-lesion_desc-anomaly_mask.nii.gz" in names
+    assert "sub-good_label-lesion_desc-anomalyT1w_mask.nii.gz" in names
     assert_valid_bids(out)
     failed = run_records(out)[0]["result"]["failed_sessions"]
     assert failed == sorted(f"sub-{label_of(breaking)}" for breaking in BROKEN)

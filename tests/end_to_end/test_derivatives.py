@@ -144,8 +144,8 @@ def test_after_this_app_maps_are_the_same(name, space, again, finished_run):
 def test_other_contrasts_stay_raw(again):
     sidecar = read_json(again / "sub-01" / "anat" / "sub-01_desc-zscore_FLAIR.json")
     assert sidecar["Sources"] == ["bids:raw:sub-01/anat/sub-01_FLAIR.nii.gz"]
-    combined = again / "sub-01" / "anat" / "sub-01_label-lesion_desc-anomaly_mask.json"
-    sources = read_json(combined)["Sources"]
+    of_all = again / "sub-01" / "anat" / "sub-01_desc-quality_stats.json"
+    sources = read_json(of_all)["Sources"]
     assert {source.split(":")[1] for source in sources} == {"raw", "mine"}
     assert any(source.endswith("_xfm.h5") for source in sources)
 

@@ -15,11 +15,14 @@ from bids_anomaly.preprocessing.atlas import atlas_regions
 from bids_anomaly.reports.tables import region_in_words
 
 LESIONS = {
-    "sub-01_desc-lesions_dseg": "sub-01_label-lesion_desc-anomaly_mask",
     "sub-01_desc-lesionsT1w_dseg": "sub-01_label-lesion_desc-anomalyT1w_mask",
     "sub-01_desc-lesionsFLAIR_dseg": "sub-01_label-lesion_desc-anomalyFLAIR_mask",
 }
-TABLES = [*LESIONS, "sub-01_atlas-DLMUSE_dseg", "sub-01_atlas-DLMUSE_desc-regions_stats"]
+REGIONS = "sub-01_atlas-DLMUSE_desc-regions"
+TABLES = [
+    *LESIONS,
+    *(f"{REGIONS}{modality}_{kind}" for modality in ("T1w", "FLAIR") for kind in ("dseg", "stats")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -47,36 +50,42 @@ def test_every_anomaly_is_one_of_the_lesions_of_the_table(name, anat):
         assert float(row["z_peak"]) >= float(row["z_mean"]) > 0
 
 
-def test_the_atlas_lies_in_the_brain_of_the_person(anat):
-    labels = read(anat / "sub-01_atlas-DLMUSE_dseg.nii.gz")
-    brain = read(anat / "sub-01_desc-brainT1w_mask.nii.gz") > 0
+@pytest.mark.parametrize("modality", ["T1w", "FLAIR"])
+def test_the_atlas_lies_in_the_brain_of_the_person(modality, anat):
+    atlas = f"{REGIONS}{modality}_dseg"
+    labels = read(anat / f"{atlas}.nii.gz")
+    brain = read(anat / f"sub-01_desc-brain{modality}_mask.nii.gz") > 0
     assert not labels[~brain].any()
     assert (labels[brain] > 0).mean() > 0.7
-    names = {row["index"]: row["name"] for row in read_table(anat / "sub-01_atlas-DLMUSE_dseg.tsv")}
+    names = {row["index"]: row["name"] for row in read_table(anat / f"{atlas}.tsv")}
     assert set(map(str, np.unique(labels)[1:])) <= set(names)
     # Left is left, whatever the order of voxels in the file.
-    affine = nib.load(anat / "sub-01_atlas-DLMUSE_dseg.nii.gz").affine
+    affine = nib.load(anat / f"{atlas}.nii.gz").affine
     for name, sign in (("Putamen_L", -1), ("Putamen_R", 1)):
         index = next(int(index) for index, known in names.items() if known == name)
         x = nib.affines.apply_affine(affine, np.argwhere(labels == index))[:, 0]
         assert sign * np.median(x) > 0
 
 
-def test_regions_add_up_to_the_masks(anat):
-    rows = read_table(anat / "sub-01_atlas-DLMUSE_desc-regions_stats.tsv")
-    labels = nib.load(anat / "sub-01_atlas-DLMUSE_dseg.nii.gz")
+@pytest.mark.parametrize("modality", ["T1w", "FLAIR"])
+def test_regions_add_up_to_the_mask_and_the_brain_of_the_scan(modality, anat):
+    rows = read_table(anat / f"{REGIONS}{modality}_stats.tsv")
+    assert len(rows) == len(atlas_regions()) + 1
+    labels = nib.load(anat / f"{REGIONS}{modality}_dseg.nii.gz")
     voxel = float(np.prod(labels.header.get_zooms()))
-    for modality, mask in (
-        ("combined", "sub-01_label-lesion_desc-anomaly_mask"),
-        ("T1w", "sub-01_label-lesion_desc-anomalyT1w_mask"),
+    for column, mask in (
+        ("anomalous_volume", f"sub-01_label-lesion_desc-anomaly{modality}_mask"),
+        ("volume", f"sub-01_desc-brain{modality}_mask"),
     ):
-        of_scan = [row for row in rows if row["modality"] == modality]
-        assert len(of_scan) == len(atlas_regions()) + 1
-        anomalous = sum(float(row["anomalous_volume"]) for row in of_scan)
         expected = (read(anat / f"{mask}.nii.gz") > 0).sum() * voxel
-        assert anomalous == pytest.approx(expected, rel=1e-3, abs=voxel)
-        brain = (read(anat / "sub-01_desc-brainT1w_mask.nii.gz") > 0).sum() * voxel
-        assert sum(float(row["volume"]) for row in of_scan) == pytest.approx(brain, rel=1e-3)
+        total = sum(float(row[column]) for row in rows)
+        assert total == pytest.approx(expected, rel=1e-3, abs=voxel)
+
+
+def test_nothing_is_written_of_scans_together(anat):
+    """Their mean ranked voxels worse than the best of them."""
+    for pattern in ("*desc-anomaly_*", "*desc-lesions_*", "*desc-regions_*"):
+        assert list(anat.glob(pattern)) == []
 
 
 @pytest.mark.parametrize("name", [*TABLES, "sub-01_desc-quality_stats"])
@@ -107,10 +116,13 @@ def test_the_validator_knows_every_column_and_the_atlas(finished_run):
 
 def test_the_report_shows_findings_regions_and_quality(finished_run, anat):
     page = (finished_run.out / "sub-01.html").read_text()
-    for title in ("Findings", "Regions", "Quality"):
+    for title in ("Findings on FLAIR", "Regions on T1w", "Quality"):
         assert f"<h2>{title}</h2>" in page
-    for row in read_table(anat / "sub-01_desc-lesions_dseg.tsv")[:3]:
-        assert f"<td>{region_in_words(row['region'])}</td>" in page
+    # FLAIR leads, though the T1w scan is the reference.
+    assert page.index("Findings on FLAIR") < page.index("Findings on T1w")
+    for modality in ("T1w", "FLAIR"):
+        for row in read_table(anat / f"sub-01_desc-lesions{modality}_dseg.tsv")[:3]:
+            assert f"<td>{region_in_words(row['region'])}</td>" in page
 
 
 def test_reports_are_written_again_from_the_derivatives_alone(finished_run, tmp_path, command):

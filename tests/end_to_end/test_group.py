@@ -62,7 +62,7 @@ def test_a_planted_difference_is_found_where_it_is(finished, patients):
     assert (read(Path(f"{stem}-tT1w_statmap.nii.gz"))[found & patients] > 0).all()
     rows = read_table(out / "group" / "atlas-DLMUSE_desc-comparisons_stats.tsv")
     regions = {(r["name"], r["modality"]) for r in rows if r["p"] != "n/a" and float(r["p"]) < 0.05}
-    assert ("Parietal_WM_L", "combined") in regions
+    assert ("Parietal_WM_L", "primary") in regions
     (pair,) = read_table(out / "group" / "desc-differences_stats.tsv")
     assert (pair["group_1"], pair["group_2"]) == ("patient", "control")
     assert float(pair["p_holm"]) < 0.05

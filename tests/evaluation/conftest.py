@@ -49,7 +49,6 @@ def write_result() -> Callable[..., np.ndarray]:
         seed: int = 0,
         grid: Grid = GRID,
         space: str | None = None,
-        combined_of: tuple[str, ...] = (),
     ) -> np.ndarray:
         random = np.random.default_rng(seed)
         brain = _ball((0, 0, 0), 44, grid)
@@ -69,17 +68,13 @@ def write_result() -> Callable[..., np.ndarray]:
             "probability": probability,
             "anomaly": mask,
         }
-        if combined_of:
-            maps = {"combined_probability": probability, "combined_anomaly": mask}
         for output, values in maps.items():
             path = output_path(derivatives, output, entities, modality=modality, space=space)
             path.parent.mkdir(parents=True, exist_ok=True)
             kind = np.uint8 if values.dtype == bool else np.float32
             grid.image(values.astype(kind)).to_filename(path)
             said = {"NominalFalsePositiveRate": FPR, "MinimumLesionVolume": MIN_VOLUME}
-            said["Sources"] = [
-                f"bids:raw:{file_name(entities, name)}" for name in combined_of or (modality,)
-            ]
+            said["Sources"] = [f"bids:raw:{file_name(entities, modality)}"]
             sidecar_path(path).write_text(json.dumps(said))
         return z.astype(np.float32)
 

@@ -67,6 +67,7 @@ def test_there_is_a_row_for_each_scan_and_model(compared):
         (table["scan"] == "sub-P0_ses-2_run-1_FLAIR") & (table["model"] == "good")
     ].iloc
     assert first["session_id"] == "ses-2"
+    assert not first["primary"]
     assert first["truth"] == "sub-P0_label-lesion_mask.nii.gz"
 
 

@@ -1,16 +1,13 @@
 """Results and masks find each other by their entities, and masks reach the grid of the result."""
 
-import json
-
 import ants
 import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_anomaly.bids.naming import transform_path
+from bids_anomaly.bids.naming import file_name, transform_path
 from bids_anomaly.evaluation.loading import load_maps
 from bids_anomaly.evaluation.matching import (
-    COMBINED,
     Pair,
     Prediction,
     Truth,
@@ -22,12 +19,13 @@ from bids_anomaly.evaluation.matching import (
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
 from bids_anomaly.preprocessing.composite import write_composite
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
+from bids_anomaly.reports.record import ScanRecord, SessionRecord
 
 SHIFT = 8.0
 
 
 def prediction(tmp_path, modality="FLAIR", **entities):
-    return Prediction(tmp_path, {"sub": "01", **entities}, modality, modality, None)
+    return Prediction(tmp_path, {"sub": "01", **entities}, modality, None)
 
 
 def masks(tmp_path, *names):
@@ -76,23 +74,56 @@ def test_several_raters_have_to_be_told_apart(tmp_path):
     assert match(prediction(tmp_path), [chosen]) == chosen
 
 
-def test_the_combined_finding_of_several_scans_is_evaluated_too(tmp_path, write_result):
+def test_every_scan_is_evaluated_and_the_primary_one_known(tmp_path, write_result):
     for modality in ("T1w", "FLAIR"):
         write_result(tmp_path, {"sub": "01"}, modality)
-    write_result(tmp_path, {"sub": "01"}, "T1w", combined_of=("T1w", "FLAIR"))
-    write_result(tmp_path, {"sub": "02"}, "T1w")
-    write_result(tmp_path, {"sub": "02"}, "T1w", combined_of=("T1w",))
-    write_result(tmp_path, {"sub": "02"}, "T1w", space=TEMPLATE)
-    found = [(one.entities["sub"], one.modality, one.grid_of) for one in find_predictions(tmp_path)]
+    write_record(tmp_path, {"sub": "01"}, "T1w", "FLAIR", primary="FLAIR")
+    write_result(tmp_path, {"sub": "02", "ses": "1", "run": "2"}, "T1w")
+    write_record(tmp_path, {"sub": "02", "ses": "1", "run": "2"}, "T1w", primary="T1w")
+    write_result(tmp_path, {"sub": "03"}, "T1w")  # of a run that left no record
+    write_result(tmp_path, {"sub": "03"}, "T1w", space=TEMPLATE)
+    found = [(p.entities["sub"], p.modality, p.is_primary) for p in find_predictions(tmp_path)]
     assert found == [
-        ("01", "FLAIR", "FLAIR"),
-        ("01", "T1w", "T1w"),
-        ("01", COMBINED, "T1w"),
-        ("02", "T1w", "T1w"),
+        ("01", "FLAIR", True),
+        ("01", "T1w", False),
+        ("02", "T1w", True),
+        ("03", "T1w", False),
     ]
     (in_template,) = find_predictions(tmp_path, space=TEMPLATE)
-    assert (in_template.entities, in_template.space) == ({"sub": "02"}, TEMPLATE)
-    assert len(find_predictions(tmp_path, modalities=["T1w"])) == 2
+    assert (in_template.entities, in_template.space) == ({"sub": "03"}, TEMPLATE)
+    assert len(find_predictions(tmp_path, modalities=["T1w"])) == 3
+
+
+def write_record(folder, entities, *modalities, primary):
+    """Write what the app records of a session."""
+    label = "_".join(f"{key}-{entities[key]}" for key in ("sub", "ses") if key in entities)
+    scans = tuple(
+        ScanRecord(
+            name=file_name(entities, modality, ""),
+            modality=modality,
+            entities=entities,
+            model="restore 0.3.0",
+            digest="0",
+            calibration="healthy people",
+            makes_image=True,
+            brain_extraction="deepbet",
+            white_matter_level=1.0,
+            evaluations=4,
+        )
+        for modality in modalities
+    )
+    SessionRecord(
+        label=label,
+        version="0.1.0",
+        scans=scans,
+        primary=file_name(entities, primary, ""),
+        asked_for=None,
+        spaces=("native",),
+        healthy_fpr=0.002,
+        min_lesion_volume=24.0,
+        methods=(),
+        warnings=(),
+    ).write(folder)
 
 
 @pytest.fixture
@@ -137,7 +168,7 @@ def test_masks_reach_the_grid_of_the_result_from_any_space(
     lesion = ball((2, 2, 2), 12)
     entities = {"sub": "01", **({"space": drawn_on} if drawn_on else {}), "label": "lesion"}
     path = write_truth(session / "truth", entities, lesion)
-    result = Prediction(session, {"sub": "01"}, modality, modality, space)
+    result = Prediction(session, {"sub": "01"}, modality, space)
     maps = load_maps(Pair(result, Truth(path, entities, drawn_on)))
     assert maps.truth.sum() == lesion.sum()
     # The brain lies in the middle of what is kept, so that voxels give mm.
@@ -159,7 +190,7 @@ def test_a_mask_of_other_resolution_keeps_its_place_and_volume(
 
 
 def test_the_space_between_two_sessions_is_no_reference(session):
-    result = Prediction(session, {"sub": "01"}, "T1w", "T1w", None)
+    result = Prediction(session, {"sub": "01"}, "T1w", None)
     truth = Truth(session / f"sub-01_space-{TEMPLATE}_mask.nii.gz", {}, TEMPLATE)
     before = transforms_of(result, truth)
     transform_path(
@@ -174,15 +205,15 @@ def test_another_scan_of_the_modality_moves_no_mask(session):
         entities = {"sub": "01", "acq": "second"}
         transform_path(session, entities, origin=origin, target="T1w", extension=".txt").touch()
     truth = Truth(session / "sub-01_space-FLAIR_mask.nii.gz", {}, "FLAIR")
-    assert transforms_of(Prediction(session, {"sub": "01"}, "FLAIR", "FLAIR", None), truth) == (
+    assert transforms_of(Prediction(session, {"sub": "01"}, "FLAIR", None), truth) == (
         [],
         [],
     )
     own = transform_path(session, {"sub": "01"}, origin="FLAIR", target="T1w", extension=".txt")
-    reference = Prediction(session, {"sub": "01"}, "T1w", "T1w", None)
+    reference = Prediction(session, {"sub": "01"}, "T1w", None)
     own_truth = Truth(session / f"sub-01_space-{TEMPLATE}_mask.nii.gz", {}, TEMPLATE)
     assert all("acq-" not in path.name for path in transforms_of(reference, own_truth)[0])
-    scan = Prediction(session, {"sub": "01"}, "FLAIR", "FLAIR", None)
+    scan = Prediction(session, {"sub": "01"}, "FLAIR", None)
     assert own in transforms_of(scan, own_truth)[0]
 
 
@@ -199,7 +230,7 @@ def test_a_mask_without_orientation_is_refused(tmp_path, write_result, write_tru
 def test_a_space_that_no_transform_leads_from_is_an_error(session):
     truth = Truth(session / "sub-01_space-T2w_mask.nii.gz", {}, "T2w")
     with pytest.raises(MissingInputError, match="no transform from T2w to T1w"):
-        transforms_of(Prediction(session, {"sub": "01"}, "FLAIR", "FLAIR", None), truth)
+        transforms_of(Prediction(session, {"sub": "01"}, "FLAIR", None), truth)
 
 
 def test_a_mask_that_misses_the_brain_is_an_error(tmp_path, write_result, write_truth, grid):
@@ -209,23 +240,3 @@ def test_a_mask_that_misses_the_brain_is_an_error(tmp_path, write_result, write_
     path = write_truth(tmp_path / "truth", {"sub": "01"}, outside)
     with pytest.raises(BadScanError, match="lies in the brain of sub-01_FLAIR"):
         load_maps(Pair(prediction(tmp_path), Truth(path, {"sub": "01"}, None)))
-
-
-@pytest.mark.parametrize(
-    ("sources", "modalities"),
-    [
-        (["T1w", "FLAIR"], ["FLAIR", "combined"]),
-        (["T1w"], ["FLAIR"]),
-        (["T1w", "mask", "xfm"], ["FLAIR"]),
-    ],
-)
-def test_the_combined_finding_of_one_scan_is_no_second_one(tmp_path, sources, modalities):
-    """One that was prepared elsewhere comes with a mask and transforms."""
-    anat = tmp_path / "sub-01" / "anat"
-    anat.mkdir(parents=True)
-    (anat / "sub-01_desc-zscore_FLAIR.nii.gz").touch()
-    combined = anat / "sub-01_label-lesion_desc-anomaly_mask"
-    combined.with_suffix(".nii.gz").touch()
-    uris = [f"bids:other:sub-01/anat/sub-01_{suffix}.nii.gz" for suffix in sources]
-    combined.with_suffix(".json").write_text(json.dumps({"Sources": uris}))
-    assert sorted(one.modality for one in find_predictions(tmp_path)) == sorted(modalities)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.group.burden import REGIONS, modified_z, read_burden
 from bids_anomaly.group.maps import load_maps
-from bids_anomaly.group.people import find_members
+from bids_anomaly.group.people import SESSION, find_members
 from bids_anomaly.group.tables import people_table
 from bids_anomaly.preprocessing.template import OUTPUT_GRID
 
@@ -27,32 +27,46 @@ def test_the_tables_of_a_person_add_up(member):
     mask, _ = load_maps(member)
     assert burden.volume == pytest.approx(mask.sum() * VOXEL_MM3, rel=1e-4)
     assert burden.regions.sum() == pytest.approx(burden.volume, rel=1e-3)
-    assert burden.lesions == {"T1w": 2, "FLAIR": 2, "combined": 2}
+    assert burden.lesions == {"T1w": 2, "FLAIR": 2}
     assert set(burden.region_z) == {"T1w", "FLAIR"}
     assert len(burden.fractions) == len(REGIONS)
-    assert burden.flags == (("sub-01_FLAIR", "noise"), ("sub-01_FLAIR", "ghosting"))
+    assert burden.flags == (("sub-01_T1w", "noise"), ("sub-01_T1w", "ghosting"))
 
 
 @pytest.mark.parametrize(
     ("output", "content"),
     [
-        ("combined_lesions", ""),
-        ("combined_lesions", "index\tvolume\tz_peak\n1\tmany\t3\n"),
+        ("lesions", ""),
+        ("lesions", "index\tvolume\tz_peak\n1\tmany\t3\n"),
         ("regions", "index\tname\n1\tx\n"),
-        ("regions", "name\tscan\tmodality\tvolume\tanomalous_volume\nx\ty\tT1w\t1\t1\n"),
-        (
-            "regions",
-            "name\tscan\tmodality\tvolume\tanomalous_volume\tanomalous_fraction\tz_mean\n"
-            "x\tcombined\tcombined\t1\t1\t0.1\tn/a\n",
-        ),
+        ("regions", "name\tvolume\tanomalous_volume\nx\t1\t1\n"),
         ("quality", "scan\tmeasure\n\x00"),
     ],
 )
 def test_a_broken_table_is_named_with_what_to_do(member, output, content):
-    path = member.file(output)
+    path = member.file(output, SESSION if output == "quality" else "FLAIR")
     path.write_text(content)
     with pytest.raises(BadScanError, match=rf"{path.name} .*(Run|run) the participant level again"):
         read_burden(member, {})
+
+
+@pytest.mark.parametrize(("asked_for", "leads"), [(None, "FLAIR"), ("T1w", "T1w")])
+def test_what_is_said_of_a_person_is_of_the_primary_scan(tmp_path, synthetic, asked_for, leads):
+    masks = {
+        modality: synthetic.write_result(
+            tmp_path, "01", modalities=(modality,), balls=[((-28.0, -24.0, 30.0), radius)]
+        )
+        for modality, radius in (("T1w", 4.0), ("FLAIR", 9.0))
+    }
+    (member,) = find_members(tmp_path, primary=asked_for)
+    burden = read_burden(member, {})
+    volumes = {modality: mask.sum() * VOXEL_MM3 for modality, mask in masks.items()}
+    assert burden.volume == pytest.approx(volumes[leads], rel=1e-4)
+    assert burden.regions.sum() == pytest.approx(volumes[leads], rel=1e-3)
+    assert burden.volumes == pytest.approx(volumes, rel=1e-4)
+    np.testing.assert_array_equal(load_maps(member)[0], masks[leads])
+    columns, (row,) = people_table([burden], {}, None)
+    assert dict(zip(columns, row, strict=True))["primary"] == leads
 
 
 def test_columns_of_participants_stand_beside_ours(member):

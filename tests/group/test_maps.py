@@ -11,11 +11,11 @@ from bids_anomaly.group.people import Member, find_members
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
 
 
-def person(seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def person(seed: int) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
     random = np.random.default_rng(seed)
     z = random.normal(size=OUTPUT_GRID.shape).astype(np.float32)
     z[: random.integers(5, 40)] = 0  # outside the brain
-    return random.random(OUTPUT_GRID.shape) < 0.1, {"T1w": z}
+    return random.random(OUTPUT_GRID.shape) < 0.1, {"T1w": z}, ("FLAIR", "T1w")[seed % 2]
 
 
 @settings(max_examples=3)
@@ -25,8 +25,9 @@ def test_people_add_up_in_any_order(order):
     sums = Sums()
     for index in order:
         sums.add(*everybody[index])
-    masks = np.array([mask for mask, _ in everybody])
-    z = np.array([scores["T1w"] for _, scores in everybody])
+    masks = np.array([mask for mask, *_ in everybody])
+    z = np.array([scores["T1w"] for _, scores, _ in everybody])
+    assert sums.primaries == {"FLAIR": 2, "T1w": 2}
     np.testing.assert_allclose(sums.frequency(), masks.mean(axis=0), atol=1e-6)
     scanned = (z != 0).sum(axis=0)
     expected = np.where(scanned >= 2, z.sum(axis=0) / np.maximum(scanned, 1), 0)
@@ -35,12 +36,12 @@ def test_people_add_up_in_any_order(order):
 
 def test_memory_does_not_grow_with_people():
     sums = Sums()
-    mask, scores = person(0)
-    sums.add(mask, scores)
+    mask, scores, primary = person(0)
+    sums.add(mask, scores, primary)
     tracemalloc.start()
     for _ in range(20):
         # Of their own, as they are read: an array that is kept would count.
-        sums.add(mask.copy(), {modality: z.copy() for modality, z in scores.items()})
+        sums.add(mask.copy(), {modality: z.copy() for modality, z in scores.items()}, primary)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < mask.nbytes

@@ -17,7 +17,7 @@ def members(tmp_path, synthetic):
 def say(member, version: str, rate: float) -> None:
     model = {"Model": {"Name": "restore-T1w", "Version": version, "Digest": "sha256:0123456789"}}
     sidecar_path(member.file("zscore", "T1w")).write_text(json.dumps(model))
-    finding = sidecar_path(member.file("combined_anomaly"))
+    finding = sidecar_path(member.file("anomaly", "T1w"))
     finding.write_text(json.dumps({"NominalFalsePositiveRate": rate}))
 
 
@@ -34,14 +34,6 @@ def test_results_of_different_models_are_told(members):
         say(member, version, 0.002)
     (note,) = differing_origins(count_origins(members))
     assert "restore-T1w 0.3.0 (01234567) of 2, restore-T1w 0.2.0 (01234567) of 1 sessions" in note
-
-
-def test_findings_of_different_modalities_are_told(members):
-    for member, suffixes in zip(members, (["T1w", "FLAIR"], ["T1w"], ["T1w"]), strict=True):
-        sources = [f"bids:raw:sub-1/anat/sub-1_{suffix}.nii.gz" for suffix in suffixes]
-        sidecar_path(member.file("combined_anomaly")).write_text(json.dumps({"Sources": sources}))
-    (note,) = differing_origins(count_origins(members))
-    assert "the set of modalities in the combined finding is T1w of 2, T1w and FLAIR of 1" in note
 
 
 def test_results_that_say_nothing_are_no_error(members):

@@ -1,12 +1,14 @@
+import json
+
 import numpy as np
 import pytest
 
 from bids_anomaly.exceptions import BadScanError, NothingFoundError
 from bids_anomaly.group.collect import collect
-from bids_anomaly.group.people import find_members
+from bids_anomaly.group.people import SESSION, find_members, warn_of_primaries
 from bids_anomaly.preprocessing.template import TEMPLATE
 
-MASK = f"space-{TEMPLATE}_label-lesion_desc-anomaly_mask.nii.gz"
+MASK = f"space-{TEMPLATE}_label-lesion_desc-anomalyT1w_mask.nii.gz"
 Z = f"space-{TEMPLATE}_desc-zscore"
 
 
@@ -25,26 +27,25 @@ def test_files_are_told_by_their_entities(tmp_path):
         f"sub-01_acq-x_run-1_{Z}_T1w.nii.gz",
         f"sub-01_acq-x_run-2_{Z}_T1w.nii.gz",
         f"sub-01_{Z}_FLAIR.nii.gz",
-        "sub-01_acq-x_label-lesion_desc-anomaly_mask.nii.gz",  # native
+        "sub-01_acq-x_label-lesion_desc-anomalyT1w_mask.nii.gz",  # native
         "sub-01_acq-x_desc-zscore_T2w.nii.gz",
-        f"sub-01_acq-x_space-{TEMPLATE}_label-lesion_desc-anomalyT1w_mask.nii.gz",
-        "sub-01_acq-x_desc-lesions_dseg.tsv",
         "sub-01_acq-x_desc-lesionsT1w_dseg.tsv",
-        "sub-01_acq-x_atlas-DLMUSE_dseg.tsv",
-        "sub-01_acq-x_atlas-DLMUSE_desc-regions_stats.tsv",
+        "sub-01_acq-x_desc-lesionsT1w_dseg.json",
+        "sub-01_acq-x_atlas-DLMUSE_desc-regionsT1w_dseg.tsv",
+        "sub-01_acq-x_atlas-DLMUSE_desc-regionsT1w_stats.tsv",
         "sub-01_desc-quality_stats.tsv",
     )
     (member,) = find_members(tmp_path)
     assert member.label == "sub-01"
     assert member.modalities == ["T1w", "FLAIR"]
+    assert member.primary == "T1w"  # FLAIR has no mask
     assert {key: path.name for key, path in member.files.items()} == {
-        ("combined_anomaly", "combined"): f"sub-01_acq-x_{MASK}",
+        ("anomaly", "T1w"): f"sub-01_acq-x_{MASK}",
         ("zscore", "T1w"): f"sub-01_acq-x_run-1_{Z}_T1w.nii.gz",
         ("zscore", "FLAIR"): f"sub-01_{Z}_FLAIR.nii.gz",
-        ("combined_lesions", "combined"): "sub-01_acq-x_desc-lesions_dseg.tsv",
         ("lesions", "T1w"): "sub-01_acq-x_desc-lesionsT1w_dseg.tsv",
-        ("regions", "combined"): "sub-01_acq-x_atlas-DLMUSE_desc-regions_stats.tsv",
-        ("quality", "combined"): "sub-01_desc-quality_stats.tsv",
+        ("regions", "T1w"): "sub-01_acq-x_atlas-DLMUSE_desc-regionsT1w_stats.tsv",
+        ("quality", SESSION): "sub-01_desc-quality_stats.tsv",
     }
 
 
@@ -54,13 +55,12 @@ def test_of_several_scans_all_files_are_of_the_first_by_name(tmp_path):
             tmp_path,
             f"{name}_{MASK}",
             f"{name}_{Z}_T1w.nii.gz",
-            f"{name}_desc-lesions_dseg.tsv",
             f"{name}_desc-lesionsT1w_dseg.tsv",
-            f"{name}_atlas-DLMUSE_desc-regions_stats.tsv",
+            f"{name}_atlas-DLMUSE_desc-regionsT1w_stats.tsv",
         )
     (member,) = find_members(tmp_path)
     names = {path.name for path in member.files.values()}
-    assert len(names) == 5
+    assert len(names) == 4
     assert not [name for name in names if "ce-gad" in name or "run-2" in name]
 
 
@@ -98,15 +98,70 @@ def test_the_first_session_is_the_first_in_time(tmp_path):
 
 def test_modalities_can_be_chosen(tmp_path):
     touch(tmp_path, f"sub-01_{MASK}", f"sub-01_{Z}_T1w.nii.gz", f"sub-01_{Z}_FLAIR.nii.gz")
-    (member,) = find_members(tmp_path, modalities=["FLAIR"])
-    assert member.modalities == ["FLAIR"]
+    (member,) = find_members(tmp_path, modalities=["T1w"])
+    assert member.modalities == ["T1w"]
+    assert member.primary == "T1w"
+
+
+MASKS = {m: MASK.replace("T1w", m) for m in ("T1w", "FLAIR", "T2w")}
+
+
+def record(folder, label, *modalities, primary):
+    """Write of a session what says which of its scans leads."""
+    scans = [
+        {"name": f"{label}_{m}", "modality": m, "entities": {"sub": label.removeprefix("sub-")}}
+        for m in modalities
+    ]
+    same = {"model": "", "digest": "", "calibration": "", "makes_image": True,
+            "brain_extraction": "", "white_matter_level": 1.0, "evaluations": 4}  # fmt: skip
+    content = {
+        "label": label, "version": "", "scans": [scan | same for scan in scans],
+        "primary": f"{label}_{primary}", "asked_for": None, "spaces": [], "healthy_fpr": 0.002,
+        "min_lesion_volume": 24.0, "methods": [], "warnings": [],
+    }  # fmt: skip
+    path = folder / label / "figures" / f"{label}_report.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked_for", "leads"),
+    [
+        ("FLAIR", None, "FLAIR"),
+        ("T1w", None, "T1w"),
+        ("T1w", "FLAIR", "FLAIR"),
+        ("T1w", "T2w", "T1w"),  # there is none
+        (None, None, "FLAIR"),
+    ],
+)
+def test_the_scan_that_led_stands_for_a_person_unless_another_is_named(
+    tmp_path, recorded, asked_for, leads
+):
+    touch(tmp_path, *(f"sub-01_{MASKS[modality]}" for modality in ("T1w", "FLAIR")))
+    if recorded:
+        record(tmp_path, "sub-01", "T1w", "FLAIR", primary=recorded)
+    (member,) = find_members(tmp_path, primary=asked_for)
+    assert member.primary == leads
+    assert bool(warn_of_primaries([member], asked_for)) == (asked_for not in (None, leads))
+
+
+def test_people_of_different_primary_scans_are_warned_of(tmp_path):
+    touch(tmp_path, *(f"sub-0{n}_{MASKS['T1w']}" for n in range(4)))
+    touch(tmp_path, *(f"sub-0{n}_{MASKS['FLAIR']}" for n in range(3)))
+    members = find_members(tmp_path)
+    (warning,) = warn_of_primaries(members, None)
+    assert "3 FLAIR, 1 T1w" in warning
+    assert "--primary" in warning
+    assert warn_of_primaries(find_members(tmp_path, primary="T1w"), "T1w") == []
+    lacking, _ = warn_of_primaries(find_members(tmp_path, primary="FLAIR"), "FLAIR")
+    assert "Another scan than FLAIR stands for sub-03" in lacking
 
 
 def test_what_somebody_lacks_is_said(tmp_path):
     touch(tmp_path, f"sub-01_{MASK}", "sub-02_desc-quality_stats.tsv")
     _, without = find_members(tmp_path)
     with pytest.raises(BadScanError, match=f"sub-02 has no mask of anomalies in {TEMPLATE}"):
-        without.file("combined_anomaly")
+        without.file("anomaly", without.primary)
 
 
 @pytest.mark.parametrize(

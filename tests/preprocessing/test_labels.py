@@ -42,6 +42,15 @@ def test_onto_its_own_grid_a_label_map_stays_as_it_is(blobs):
     assert same.get_data_dtype() == np.int16
 
 
+@pytest.mark.parametrize("share", [0.0, 0.02, 1.0])
+def test_where_nothing_is_asked_for_there_is_nothing_and_elsewhere_the_same(blobs, shear, share):
+    within = np.zeros(FINE.shape, bool)
+    within[4:19, 8:25, 3:14] = np.random.default_rng(2).random((15, 17, 11)) < share
+    whole = labels_of(resample_labels(blobs, FINE, [shear]))
+    found = labels_of(resample_labels(blobs, FINE, [shear], within=within))
+    np.testing.assert_array_equal(found, whole * within)
+
+
 @pytest.mark.parametrize("inverted", [False, True])
 def test_the_label_with_the_largest_linear_share_wins(blobs, shear, inverted):
     shares = {

@@ -25,6 +25,7 @@ def healthy():
     ball = (x - 30) ** 2 + (y - 30) ** 2 + (4 * z - 26) ** 2 < 20**2
     return ScanReport(
         name="sub-01_T1w",
+        title="T1w",
         modality="T1w",
         model="restore-T1w 0.1.0",
         scan=scan,

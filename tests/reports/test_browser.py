@@ -37,21 +37,35 @@ LESIONS = [
 def report(lesioned, tmp_path_factory):
     """Write a report with two scans, with HTML wherever data can bring it."""
     path = tmp_path_factory.mktemp("browser") / "sub-01.html"
-    combined = lesioned.mask.copy()
-    combined[19, 25, 13] = True
+    mask = lesioned.mask.copy()
+    mask[19, 25, 13] = True
+    first = replace(
+        lesioned,
+        name=LABEL,
+        mask=mask,
+        finding=Finding(LABEL, LABEL, {LABEL: LABEL}),
+        lesions=lesion_table(LESIONS),
+        regions=Table(LABEL, LABEL, [LABEL], [[LABEL]]),
+    )
+    second = replace(
+        lesioned,
+        name="second",
+        title=LABEL,
+        finding=Finding("Nothing.", LABEL, {LABEL: LABEL}),
+        lesions=lesion_table([]),
+        regions=Table(LABEL, "No regions.", [], []),
+        mask=np.zeros(mask.shape, bool),
+    )
     write_participant_report(
         path,
         title=LABEL,
-        finding=Finding(LABEL, {LABEL: LABEL}),
         summary={LABEL: LABEL},
-        scans=[replace(lesioned, name=LABEL), replace(lesioned, name="second", modality=LABEL)],
-        combined=combined,
+        scans=[first, second],
         methods=["Scans were registered.", LABEL],
         references=[LABEL],
         failures=[Failure(LABEL, LABEL, LABEL)],
         provenance={"Command": LABEL},
         warnings=[LABEL],
-        lesions=lesion_table(LESIONS),
         quality=Table(LABEL, LABEL, ["Scan", "Value"], [["b", "−2"], ["a", "10"], ["c", "9"]]),
     )
     return path
@@ -187,6 +201,26 @@ def test_the_cross_stands_on_a_finding_whose_centre_lies_beside_it(open_page):
     assert page.locator("[data-read=outline]").inner_text() == "inside"
 
 
+def test_what_is_said_outlined_and_filled_is_of_the_scan_that_is_shown(open_page):
+    page = open_page()
+    page.locator("#findings tbody tr").first.get_by_role("button").click()
+    choose(page, "Mask")
+    filled = pixels(page, 0)
+    orange = (filled[..., 0] - filled[..., 2]) > 60
+    assert orange.any()
+    assert page.locator(".headline:visible").inner_text() == LABEL
+    page.locator("input[name=viewer-subject]").nth(1).check(force=True)
+    settle(page)
+    assert page.locator("#viewer-body").get_attribute("data-layer") == "Mask"
+    other = pixels(page, 0)
+    assert not ((other[..., 0] - other[..., 2]) > 60).any()
+    assert page.locator("[data-read=outline]").inner_text() == "outside"
+    assert page.locator(".headline:visible").inner_text() == "Nothing."
+    assert page.locator("#findings tbody tr:visible").count() == 0
+    assert "No findings." in page.locator("#findings").inner_text()
+    assert "No regions." in page.locator("#regions").inner_text()
+
+
 def test_the_cross_reads_the_value_below_it(open_page):
     page = open_page()
     page.locator("#findings tbody tr").first.get_by_role("button").click()
@@ -280,4 +314,6 @@ def test_without_scripts_the_page_shows_the_pictures(browser, report):
     page = context.new_page()
     page.goto(report.as_uri())
     assert page.locator(".mosaic img").first.is_visible()
+    # Nothing can be chosen, so that what was found in every scan is seen.
+    assert page.locator(".headline:visible").count() == 2
     context.close()

@@ -27,6 +27,7 @@ def record_of(session, *, digest="0" * 64, healthy_fpr=0.002, spaces=("native",)
         entities={"sub": "01", "ses": session},
         model="restore-FLAIR 0.3.0",
         digest=digest,
+        calibration="healthy people",
         makes_image=True,
         brain_extraction="deepbet",
         white_matter_level=1.0,
@@ -36,6 +37,8 @@ def record_of(session, *, digest="0" * 64, healthy_fpr=0.002, spaces=("native",)
         label=f"sub-01_ses-{session}",
         version="0.1.0",
         scans=(scan,),
+        primary=scan.name,
+        asked_for=None,
         spaces=spaces,
         healthy_fpr=healthy_fpr,
         min_lesion_volume=24.0,
@@ -94,6 +97,10 @@ def test_the_later_session_says_what_changed(compared):
     assert section.headline.startswith("1 new, 1 unchanged.")
     assert "0.06 ml in ses-1, 0.13 ml in ses-2 (+0.07 ml)" in section.headline
     assert "93 %" in section.note
+    # What the summary says has no volumes of what did not change.
+    in_short = "1 new since ses-1; 1 did not change beyond the noise floor."
+    assert change.of_scan("sub-01_ses-2_FLAIR") == section.in_short == in_short
+    assert change.of_scan("sub-01_ses-2_T1w") == ""
     # What changed comes first.
     assert [cells[:2] for cells in section.table.rows] == [["2", "new"], ["1", "unchanged"]]
     assert section.table.places[0] == "-12.0 4.0 8.0"
@@ -121,6 +128,7 @@ def test_without_change_slices_of_the_brain_are_shown(compared):
     write_table(table, "changes", [row(1, "unchanged", 64.0, 66.0)])
     (section,) = read_change(compared, record_of("2"), in_viewer=True).sections
     assert section.headline.startswith("1 unchanged.")
+    assert section.in_short == "Nothing changed beyond the noise floor since ses-1."
     assert {strip.note for strip in section.strips} == {"no change beyond the noise floor"}
     write_table(table, "changes", [])
     (section,) = read_change(compared, record_of("2"), in_viewer=True).sections

@@ -30,15 +30,13 @@ def report(lesioned, tmp_path_factory):
         places=[" ".join(map(str, centre)) for centre in CENTRES],
         what="finding",
     )
-    section = ChangeSection(
-        LABEL, LABEL, LABEL, table, [strip(LABEL, LABEL, pictures, ["a", "b", "c"])]
-    )
+    strips = [strip(LABEL, LABEL, pictures, ["a", "b", "c"])]
+    section = ChangeSection("sub-01_ses-2_T1w", LABEL, LABEL, LABEL, LABEL, table, strips)
     path = tmp_path_factory.mktemp("change") / "sub-01_ses-2.html"
     write_participant_report(
         path,
         title="sub-01_ses-2",
         scans=[lesioned],
-        combined=lesioned.mask,
         change=ChangeReport([section], [Later("sub-01_ses-3", "sub-01_ses-3.html")], []),
     )
     return path

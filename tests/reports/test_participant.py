@@ -15,6 +15,7 @@ from PIL import Image
 from bids_anomaly.exceptions import CannotWriteError
 from bids_anomaly.reports.finding import Finding
 from bids_anomaly.reports.participant import Failure, write_participant_report
+from bids_anomaly.reports.tables import Table
 
 BELOW_THE_LETTERS = slice(60, None)  # rows of a picture
 FAILURE = Failure("Brain extraction of sub-01_T1w", "No brain was found.", "Traceback: <here>")
@@ -41,7 +42,6 @@ def written(path, **content):
         "title": "sub-01",
         "summary": {"Anomalous volume": "1.4 ml"},
         "scans": [],
-        "finding": Finding("One lesion.", {"How much": "Little."}),
         "methods": ["Scans were registered."],
         "references": ["Avants B et al. 2008. https://doi.org/10.1016/j.media.2007.06.004"],
         "failures": [FAILURE],
@@ -106,9 +106,19 @@ def test_text_from_the_data_is_shown_not_run(path, healthy):
     page = written(
         path,
         title=evil,
-        finding=Finding(evil, {evil: evil}),
         summary={evil: evil},
-        scans=[replace(healthy, name=evil, model=evil, numbers={evil: evil})],
+        scans=[
+            replace(
+                healthy,
+                name=evil,
+                title=evil,
+                model=evil,
+                numbers={evil: evil},
+                finding=Finding(evil, evil, {evil: evil}),
+                lesions=Table(evil, evil, [evil], [[evil]]),
+                regions=Table(evil, evil, [evil], [[evil]]),
+            )
+        ],
         methods=[evil],
         references=[evil],
         failures=[Failure(evil, evil, evil)],

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bids_anomaly.bids.naming import output_path
-from bids_anomaly.bids.tables import write_table
+from bids_anomaly.bids.tables import read_table, write_table
 from bids_anomaly.cli.main import main
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
@@ -31,6 +31,7 @@ SCAN = ScanRecord(
     entities=ENTITIES,
     model="restore-T1w 0.3.0",
     digest="0" * 64,
+    calibration="28 healthy adults",
     makes_image=True,
     brain_extraction="deepbet",
     white_matter_level=1.0,
@@ -51,18 +52,13 @@ RUN = {
 }
 
 
-def region_rows(volume, anomalous):
-    return [
-        (1, "Putamen_L", "left", "deep grey", scan, modality, volume, anomalous, 0.1, 0.1, 5.0, 1.0)
-        for scan, modality in (("sub-01_T1w", "T1w"), ("combined", "combined"))
-    ]
-
-
 def record_of(spaces) -> SessionRecord:
     return SessionRecord(
         label="sub-01",
         version="0.1.0",
         scans=(SCAN,),
+        primary=SCAN.name,
+        asked_for=None,
         spaces=spaces,
         healthy_fpr=0.002,
         min_lesion_volume=100.0,
@@ -73,9 +69,18 @@ def record_of(spaces) -> SessionRecord:
 
 @pytest.fixture
 def derivatives(tmp_path):
-    """Write the derivatives of a brain with one lesion and return how to address them."""
+    """Write the derivatives of a T1w scan with one lesion and return where they are."""
+    write_scan(tmp_path, "T1w", LESION)
+    rows = [("sub-01_T1w", "noise", 0.01, float("-inf"), 0.06, False)]
+    path = output_path(tmp_path, "quality", ENTITIES, modality="T1w", extension=".tsv")
+    write_table(path, "quality", rows)
+    return tmp_path
+
+
+def write_scan(folder, modality, place):
+    """Write what the app does of a brain with one cubic lesion."""
     brain, lesion = np.zeros((2, *OUTPUT_GRID.shape), np.uint8)
-    brain[BRAIN], lesion[LESION] = 1, 1
+    brain[BRAIN], lesion[place] = 1, 1
     scan = brain * np.float32(0.8) + np.float32(0.4) * lesion
     maps = {
         "preproc": scan,
@@ -84,24 +89,21 @@ def derivatives(tmp_path):
         "zscore": np.float32(5) * lesion,
         "brain": brain,
         "anomaly": lesion,
-        "combined_anomaly": lesion,
     }
     for output, values in maps.items():
         for space, grid in ((None, NATIVE), (TEMPLATE, OUTPUT_GRID)):
-            path = output_path(tmp_path, output, ENTITIES, modality="T1w", space=space)
+            path = output_path(folder, output, ENTITIES, modality=modality, space=space)
             path.parent.mkdir(parents=True, exist_ok=True)
             grid.image(values).to_filename(path)
-    row = (1, "lesion-1", 27000.0, -29.0, -64.0, -3.0, 5.0, 5.0, 0.99, "Putamen_L", "left")
+    centre = OUTPUT_GRID.affine[:3] @ [*np.argwhere(lesion).mean(axis=0), 1]
+    volume, whole = 27.0 * lesion.sum(), 27.0 * brain.sum()
     tables = {
-        "lesions": [row],
-        "combined_lesions": [row],
-        "regions": region_rows(3375000.0, 27000.0),
-        "quality": [("sub-01_T1w", "noise", 0.01, float("-inf"), 0.06, False)],
+        "lesions": [(1, "lesion-1", volume, *centre, 5.0, 5.0, 0.99, "Putamen_L", "left")],
+        "regions": [(1, "Putamen_L", "left", "deep grey", whole, volume, 0.1, 0.1, 5.0, 1.0)],
     }
     for output, rows in tables.items():
-        path = output_path(tmp_path, output, ENTITIES, modality="T1w", extension=".tsv")
+        path = output_path(folder, output, ENTITIES, modality=modality, extension=".tsv")
         write_table(path, output, rows)
-    return tmp_path
 
 
 def viewer_of(page):
@@ -116,9 +118,19 @@ def unpacked(viewer, name, subject):
 
 def test_volumes_are_those_of_the_person(derivatives):
     page = write_session_report(derivatives, record_of(("native", TEMPLATE))).read_text()
-    assert "1 finding, 27.0 ml in all: 0.80 % of the brain." in page
-    assert "27.0 ml in 1 finding, 0.80 %" in page
+    assert "T1w: 1 finding, 27.0 ml marked." in page
+    assert "27.0 ml in 1 finding" in page
     assert "3375 ml" in page
+
+
+def test_the_threshold_is_told_with_its_reference_and_a_volume_with_what_it_is_not(derivatives):
+    page = write_session_report(derivatives, record_of((TEMPLATE,))).read_text()
+    assert "its volume is not the volume of a disease" in page
+    assert "less than 0.2 % of the reference scores as high: 28 healthy adults." in page
+    assert "Here 0.80 % of the brain is marked." in page
+    (headline,) = re.findall(r'class="headline">(.*?)</p>', page)
+    assert "%" not in headline
+    assert "times" not in page[page.index("<dt>Threshold") : page.index("<dt>Where")]
 
 
 @pytest.mark.parametrize(("healthy_fpr", "warned"), [(0.002, False), (0.0002, True)])
@@ -127,7 +139,34 @@ def test_a_scan_that_marks_many_times_the_nominal_rate_is_warned_of(
 ):
     record = replace(record_of(("native", TEMPLATE)), healthy_fpr=healthy_fpr)
     page = write_session_report(derivatives, record).read_text()
-    assert ("T1w: 0.80 % of the brain is marked, 40 times what is" in page) is warned
+    said = "T1w: 0.80 % of the brain is marked; of the reference (28 healthy adults) 0.02 % is"
+    assert (said in page) is warned
+
+
+@pytest.mark.parametrize(("leads", "follows"), [("FLAIR", "T1w"), ("T1w", "FLAIR")])
+def test_the_report_begins_with_the_primary_scan(derivatives, leads, follows):
+    write_scan(derivatives, "FLAIR", (slice(50, 70),) * 3)
+    flair = replace(SCAN, name="sub-01_FLAIR", modality="FLAIR", calibration="six patients")
+    record = record_of(("native", TEMPLATE))
+    record = replace(record, scans=(SCAN, flair), primary=f"sub-01_{leads}")
+    page = write_session_report(derivatives, record).read_text()
+    volumes = {"T1w": "27.0 ml", "FLAIR": "216.0 ml"}
+    headlines = re.findall(r'class="headline">(.*?)</p>', page)
+    assert headlines == [f"{m}: 1 finding, {volumes[m]} marked." for m in (leads, follows)]
+    subjects = viewer_of(page)["subjects"]
+    assert [subject["name"] for subject in subjects] == [leads, follows]
+    # Each scan is outlined, and filled, with what was found in it.
+    sizes = [unpacked(viewer_of(page), one["outline"], one).sum() for one in subjects]
+    assert sizes == [{"T1w": 1000, "FLAIR": 8000}[m] for m in (leads, follows)]
+    assert page.index(f"Findings on {leads}") < page.index(f"Findings on {follows}")
+    (start,) = re.findall(r'data-start="(.*?)"', page)
+    lesions = output_path(derivatives, "lesions", ENTITIES, modality=leads, extension=".tsv")
+    x = float(read_table(lesions)[0]["centroid_x"])
+    assert float(start.split()[0]) == pytest.approx(x, abs=0.1)
+    # Nothing is added up over scans.
+    assert "243" not in re.sub(
+        r"<script.*?</script>|<svg.*?</svg>|data:[^\"]*", "", page, flags=re.S
+    )
 
 
 def test_two_scans_of_one_modality_are_both_in_the_summary(derivatives):
@@ -136,7 +175,7 @@ def test_two_scans_of_one_modality_are_both_in_the_summary(derivatives):
     page = write_session_report(derivatives, record).read_text()
     section = page[page.index('<section id="summary">') :]
     summary = section[: section.index("</section>")]
-    assert "<dt>sub-01_T1w</dt>" in summary
+    assert "<dt>sub-01_T1w (primary)</dt>" in summary
     assert "<dt>sub-01_run-2_T1w</dt>" in summary
 
 
@@ -192,7 +231,7 @@ def test_a_lost_map_is_named(derivatives):
         write_session_report(derivatives, record_of((TEMPLATE,)))
 
 
-@pytest.mark.parametrize("output", ["zscore", "combined_anomaly"])
+@pytest.mark.parametrize("output", ["zscore", "anomaly"])
 @pytest.mark.parametrize("damage", ["gone", "empty", "cut"])
 def test_a_broken_map_is_named(damage, output, derivatives):
     broken = output_path(derivatives, output, ENTITIES, modality="T1w", space=TEMPLATE)
@@ -206,7 +245,7 @@ def test_a_broken_map_is_named(damage, output, derivatives):
 
 
 def test_a_broken_table_is_named(derivatives):
-    table = output_path(derivatives, "combined_lesions", ENTITIES, modality="T1w", extension=".tsv")
+    table = output_path(derivatives, "lesions", ENTITIES, modality="T1w", extension=".tsv")
     table.write_text(table.read_text()[:-20])
     with pytest.raises(BadScanError, match=table.name):
         write_session_report(derivatives, record_of((TEMPLATE,)))
@@ -255,22 +294,31 @@ def two_people(derivatives):
         other = Path(str(path).replace("sub-01", "sub-02"))
         other.parent.mkdir(parents=True, exist_ok=True)
         other.write_bytes(path.read_bytes())
-    table = output_path(derivatives, "regions", {"sub": "02"}, modality="T1w", extension=".tsv")
-    table.write_text(table.read_text().replace("sub-01", "sub-02"))
     first = record_of((TEMPLATE,))
     scan = replace(SCAN, name="sub-02_T1w", entities={"sub": "02"})
-    for record in (first, replace(first, label="sub-02", scans=(scan,))):
+    for record in (first, replace(first, label="sub-02", scans=(scan,), primary=scan.name)):
         record.write(derivatives)
     return derivatives
 
 
-def reports_only(out) -> int:
-    return main([str(out / "nowhere"), str(out), "participant", "--reports-only", "--device=cpu"])
+def reports_only(out, *options) -> int:
+    folders = [str(out / "nowhere"), str(out)]
+    return main([*folders, "participant", "--reports-only", "--device=cpu", *options])
 
 
 def test_reports_need_the_outputs_alone(two_people):
     assert reports_only(two_people) == 0
     assert {path.name for path in two_people.glob("*.html")} == {"sub-01.html", "sub-02.html"}
+
+
+def test_what_leads_can_be_chosen_again_and_what_is_not_there_is_said(two_people):
+    assert reports_only(two_people, "--primary", "FLAIR") == 0
+    record = read_record(record_path(two_people, "sub-01", ENTITIES))
+    assert (record.primary, record.asked_for) == ("sub-01_T1w", "FLAIR")
+    said = "There is no FLAIR scan to lead this report; sub-01_T1w does."
+    assert said in (two_people / "sub-01.html").read_text()
+    assert reports_only(two_people, "--primary", "T1w") == 0
+    assert said not in (two_people / "sub-01.html").read_text()
 
 
 def test_one_broken_map_stops_no_other_report(two_people, capsys):

@@ -19,8 +19,8 @@ def lesion(index):
     return (index, f"lesion-{index}", 80.0, -26.0, 2.0, 0.4, 4.0, 3.0, 0.98, "Putamen_L", "left")
 
 
-def region(name, modality, anomalous, laterality):
-    return (1, name, "left", "cortex", "s", modality, 2000.0, anomalous, 0.05, 0.1, 3.0, laterality)
+def region(name, anomalous, laterality):
+    return (1, name, "left", "cortex", 2000.0, anomalous, 0.05, 0.1, 3.0, laterality)
 
 
 def test_the_largest_findings_are_shown(tmp_path):
@@ -38,15 +38,14 @@ def test_no_finding_is_said_in_words():
     assert region_table([]).note.startswith("No regions with anomalies.")
 
 
-def test_regions_of_the_combined_finding_come_by_their_anomalous_volume(tmp_path):
+def test_regions_come_by_their_anomalous_volume(tmp_path):
     rows = rows_of(
         tmp_path,
         "regions",
         [
-            region("Small", "combined", 10.0, float("nan")),
-            region("Large", "combined", 100.0, -1.0),
-            region("None", "combined", 0.0, float("nan")),
-            region("Other", "T1w", 500.0, 1.0),
+            region("Small", 10.0, float("nan")),
+            region("Large", 100.0, -1.0),
+            region("None", 0.0, float("nan")),
         ],
     )
     table = region_table(rows)

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import norm
 
-from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability, combined_zscore
+from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
 
 BRAIN = np.ones((12, 12, 12), bool)
 RATE = st.floats(1e-6, 0.5)
@@ -28,42 +27,6 @@ def test_the_probability_is_above_one_half_exactly_where_fewer_healthy_voxels_sc
 def test_the_rarer_the_more_probable(exceedances, healthy_fpr):
     probability = anomaly_probability(np.sort(exceedances), healthy_fpr)
     assert (np.diff(probability) <= 0).all()
-
-
-@pytest.mark.parametrize("modalities", [1, 2, 3])
-@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.9, 1.0])
-@pytest.mark.parametrize("rate", [0.01, 0.002])
-def test_more_modalities_give_no_more_false_positives(modalities, correlation, rate):
-    random = np.random.default_rng(0)
-    shared, own = random.normal(size=(200_000,)), random.normal(size=(modalities, 200_000))
-    zscores = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
-    found = np.mean(combined_zscore(list(zscores)) > norm.isf(rate))
-    assert found <= rate + 4 * np.sqrt(rate / 200_000)
-
-
-Z = st.floats(-8, 40)
-
-
-@given(z=Z)
-def test_modalities_that_agree_say_what_each_of_them_says(z):
-    one = np.array([z], np.float32)
-    for several in ([one], [one, one], [one, one, one]):
-        np.testing.assert_allclose(combined_zscore(several), one, rtol=1e-6)
-
-
-@given(z=st.lists(Z, min_size=1, max_size=3), silent=st.integers(0, 3))
-def test_who_says_nothing_does_not_count(z, silent):
-    said = [np.array([value]) for value in z]
-    nothing = [np.array([-np.inf])] * silent
-    np.testing.assert_allclose(combined_zscore(nothing + said), combined_zscore(said))
-    assert combined_zscore([np.array([-np.inf])] * (silent + 1))[0] == -np.inf
-
-
-@given(z=st.lists(Z, min_size=2, max_size=3), more=st.floats(0.1, 10))
-def test_the_more_unusual_one_scan_is_the_more_unusual_is_the_whole(z, more):
-    before = combined_zscore([np.array([value]) for value in z])
-    after = combined_zscore([np.array([z[0] + more]), *(np.array([value]) for value in z[1:])])
-    assert after > before
 
 
 def test_small_components_are_left_out_and_those_of_the_smallest_size_kept():

@@ -5,7 +5,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import norm
 
 from bids_anomaly.preprocessing.template import Grid
-from bids_anomaly.scoring.maps import combined_maps, scan_maps
+from bids_anomaly.scoring.maps import scan_findings, scan_maps
 
 NATIVE = Grid.isotropic((32, 34, 30), (-16.0, -17.0, -15.0), 1.0)
 MODEL = Grid.isotropic((18, 20, 18), (-18.0, -20.0, -18.0), 2.0)
@@ -49,16 +49,11 @@ def make(scan, brain, zscore, *, min_lesion_volume=0.0, transforms=(), **changes
         "spread": MODEL.image(np.abs(smooth(MODEL, 2))),
         **changes,
     }
-    return scan_maps(
-        scan,
-        brain,
-        zscore=zscore,
-        transforms=transforms,
-        invert=[False] * len(transforms),
-        healthy_fpr=0.002,
-        min_lesion_volume=min_lesion_volume,
-        **given,
+    chain = {"transforms": transforms, "invert": [False] * len(transforms)}
+    found = scan_findings(
+        brain, zscore=zscore, healthy_fpr=0.002, min_lesion_volume=min_lesion_volume, **chain
     )
+    return scan_maps(scan, brain, found, **chain, **given)
 
 
 def test_all_maps_lie_in_the_grid_of_the_scan(maps, scan):
@@ -117,44 +112,3 @@ def test_maps_follow_the_transform(scan, brain, zscore, tmp_path):
     there = make(scan, brain, zscore, transforms=[tmp_path / "shift.mat"])["anomaly"].get_fdata()
     # LPS -4 is 4 mm to the right in the model grid, so the lesion comes 4 mm further left.
     np.testing.assert_array_equal(there[2:-6], here[6:-2])
-
-
-def combine(brain, zscores, brains, modalities=("T1w", "FLAIR", "T2w")):
-    return combined_maps(
-        brain,
-        zscores=zscores,
-        brains=brains,
-        modalities=modalities[: len(zscores)],
-        transforms=(),
-        invert=(),
-        healthy_fpr=0.002,
-        min_lesion_volume=0.0,
-    )
-
-
-def test_a_lesion_of_one_modality_is_in_the_combined_finding(brain, zscore):
-    whole = MODEL.image(np.ones(MODEL.shape, np.uint8))
-    nothing = MODEL.image(np.zeros(MODEL.shape, np.float32))
-    maps = combine(brain, [zscore, nothing], [whole, whole])
-    assert set(maps) == {"combined_probability", "combined_anomaly"}
-    found = maps["combined_anomaly"].get_fdata() > 0
-    assert found[LESION]
-    np.testing.assert_array_equal(found, maps["combined_probability"].get_fdata() > 0.5)
-    assert not found[np.asanyarray(brain.dataobj) == 0].any()
-
-
-def test_repeated_scans_of_a_modality_weigh_no_more_than_one(brain, zscore):
-    whole = MODEL.image(np.ones(MODEL.shape, np.uint8))
-    quiet = MODEL.image(np.zeros(MODEL.shape, np.float32))
-    once = combine(brain, [zscore, quiet], [whole] * 2, ("FLAIR", "T1w"))
-    again = combine(brain, [zscore, quiet, quiet], [whole] * 3, ("FLAIR", "T1w", "T1w"))
-    for name, image in once.items():
-        np.testing.assert_array_equal(again[name].get_fdata(), image.get_fdata())
-
-
-def test_where_a_scan_did_not_see_the_brain_it_says_nothing(brain, zscore):
-    seen = np.ones(MODEL.shape, np.uint8)
-    seen[9:] = 0
-    found = combine(brain, [zscore], [MODEL.image(seen)])["combined_anomaly"].get_fdata()
-    assert found.any()
-    assert not found[18:].any()

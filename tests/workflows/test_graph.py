@@ -40,6 +40,7 @@ def build(tmp_path):
     def build(
         *sessions, stage="all", device="cpu", output_spaces=("native", TEMPLATE), model="restore",
         brain_extraction="deepbet", strict=False, steps=None, batch_size=None,
+        primary=None,
     ):  # fmt: skip
         workflow = init_run_wf(
             sessions,
@@ -53,6 +54,7 @@ def build(tmp_path):
             output_spaces=output_spaces,
             healthy_fpr=0.002,
             min_lesion_volume=24.0,
+            primary=primary,
             steps=steps,
             device=device,
             batch_size=batch_size,
@@ -107,11 +109,16 @@ def test_sessions_runs_and_spaces_combine(session, runs, spaces, build):
     assert_sound(graph)
     made = interfaces(graph)
     assert made.count("WriteScanMaps") == len(scans.scans) * len(spaces)
-    assert made.count("WriteCombined") == len(spaces)
     assert made.count("WriteTransforms") == (TEMPLATE in spaces)
-    assert made.count("WriteLesions") == len(scans.scans)
-    assert made.count("WriteFindings") == made.count("WriteQuality") == 1
-    assert made.count("WriteReport") == 1
+    assert made.count("WriteFindings") == len(scans.scans)
+    assert made.count("WriteQuality") == made.count("WriteReport") == 1
+
+
+@pytest.mark.parametrize("spaces", SPACES, ids="+".join)
+def test_what_is_written_of_a_scan_in_a_space_was_found_once(spaces, build):
+    graph = build(session_of(MODALITIES), output_spaces=spaces)
+    # Lesions and regions are those of the native grid, whatever spaces are asked for.
+    assert interfaces(graph).count("FindAnomalies") == len(MODALITIES) * len({"native", *spaces})
 
 
 @pytest.mark.parametrize("stage", ["all", "preprocess"])
@@ -250,6 +257,34 @@ def test_the_device_does_not_change_what_is_computed(build):
         for device in ("cpu", "cuda:0")
     ]
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("modalities", "asked_for", "leads"),
+    [
+        (MODALITIES, None, "sub-01_run-01_FLAIR"),
+        (("T1w", "T2w"), None, "sub-01_run-01_T1w"),
+        (("T2w",), None, "sub-01_run-01_T2w"),
+        (MODALITIES, "T2w", "sub-01_run-01_T2w"),
+        (("T1w", "T2w"), "FLAIR", "sub-01_run-01_T1w"),
+    ],
+)
+def test_the_first_scan_of_the_primary_modality_leads(modalities, asked_for, leads, build):
+    graph = build(session_of(modalities, runs=("01", "02")), primary=asked_for)
+    (report,) = [node for node in graph.nodes if type(node.interface).__name__ == "WriteReport"]
+    assert report.inputs.primary == leads
+
+
+def test_what_leads_changes_the_report_alone(build):
+    """Else all maps would be written again for another choice."""
+    changed = [
+        {
+            type(node.interface).__name__: node.inputs.get_hashval(hash_method="content")[1]
+            for node in build(session_of(MODALITIES), primary=primary).nodes
+        }
+        for primary in (None, "T1w")
+    ]
+    assert {name for name in changed[0] if changed[0][name] != changed[1][name]} == {"WriteReport"}
 
 
 def test_sessions_do_not_wait_for_each_other(build):

@@ -160,6 +160,9 @@
     await open(subject);
     const mm = state.subject ? toMillimetres(state.at) : null;
     state.subject = subject;
+    // The page says of each scan what was found in it.
+    const shown = String(content.subjects.indexOf(subject));
+    for (const about of document.querySelectorAll("[data-subject]")) about.hidden = about.dataset.subject !== shown;
     if (mm) state.at = toVoxel(mm);
     chooseLayer(state.layer?.label);
     for (const plane of PLANES) {
@@ -256,7 +259,7 @@
         slider: figure.querySelector("input"),
       });
     }
-    await chooseSubject(content.subjects[content.first]);
+    await chooseSubject(content.subjects[0]);
     firstPlace();
     listen();
     root.classList.add("ready");
