@@ -78,7 +78,10 @@ IDENTITY: dict[str, Measure] = {
     "session_id": Measure("Session; n/a where there are none."),
     "scan": Measure("Name of the scan; `combined` is the finding of all scans of a session."),
     "modality": Measure("BIDS suffix of the scan, or `combined`."),
-    "model": Measure("Name given to the folder of results."),
+    "model": Measure(
+        "Name given to the folder of results; `raw intensity` is the scan as it came, which has no "
+        "threshold: what needs one is n/a."
+    ),
     "group": Measure(
         "`control` or `patient`: as declared with --controls; without it, scans with an empty mask "
         "are controls."
