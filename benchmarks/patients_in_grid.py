@@ -8,14 +8,21 @@ import numpy as np
 from real_scans import Patients
 from scipy.ndimage import binary_dilation
 
-from bids_anomaly.training.lesions import MARGIN_VOXELS, lesion_share
+from bids_anomaly.evaluation.raw import find_raw, read_raw
+from bids_anomaly.preprocessing.resample import resample
+from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.training.lesions import MARGIN_VOXELS, lesion_share, transform_to_model_grid
 from bids_anomaly.training.people import load_people
 
 
 class Patient(NamedTuple):
-    """One scan: arrays (X, Y, Z) in the model grid, and the person's row in participants.tsv."""
+    """One scan: arrays (X, Y, Z) in the model grid, and the person's row in participants.tsv.
+
+    In `scan` white matter is 1; `raw` is the scan as it came, in the units of its file.
+    """
 
     label: str
+    raw: np.ndarray
     scan: np.ndarray
     brain: np.ndarray
     truth: np.ndarray
@@ -55,4 +62,8 @@ def patients_in_grid(
         brain = np.asanyarray(person.brain.dataobj) > 0
         truth = (lesion_share(with_mask, preprocessed, masks) > 0.5) & brain
         scan = person.scan.get_fdata(dtype=np.float32)
-        yield Patient(person.participant.removeprefix("sub-"), scan, brain, truth, person.known)
+        came_as = read_raw(find_raw(person.path, preprocessed, data / patients.dataset))
+        to_grid = transform_to_model_grid(person, preprocessed)
+        raw = resample(came_as, Grid.of(person.scan), [to_grid]).get_fdata(dtype=np.float32)
+        label = person.participant.removeprefix("sub-")
+        yield Patient(label, raw, scan, brain, truth, person.known)
