@@ -45,7 +45,6 @@ from synthetic_lesions import Healthy, paint, read_people, synthetic_rows
 from table import ABSENT, Row, change_of, figure_of, line, rows_by_measure
 
 from bids_anomaly.evaluation.metrics import auprc, dice, false_positives, l1, ssim
-from bids_anomaly.evaluation.raw import raw_score
 from bids_anomaly.evaluation.statistics import DRAWS
 from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, Bundle
 
@@ -148,10 +147,7 @@ def rows(
     if "patients" in arguments.parts:
         for patients in PATIENTS:
             if modality in patients.modalities and split.people(patients.dataset):
-                spacing = next(iter(bundles.values())).grid.spacing
-                found = {
-                    RAW_INTENSITY: list(raw_found(arguments, patients, modality, spacing, split))
-                }
+                found = {RAW_INTENSITY: list(raw_found(arguments, patients, modality, split))}
                 found |= {
                     name: list(patients_found(arguments, patients, modality, bundle, split))
                     for name, bundle in bundles.items()
@@ -177,18 +173,13 @@ def rows(
 
 
 def raw_found(
-    arguments: argparse.Namespace,
-    patients: Patients,
-    modality: str,
-    spacing: np.ndarray,
-    split: Split,
+    arguments: argparse.Namespace, patients: Patients, modality: str, split: Split
 ) -> Iterator[dict[str, float]]:
     """Yield what the scan of each patient shows as it came."""
     preprocessed = arguments.preprocessed / patients.dataset
     who = split.people(patients.dataset)
     for person in patients_in_grid(arguments.data, preprocessed, patients, modality, who):
-        score = raw_score(person.raw, person.brain, spacing, modality=modality)
-        yield {"AUPRC": auprc(score[person.brain], person.truth[person.brain])}
+        yield {"AUPRC": person.raw_auprc}
 
 
 def patients_found(
