@@ -53,6 +53,8 @@ class Patients(NamedTuple):
         Path of a lesion mask in the dataset, for a person.
     truth_modality : str or None
         The scan whose grid the mask is in; None if all scans are registered to each other.
+    may_be_shown : bool
+        Whether its licence lets pictures of its scans be published, rather than figures alone.
     """
 
     dataset: str
@@ -60,6 +62,7 @@ class Patients(NamedTuple):
     modalities: tuple[str, ...]
     truth: str
     truth_modality: str | None
+    may_be_shown: bool = True
 
     @property
     def reference(self) -> str:
@@ -97,8 +100,11 @@ PATIENTS = (
         ("T1w", "T2w", "FLAIR"),
         MANUAL,
         None,
+        may_be_shown=False,
     ),
-    Patients("tumour-flair", "Gliomas (manual masks)", ("FLAIR",), MANUAL, None),
+    Patients(
+        "tumour-flair", "Gliomas (manual masks)", ("FLAIR",), MANUAL, None, may_be_shown=False
+    ),
 )
 CONTROLS = (
     Controls(HEALTHY, "IXI, healthy", ("T1w",)),
