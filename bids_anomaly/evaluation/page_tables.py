@@ -67,7 +67,9 @@ def comparison_tables(summary: pd.DataFrame) -> list[Table]:
     if compared.empty:
         return []
     places = list(SHOWN)
-    compared = compared.sort_values("measure", key=lambda names: names.map(places.index))
+    compared = compared.sort_values(
+        "measure", key=lambda names: names.map(places.index), kind="stable"
+    )
     lines = [
         [
             SHOWN[row["measure"]][0],
