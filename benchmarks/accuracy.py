@@ -1,14 +1,19 @@
-r"""How accurate models are, beside the intensity baseline with the same smoothing.
+r"""How accurate models are, beside two baselines of intensity with the same smoothing.
 
-Prints one markdown table of means over people, with 95 % intervals (2,000 bootstrap draws of
-people) and the paired difference to ``threshold``, on
+The first column is the raw intensity of the scan as it came, which needs no model; the second is
+``threshold``, the calibrated intensity after the preprocessing of the app. A model finds something
+only where it is above both. Prints one markdown table of means over people, with 95 % intervals
+(2,000 bootstrap draws of people) and the paired differences to both baselines, on
 
 - synthetic lesions in held-out healthy people of IXI, by size, on T1w and on FLAIR and T2w painted
   from it (``synthetic``),
 - acute stroke on single FLAIR slices (``stroke``),
-- FLAIR and T1w of elderly people, with AUTOMATIC masks, and of a person with multiple sclerosis,
-  with a manual mask (``patients``),
-- healthy people, T1w: false positives and the quality of the reconstruction (``healthy``).
+- FLAIR and T1w of elderly people, with AUTOMATIC masks, and with manual masks scans of people with
+  white matter lesions, a person with multiple sclerosis, and FLAIR of gliomas (``patients``),
+- people without lesions, T1w and T2w: false positives, and on T1w of IXI the quality of the
+  reconstruction (``healthy``),
+
+and a short block over all sets: the mean and the worst of AUPRC and Dice, and false positives.
 
 Which people: a split of ``splits.tsv``; designs are chosen on ``dev``, ``report`` is for releases.
 Real scans go through the real command and are evaluated in their own grid. What was run is kept in
@@ -23,16 +28,18 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from all_sets import HIGHEST, LOWEST, overview
 from data_folder import add_data_folder
-from models import BASELINE, Model, models, of_modality
+from models import BASELINES, RAW_INTENSITY, Model, models, of_modality
 from people import Split
 from table import Row, markdown
 
+from bids_anomaly.evaluation.raw import SMOOTHING_MM
 from bids_anomaly.evaluation.statistics import DRAWS
-from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY
+from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, Bundle
 from bids_anomaly.settings import MODALITIES, Settings
 
 PARTS = ("synthetic", "stroke", "patients", "healthy")
@@ -65,39 +72,51 @@ def main() -> None:
     arguments = parser.parse_args()
 
     columns = models(arguments.model, arguments.bundle)
-    rows = list(all_rows(arguments, columns))
-    names = [column.name for column in columns]
-    text = heading(arguments, columns) + "\n" + markdown(rows, names, BASELINE)
+    rows = {
+        modality: list(rows_of(arguments, modality, of_modality(columns, modality)))
+        for modality in arguments.modalities
+    }
+    names = [RAW_INTENSITY, *(column.name for column in columns)]
+    everything = [row for own in rows.values() for row in own]
+    text = "\n".join(
+        [
+            heading(arguments, columns),
+            markdown(everything, names, BASELINES),
+            f"All sets of the split `{arguments.split}` at once. Rates are *within* from {LOWEST} "
+            f"to {HIGHEST} %.\n",
+            overview(rows, names),
+        ]
+    )
     print(text)
     if arguments.output:
         arguments.output.write_text(text)
 
 
-def all_rows(arguments: argparse.Namespace, columns: Sequence[Model]) -> Iterable[Row]:
-    """Yield all rows that were asked for and that a model besides the baseline exists for."""
+def rows_of(
+    arguments: argparse.Namespace, modality: str, bundles: Mapping[str, Bundle]
+) -> Iterable[Row]:
+    """Yield all rows of a modality that were asked for, if there is a model besides `threshold`."""
     data, results = arguments.data, arguments.results
     split = Split(arguments.split, arguments.at_most)
-    for modality in arguments.modalities:
-        bundles = of_modality(columns, modality)
-        if not bundles:
-            print(f"{modality}: no model but the baseline.", file=sys.stderr)
-            continue
-        if "synthetic" in arguments.parts:
-            from synthetic_lesions import synthetic_rows
+    if not bundles:
+        print(f"{modality}: no model but the baseline.", file=sys.stderr)
+        return
+    if "synthetic" in arguments.parts:
+        from synthetic_lesions import synthetic_rows
 
-            yield from synthetic_rows(data, results, split, modality, bundles)
-        if "stroke" in arguments.parts and modality == "FLAIR":
-            from stroke_slices import stroke_rows
+        yield from synthetic_rows(data, results, split, modality, bundles)
+    if "stroke" in arguments.parts and modality == "FLAIR":
+        from stroke_slices import stroke_rows
 
-            yield from stroke_rows(data, split, bundles, results / "reconstructed")
-        if "patients" in arguments.parts:
-            from real_scans import patient_rows
+        yield from stroke_rows(data, split, bundles, results / "reconstructed")
+    if "patients" in arguments.parts:
+        from real_scans import patient_rows
 
-            yield from patient_rows(data, results, split, modality, bundles)
-        if "healthy" in arguments.parts and modality == "T1w":
-            from real_scans import healthy_rows
+        yield from patient_rows(data, results, split, modality, bundles)
+    if "healthy" in arguments.parts:
+        from real_scans import healthy_rows
 
-            yield from healthy_rows(data, results, split, bundles)
+        yield from healthy_rows(data, results, split, modality, bundles)
 
 
 def heading(arguments: argparse.Namespace, columns: Sequence[Model]) -> str:
@@ -113,6 +132,8 @@ def heading(arguments: argparse.Namespace, columns: Sequence[Model]) -> str:
         f"{Settings.min_lesion_volume:g} mm3 left out. Lesions and marked components count as "
         "found and as right when a tenth of them overlaps.",
         "",
+        f"- `{RAW_INTENSITY}`: the scan as it came (synthetic lesions, slices: as it is given to "
+        f"models), smoothed by {SMOOTHING_MM:g} mm within the brain; no threshold",
     ]
     for column in columns:
         for modality, bundle in column.bundles.items():

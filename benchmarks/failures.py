@@ -2,7 +2,7 @@ r"""Draw the slices in which a bundle fails most, for its model card.
 
 The three slices of a dataset with most wrong voxels, those of one person at least 2 cm apart: scan,
 pseudo-healthy image, z, and what was marked (filled) beside the mask (line), which for the elderly
-is AUTOMATIC. People are of the split ``dev``, or of ``report`` where that has nobody::
+is AUTOMATIC. People are of the split ``dev``::
 
     bids-anomaly DATA/ms PREPROCESSED participant --stage preprocess
     python benchmarks/failures.py DATA --preprocessed PREPROCESSED --results FOLDER \
@@ -24,7 +24,7 @@ from scored import preset_mask, reconstructed, zscore
 
 from bids_anomaly.reconstruction.bundle import Bundle, named_bundle
 
-DATASETS = {patients.dataset: patients for patients in PATIENTS}
+DATASETS = {patients.dataset: patients for patients in PATIENTS if patients.may_be_shown}
 SHOWN, APART_MM = 3, 20.0
 HIGHEST = {"T1w": 1.4, "FLAIR": 2.0, "T2w": 3.0}
 Z_RANGE = (0, 6)
@@ -66,7 +66,7 @@ def main() -> None:
     arguments = parser.parse_args()
     bundle = named_bundle(arguments.bundle)
     patients = DATASETS[arguments.dataset]
-    who = people(patients.dataset, "dev") or people(patients.dataset, "report")
+    who = people(patients.dataset, "dev")
     found = [
         _judge(bundle, person, arguments.results / "reconstructed")
         for person in patients_in_grid(

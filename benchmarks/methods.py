@@ -1,11 +1,13 @@
 r"""Every method side by side: accuracy with intervals, network evaluations, time and memory.
 
 Each method is judged by its own score and by its own score plus intensity, with the same smoothing,
-on people that none of them was trained on, in the model grid at 2 mm:
+beside the raw intensity of the scan as it came and ``threshold``, on people that none of them was
+trained on, in the model grid at 2 mm:
 
 - FLAIR and T1w of elderly people (SBIA 2017), with AUTOMATIC masks of white matter
   hyperintensities,
-- every scan of a person with multiple sclerosis, with a manual mask (split ``report`` only),
+- scans with manual masks: white matter lesions, a person with multiple sclerosis, gliomas on FLAIR
+  (all of them of the split ``dev``),
 - acute stroke on single FLAIR slices (OpenNeuro ds004889), with manual masks; not for methods
   that look at volumes,
 - T1w scans of healthy people of IXI, as they are and with blobs of several volumes inserted.
@@ -15,8 +17,9 @@ threshold that it presets. Packaged methods are named by ``--model``; ``--bundle
 ``bids-anomaly-train --method`` wrote, a folder a method. Reconstructions are kept in the results
 folder::
 
-    bids-anomaly DATA/elderly-wmh PREPROCESSED/elderly-wmh participant --stage preprocess
-    bids-anomaly DATA/ms PREPROCESSED/ms participant --stage preprocess
+    for name in elderly-wmh ms wmh-manual tumour-flair; do
+        bids-anomaly DATA/$name PREPROCESSED/$name participant --stage preprocess
+    done
     python benchmarks/methods.py DATA --preprocessed PREPROCESSED --results FOLDER \
         --model restore --bundle trained/ae --bundle trained/vae
 """
@@ -32,10 +35,10 @@ from pathlib import Path
 
 import numpy as np
 from data_folder import add_data_folder
-from models import BASELINE, models, of_modality
+from models import BASELINE, BASELINES, RAW_INTENSITY, models, of_modality
 from patients_in_grid import patients_in_grid
 from people import Split
-from real_scans import HEALTHY, PATIENTS, T1W_RANGE, Patients
+from real_scans import HEALTHY, MARKED, PATIENTS, T1W_RANGE, Patients
 from scored import preset_mask, reconstructed, zscore
 from stroke_slices import stroke_rows
 from synthetic_lesions import Healthy, paint, read_people, synthetic_rows
@@ -48,7 +51,7 @@ from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, Bundle
 MODALITIES = ("T1w", "FLAIR", "T2w")
 DIRECTIONS = {"T1w": -1, "FLAIR": 1, "T2w": 1}
 OWN, WITH_INTENSITY, PRESET = "own score", "own score + intensity", "rule of the bundle"
-MARKED, FIDELITY, LIKENESS = "voxels marked (%; nominal 0.2)", "l1 (x 1000)", "SSIM"
+FIDELITY, LIKENESS = "l1 (x 1000)", "SSIM"
 MEASURES = {
     OWN: ("AUPRC",),
     WITH_INTENSITY: ("AUPRC",),
@@ -94,12 +97,12 @@ def main() -> None:
                     tables[row.data][row.measure + kind] = row
         if modality == "T1w" and "synthetic" in arguments.parts:
             memory = {name: peak_memory(bundle) for name, bundle in bundles.items()}
-    names = [column.name for column in columns]
+    names = [RAW_INTENSITY, *(column.name for column in columns)]
     print(
         f"Split `{arguments.split}` of `benchmarks/splits.tsv`"
         + (f", at most {arguments.at_most} people of a dataset" * bool(arguments.at_most))
         + f". Means over people with 95 % intervals ({DRAWS:,} bootstrap draws of people); the "
-        "last column is paired. AUPRC and Dice need a lesion; people without one are left out.\n"
+        "last columns are paired. AUPRC and Dice need a lesion; people without one are left out.\n"
     )
     for title, measured in tables.items():
         print(table(title, measured, names))
@@ -144,7 +147,8 @@ def rows(
     if "patients" in arguments.parts:
         for patients in PATIENTS:
             if modality in patients.modalities and split.people(patients.dataset):
-                found = {
+                found = {RAW_INTENSITY: list(raw_found(arguments, patients, modality, split))}
+                found |= {
                     name: list(patients_found(arguments, patients, modality, bundle, split))
                     for name, bundle in bundles.items()
                 }
@@ -168,6 +172,16 @@ def rows(
         yield from synthetic_rows(data, results, split, modality, bundles, kinds=kinds)
 
 
+def raw_found(
+    arguments: argparse.Namespace, patients: Patients, modality: str, split: Split
+) -> Iterator[dict[str, float]]:
+    """Yield what the scan of each patient shows as it came."""
+    preprocessed = arguments.preprocessed / patients.dataset
+    who = split.people(patients.dataset)
+    for person in patients_in_grid(arguments.data, preprocessed, patients, modality, who):
+        yield {"AUPRC": person.raw_auprc}
+
+
 def patients_found(
     arguments: argparse.Namespace,
     patients: Patients,
@@ -180,7 +194,7 @@ def patients_found(
     who = split.people(patients.dataset)
     kept = arguments.results / "reconstructed"
     for person in patients_in_grid(arguments.data, preprocessed, patients, modality, who):
-        _, scan, brain, truth, known = person
+        _, _, scan, brain, truth, known = person
         z = zscore(bundle, scan, brain, reconstructed(bundle, scan, brain, kept, known).result)
         voxel_volume = bundle.grid.voxel_volume
         mask = preset_mask(z, brain, voxel_volume=voxel_volume)
@@ -207,9 +221,11 @@ def quietness(bundle: Bundle, person: Healthy, kept: Path) -> dict[str, float]:
 
 
 def table(title: str, measured: Mapping[str, Row], names: list[str]) -> str:
-    """Return a table with a method in each row, beside the baseline."""
+    """Return a table with a method in each row, after the baselines."""
     compared = next((key for key in measured if key.endswith(WITH_INTENSITY)), None)
-    head = ["method", *measured] + ([f"difference to `{BASELINE}`"] if compared else [])
+    head = ["method", *measured]
+    if compared:
+        head += [f"difference to `{baseline}`" for baseline in BASELINES]
     people = max(row.people for row in measured.values())
     lines = [f"### {title} ({people} people)\n", line(head), line(["---"] * len(head))]
     for name in names:
@@ -217,9 +233,10 @@ def table(title: str, measured: Mapping[str, Row], names: list[str]) -> str:
             continue
         cells = [figure_of(row, name) for row in measured.values()]
         if compared:
-            cells.append(
-                ABSENT if name == BASELINE else change_of(measured[compared], name, BASELINE)
-            )
+            cells += [
+                ABSENT if name in BASELINES else change_of(measured[compared], name, baseline)
+                for baseline in BASELINES
+            ]
         lines.append(line([f"`{name}`", *cells]))
     return "\n".join(lines) + "\n"
 

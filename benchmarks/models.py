@@ -1,9 +1,14 @@
-"""The models that stand beside each other in a table: one a column, each with its bundles."""
+"""The columns of a table: two baselines, then models, each with its bundles.
+
+A model finds something only where it is above both baselines: the scan as it came, smoothed, which
+is no model and has no threshold, and ``threshold``, the calibrated intensity after preprocessing.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bids_anomaly.evaluation.raw import RAW_INTENSITY
 from bids_anomaly.reconstruction.bundle import (
     FALLBACK_FAMILY,
     Bundle,
@@ -13,6 +18,7 @@ from bids_anomaly.reconstruction.bundle import (
 from bids_anomaly.settings import MODALITIES
 
 BASELINE = FALLBACK_FAMILY
+BASELINES = (RAW_INTENSITY, BASELINE)
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Model:
 
 
 def models(families: Sequence[str], folders: Sequence[Path]) -> list[Model]:
-    """Return packaged families and candidates from folders, and the baseline after them.
+    """Return the baseline ``threshold``, then packaged families and candidates from folders.
 
     Parameters
     ----------
@@ -41,9 +47,9 @@ def models(families: Sequence[str], folders: Sequence[Path]) -> list[Model]:
     folders : sequence of Path
         Each a bundle, or a folder that holds bundles of several modalities.
     """
-    columns = [_family(name) for name in families if name != BASELINE]
+    columns = [_family(BASELINE)]
+    columns += [_family(name) for name in families if name != BASELINE]
     columns += [_candidate(folder) for folder in folders]
-    columns.append(_family(BASELINE))
     names = [column.name for column in columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -8,14 +8,22 @@ import numpy as np
 from real_scans import Patients
 from scipy.ndimage import binary_dilation
 
-from bids_anomaly.training.lesions import MARGIN_VOXELS, lesion_share
+from bids_anomaly.evaluation.metrics import auprc
+from bids_anomaly.evaluation.raw import find_raw, raw_score, read_raw
+from bids_anomaly.preprocessing.resample import resample
+from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.training.lesions import MARGIN_VOXELS, lesion_share, transform_to_model_grid
 from bids_anomaly.training.people import load_people
 
 
 class Patient(NamedTuple):
-    """One scan: arrays (X, Y, Z) in the model grid, and the person's row in participants.tsv."""
+    """One scan: arrays (X, Y, Z) in the model grid, and the person's row in participants.tsv.
+
+    In `scan` white matter is 1; `raw` is the score of the scan as it came, the first baseline.
+    """
 
     label: str
+    raw: np.ndarray
     scan: np.ndarray
     brain: np.ndarray
     truth: np.ndarray
@@ -25,6 +33,11 @@ class Patient(NamedTuple):
     def lesion_free(self) -> np.ndarray:
         """The brain as far from lesions as calibration on lesion-free voxels stays."""
         return self.brain & ~binary_dilation(self.truth, iterations=MARGIN_VOXELS)
+
+    @property
+    def raw_auprc(self) -> float:
+        """The AUPRC of the first baseline."""
+        return auprc(self.raw[self.brain], self.truth[self.brain])
 
 
 def patients_in_grid(
@@ -55,4 +68,9 @@ def patients_in_grid(
         brain = np.asanyarray(person.brain.dataobj) > 0
         truth = (lesion_share(with_mask, preprocessed, masks) > 0.5) & brain
         scan = person.scan.get_fdata(dtype=np.float32)
-        yield Patient(person.participant.removeprefix("sub-"), scan, brain, truth, person.known)
+        grid, to_grid = Grid.of(person.scan), transform_to_model_grid(person, preprocessed)
+        came_as = read_raw(find_raw(person.path, preprocessed, data / patients.dataset))
+        in_grid = resample(came_as, grid, [to_grid]).get_fdata(dtype=np.float32)
+        raw = raw_score(in_grid, brain, grid.spacing, modality=modality)
+        label = person.participant.removeprefix("sub-")
+        yield Patient(label, raw, scan, brain, truth, person.known)

@@ -1,6 +1,7 @@
 """Who is in a split."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,32 @@ def people(dataset: str, *splits: str) -> list[str]:
             for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             if row["dataset"] == dataset and row["split"] in splits
         ]
+
+
+def spread(who: Sequence[str], counts: Mapping[str, int]) -> dict[str, str]:
+    """Spread people evenly over splits, in their order: how those of a new dataset get theirs.
+
+    Everybody goes to the split that lags most behind its share of those so far, the first one of
+    several; so each split has people from the first to the last.
+
+    Parameters
+    ----------
+    who : sequence of str
+        People, such as all controls of a dataset by participant id.
+    counts : mapping of str to int
+        How many each split gets, as many as there are people together.
+
+    Returns
+    -------
+    dict
+        The split of everybody.
+    """
+    given = dict.fromkeys(counts, 0)
+    splits = {}
+    for place, person in enumerate(who, start=1):
+        splits[person] = max(counts, key=lambda name: counts[name] * place / len(who) - given[name])
+        given[splits[person]] += 1
+    return splits
 
 
 class Split(NamedTuple):

@@ -8,13 +8,16 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
+from models import RAW_INTENSITY
 from people import Split
 from scipy.ndimage import distance_transform_edt
 from table import Row, rows_by_measure
 
-from bids_anomaly.bids.naming import output_path, transform_path
+from bids_anomaly.bids.naming import anat_folder, file_name, output_path, transform_path
+from bids_anomaly.evaluation.masks import read_mask
 from bids_anomaly.evaluation.metrics import (
     auprc,
+    auroc,
     dice,
     dice_best,
     false_positives,
@@ -22,6 +25,7 @@ from bids_anomaly.evaluation.metrics import (
     lesionwise,
     ssim,
 )
+from bids_anomaly.evaluation.raw import raw_score, read_raw
 from bids_anomaly.evaluation.scan import ALL_SIZES, LESION_FREE_MM
 from bids_anomaly.preprocessing.resample import resample_mask
 from bids_anomaly.preprocessing.template import Grid
@@ -31,6 +35,7 @@ REFERENCE = "T1w"
 # Brains span about this much on T1w, in units of white matter.
 T1W_RANGE = 1.0
 HEALTHY = "ixi-healthy"
+MARKED = "voxels marked (%; nominal 0.2)"
 
 
 class Patients(NamedTuple):
@@ -48,6 +53,8 @@ class Patients(NamedTuple):
         Path of a lesion mask in the dataset, for a person.
     truth_modality : str or None
         The scan whose grid the mask is in; None if all scans are registered to each other.
+    may_be_shown : bool
+        Whether its licence lets pictures of its scans be published, rather than figures alone.
     """
 
     dataset: str
@@ -55,8 +62,23 @@ class Patients(NamedTuple):
     modalities: tuple[str, ...]
     truth: str
     truth_modality: str | None
+    may_be_shown: bool = True
+
+    @property
+    def reference(self) -> str:
+        """The scan that the app registers the others to."""
+        return REFERENCE if REFERENCE in self.modalities else self.modalities[0]
 
 
+class Controls(NamedTuple):
+    """A dataset of people without lesions: its folder, its title, and the scans of everybody."""
+
+    dataset: str
+    title: str
+    modalities: tuple[str, ...]
+
+
+MANUAL = "derivatives/manual/sub-{0}/anat/sub-{0}_label-lesion_mask.nii.gz"
 PATIENTS = (
     Patients(
         "elderly-wmh",
@@ -69,9 +91,25 @@ PATIENTS = (
         "ms",
         "MS26, multiple sclerosis (manual mask)",
         ("T1w", "T2w", "FLAIR"),
-        "derivatives/manual/sub-{0}/anat/sub-{0}_label-lesion_mask.nii.gz",
+        MANUAL,
         None,
     ),
+    Patients(
+        "wmh-manual",
+        "White matter lesions (manual masks)",
+        ("T1w", "T2w", "FLAIR"),
+        MANUAL,
+        None,
+        may_be_shown=False,
+    ),
+    Patients(
+        "tumour-flair", "Gliomas (manual masks)", ("FLAIR",), MANUAL, None, may_be_shown=False
+    ),
+)
+CONTROLS = (
+    Controls(HEALTHY, "IXI, healthy", ("T1w",)),
+    Controls("nsk-t1w", "NSK, healthy or depressed", ("T1w",)),
+    Controls("ucla-t1w-t2w", "UCLA, healthy", ("T1w", "T2w")),
 )
 
 
@@ -83,24 +121,34 @@ def patient_rows(
         who = split.people(patients.dataset)
         if not who or modality not in patients.modalities:
             continue
-        needed = [REFERENCE, modality, patients.truth_modality or REFERENCE]
-        found = {}
+        needed = [patients.reference, modality, patients.truth_modality or modality]
+        found: dict[str, list[dict[str, float]]] = {}
         for name, bundle in bundles.items():
             outputs = run(data, results, patients.dataset, who, bundle, needed)
+            # Brain masks are the same for all models.
+            if RAW_INTENSITY not in found:
+                found[RAW_INTENSITY] = [
+                    raw_accuracy(data, outputs, patients, person, modality) for person in who
+                ]
             found[name] = [accuracy(data, outputs, patients, person, modality) for person in who]
         yield from rows_by_measure(f"{patients.title}, {modality}, {split}", found)
 
 
 def healthy_rows(
-    data: Path, results: Path, split: Split, bundles: Mapping[str, Bundle]
-) -> list[Row]:
-    """Return the rows of healthy people, T1w."""
-    who = split.people(HEALTHY)
-    found = {}
-    for name, bundle in bundles.items():
-        outputs = run(data, results, HEALTHY, who, bundle, [REFERENCE])
-        found[name] = [quietness(outputs, person) for person in who]
-    return rows_by_measure(f"IXI, healthy, T1w, {split}", found, {"false components": ".1f"})
+    data: Path, results: Path, split: Split, modality: str, bundles: Mapping[str, Bundle]
+) -> Iterable[Row]:
+    """Yield what is marked in people without lesions, and of those of IXI all there is to say."""
+    for controls in CONTROLS:
+        who = split.people(controls.dataset)
+        if not who or modality not in controls.modalities:
+            continue
+        measured = quietness if controls.dataset == HEALTHY else marked_share
+        found = {}
+        for name, bundle in bundles.items():
+            outputs = run(data, results, controls.dataset, who, bundle, [REFERENCE, modality])
+            found[name] = [measured(outputs, person, modality) for person in who]
+        title = f"{controls.title}, {modality}, {split}"
+        yield from rows_by_measure(title, found, {"false components": ".1f"})
 
 
 def run(
@@ -144,13 +192,59 @@ def accuracy(
     data: Path, outputs: Path, patients: Patients, person: str, modality: str
 ) -> dict[str, float]:
     """Return all measures of a patient's scan."""
-    scan = nib.load(output_path(outputs, "preproc", {"sub": person}, modality=modality))
-    brain, mask, z = (
-        read(outputs, person, name, modality) for name in ("brain", "anomaly", "zscore")
+    case = case_of(data, outputs, patients, person, modality)
+    grid, brain, truth = case
+    mask, z = (
+        read(outputs, person, "anomaly", modality) > 0,
+        read(outputs, person, "zscore", modality),
     )
-    brain, mask = brain > 0, mask > 0
-    lesions = nib.load(data / patients.dataset / patients.truth.format(person))
-    binary = nib.Nifti1Image((lesions.get_fdata() > 0).astype(np.float32), lesions.affine)
+    distance = distance_transform_edt(~truth, sampling=grid.spacing)
+    healthy, voxel_volume = brain & (distance > LESION_FREE_MM), grid.voxel_volume
+    lesions_found = lesionwise(mask, truth, voxel_volume=voxel_volume, bins=ALL_SIZES)[0]
+    return {
+        **ranking(z, case),
+        "Dice at preset threshold": dice(mask, truth),
+        "lesions of 8 mm3 and more found": lesions_found.sensitivity,
+        "marked components that are lesion": lesions_found.precision,
+        "lesion-free voxels marked (%)": 100
+        * false_positives(mask, healthy, voxel_volume=voxel_volume).voxel_rate,
+        "lesion prevalence (%)": 100 * float(truth[brain].mean()),
+    }
+
+
+def raw_accuracy(
+    data: Path, outputs: Path, patients: Patients, person: str, modality: str
+) -> dict[str, float]:
+    """Return what can be said of a patient's scan as it came, in the brain mask of a run."""
+    case = case_of(data, outputs, patients, person, modality)
+    entities = {"sub": person}
+    path = anat_folder(data / patients.dataset, entities) / file_name(entities, modality)
+    scan = read_raw(path).get_fdata(dtype=np.float32)
+    return ranking(raw_score(scan, case.brain, case.grid.spacing, modality=modality), case)
+
+
+class Case(NamedTuple):
+    """Brain and lesions of a patient, (X, Y, Z) bool arrays in the grid of a scan."""
+
+    grid: Grid
+    brain: np.ndarray
+    truth: np.ndarray
+
+
+def ranking(score: np.ndarray, case: Case) -> dict[str, float]:
+    """Return the measures that need no threshold."""
+    values, truth = score[case.brain], case.truth[case.brain]
+    return {
+        "AUPRC": auprc(values, truth),
+        "AUROC": auroc(values, truth),
+        "best Dice (oracle)": dice_best(values, truth),
+    }
+
+
+def case_of(data: Path, outputs: Path, patients: Patients, person: str, modality: str) -> Case:
+    """Read the brain that a run found, and bring the mask of the lesions to its grid."""
+    brain = nib.load(output_path(outputs, "brain", {"sub": person}, modality=modality))
+    lesions = read_mask(data / patients.dataset / patients.truth.format(person))
     transforms = []
     if patients.truth_modality not in (None, modality):
         transforms = [
@@ -162,33 +256,28 @@ def accuracy(
                 extension=".txt",
             )
         ]
-    truth = np.asanyarray(resample_mask(binary, Grid.of(scan), transforms).dataobj) > 0
-    distance = distance_transform_edt(~truth, sampling=Grid.of(scan).spacing)
-    healthy, voxel_volume = brain & (distance > LESION_FREE_MM), Grid.of(scan).voxel_volume
-    lesions_found = lesionwise(mask, truth, voxel_volume=voxel_volume, bins=ALL_SIZES)[0]
-    return {
-        "AUPRC": auprc(z[brain], truth[brain]),
-        "Dice at preset threshold": dice(mask, truth),
-        "best Dice (oracle)": dice_best(z[brain], truth[brain]),
-        "lesions of 8 mm3 and more found": lesions_found.sensitivity,
-        "marked components that are lesion": lesions_found.precision,
-        "lesion-free voxels marked (%)": 100
-        * false_positives(mask, healthy, voxel_volume=voxel_volume).voxel_rate,
-        "lesion prevalence (%)": 100 * float(truth[brain].mean()),
-    }
+    grid = Grid.of(brain)
+    truth = np.asanyarray(resample_mask(lesions, grid, transforms).dataobj) > 0
+    return Case(grid, np.asanyarray(brain.dataobj) > 0, truth)
 
 
-def quietness(outputs: Path, person: str) -> dict[str, float]:
-    """Return what is marked in a healthy person, and how good the reconstruction is."""
-    scan = nib.load(output_path(outputs, "preproc", {"sub": person}, modality=REFERENCE))
-    brain, mask = (read(outputs, person, name, REFERENCE) > 0 for name in ("brain", "anomaly"))
+def marked_share(outputs: Path, person: str, modality: str) -> dict[str, float]:
+    """Return how much of a person without lesions is marked."""
+    brain, mask = (read(outputs, person, name, modality) > 0 for name in ("brain", "anomaly"))
+    return {MARKED: 100 * float(mask[brain].mean())}
+
+
+def quietness(outputs: Path, person: str, modality: str) -> dict[str, float]:
+    """Return what is marked in a healthy person, and how good the reconstruction of T1w is."""
+    scan = nib.load(output_path(outputs, "preproc", {"sub": person}, modality=modality))
+    brain, mask = (read(outputs, person, name, modality) > 0 for name in ("brain", "anomaly"))
     wrong = false_positives(mask, brain, voxel_volume=Grid.of(scan).voxel_volume)
     measures = {
-        "voxels marked (%; nominal 0.2)": 100 * wrong.voxel_rate,
+        **marked_share(outputs, person, modality),
         "marked volume (ml)": wrong.volume_ml,
         "false components": wrong.components,
     }
-    path = output_path(outputs, "pseudohealthy", {"sub": person}, modality=REFERENCE)
+    path = output_path(outputs, "pseudohealthy", {"sub": person}, modality=modality)
     if path.is_file():
         values, reconstruction = scan.get_fdata(), nib.load(path).get_fdata()
         measures["l1 of the reconstruction (x 1000)"] = 1000 * l1(values, reconstruction, brain)

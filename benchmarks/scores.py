@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 from data_folder import add_data_folder
+from models import RAW_INTENSITY
 from patients_in_grid import Patient, patients_in_grid
 from people import people
 from real_scans import PATIENTS
-from table import interval
+from table import ABSENT, interval
 
 from bids_anomaly.evaluation.metrics import auprc, dice
 from bids_anomaly.reconstruction.bundle import Bundle, named_bundle
@@ -69,6 +70,8 @@ def main() -> None:
         f"{ELDERLY.dataset}, split dev; mean (95 % bootstrap interval of people).\n"
     )
     print("| levels | score | AUPRC | Dice |\n| --- | --- | --- | --- |")
+    raw = interval([person.raw_auprc for person in found], ".3f")
+    print(f"| | {RAW_INTENSITY} | {raw} | {ABSENT} |")
     for levels, name, scores in _scores(bundle, found):
         figures = _figures(scores, found)
         cells = [interval([person[column] for person in figures], ".3f") for column in range(2)]

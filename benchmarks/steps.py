@@ -17,12 +17,12 @@ from pathlib import Path
 
 from data_folder import add_data_folder
 from methods import OWN, WITH_INTENSITY, judged
-from models import models, of_modality
+from models import RAW_INTENSITY, models, of_modality
 from patients_in_grid import Patient, patients_in_grid
 from people import Split
 from real_scans import PATIENTS
 from scored import reconstructed, zscore
-from table import figure_of, line, rows_by_measure
+from table import ABSENT, figure_of, interval, line, rows_by_measure
 
 from bids_anomaly.evaluation.metrics import auprc, l1
 from bids_anomaly.reconstruction.bundle import Bundle
@@ -63,6 +63,8 @@ def main() -> None:
             )
             print(line(["method", "`--steps`", *columns]))
             print(line(["---"] * (2 + len(columns))))
+            raw = interval([person.raw_auprc for person in found], ".3f")
+            print(line([RAW_INTENSITY, "", raw, raw, *[ABSENT] * (len(columns) - 2)]))
         for steps in by_steps:
             print(line([f"`{name}`", steps, *(figure_of(row, steps) for row in rows)]), flush=True)
 

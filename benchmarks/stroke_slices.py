@@ -6,7 +6,7 @@ looks at, and evaluated in that grid at 2 mm. Some people without an acute strok
 have other lesions, which count as false positives.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from scored import preset_mask, reconstructed, zscore
 from table import Row, row_of_means
 
 from bids_anomaly.evaluation.metrics import auprc, auprc_of_counts, dice
+from bids_anomaly.evaluation.raw import RAW_INTENSITY, raw_score
 from bids_anomaly.exceptions import ConstantImageError
 from bids_anomaly.preprocessing.intensity import SURE_WHITE_MATTER, white_matter_level
 from bids_anomaly.preprocessing.resample import resample, resample_mask
@@ -38,49 +39,58 @@ RANKS = 2000
 
 
 class Slice(NamedTuple):
-    """One person's slice in the model grid, each (X, Y); white matter = 1."""
+    """One person's slice in the model grid, each (X, Y).
 
+    In `scan` white matter is 1; `raw` has the units of the file.
+    """
+
+    raw: np.ndarray
     scan: np.ndarray
     brain: np.ndarray
     truth: np.ndarray
 
 
 def stroke_rows(data: Path, split: Split, bundles: Mapping[str, Bundle], kept: Path) -> list[Row]:
-    """Return the rows of FLAIR bundles."""
+    """Return the rows of FLAIR bundles, and of the slices as they came."""
+    spacing = next(iter(bundles.values())).grid.spacing[:2]
     slices = read_slices(data, split, next(iter(bundles.values())))
     ill = [person.truth.any() for person in slices]
     scores = {name: scored_slices(b, slices, kept / "stroke") for name, b in bundles.items()}
-    spacing = float(next(iter(bundles.values())).grid.spacing[0])
+    area = float(spacing.prod())
     found = {
         name: [
-            preset_mask(z, p.brain, voxel_volume=spacing**2, min_volume=spacing**2)
+            preset_mask(z, p.brain, voxel_volume=area, min_volume=area)
             for z, p in zip(zs, slices, strict=True)
         ]
         for name, zs in scores.items()
     }
+    raw = [raw_score(person.raw, person.brain, spacing, modality="FLAIR") for person in slices]
+    scores = {RAW_INTENSITY: raw, **scores}
     label = f"Stroke, FLAIR slices at z = +18 mm (manual masks), {split}"
 
-    def row(measure: str, among: bool, figure, form: str = ".3f") -> Row:
+    def row(measure: str, among: bool, figure, names: Iterable[str]) -> Row:
         chosen = [k for k, is_ill in enumerate(ill) if is_ill == among]
-        values = {name: [figure(name, k) for k in chosen] for name in bundles}
-        return row_of_means(label, measure, values, form)
+        values = {name: [figure(name, k) for k in chosen] for name in names}
+        return row_of_means(label, measure, values)
 
-    def area(name: str, k: int) -> float:
+    def precision(name: str, k: int) -> float:
         inside = slices[k].brain
         return auprc(scores[name][k][inside], slices[k].truth[inside])
 
     return [
-        row("AUPRC, people with stroke", True, area),
+        row("AUPRC, people with stroke", True, precision, scores),
         pooled_row(label, scores, slices),
         row(
             "Dice at preset threshold, people with stroke",
             True,
             lambda name, k: dice(found[name][k], slices[k].truth),
+            found,
         ),
         row(
             "voxels marked (%), people without stroke",
             False,
             lambda name, k: 100 * found[name][k][slices[k].brain].mean(),
+            found,
         ),
     ]
 
@@ -99,14 +109,15 @@ def read_slices(data: Path, split: Split, bundle: Bundle) -> list[Slice]:
     for flair, mask in zip(flairs, masks, strict=True):
         brain = resample_mask(_volume(flair > 0), plane).get_fdata()[..., 0] > 0
         truth = resample_mask(_volume(mask), plane).get_fdata()[..., 0] > 0
-        scan = resample(_volume(flair), plane).get_fdata(dtype=np.float32)[..., 0] * brain
+        raw = resample(_volume(flair), plane).get_fdata(dtype=np.float32)[..., 0]
+        scan = raw * brain
         try:
             # Of the white matter in one slice, wide ventricles can cover the most.
             tissue = scan > 0.5 * np.median(scan[brain])
             level = white_matter_level(scan, brain & tissue & (prior > SURE_WHITE_MATTER))
         except ConstantImageError as error:
             raise SystemExit(f"A slice of {DATASET} has no white matter: {error}") from error
-        slices.append(Slice((scan / level).astype(np.float32), brain, truth & brain))
+        slices.append(Slice(raw, (scan / level).astype(np.float32), brain, truth & brain))
     return slices
 
 
@@ -157,7 +168,7 @@ def pooled_row(
         statistics[name] = lambda weights, lesion=lesion, healthy=healthy: auprc_of_counts(
             weights @ lesion, weights @ healthy
         )
-    return Row(label, "AUPRC, all voxels pooled", len(slices), statistics, {})
+    return Row(label, "AUPRC, all voxels pooled", len(slices), statistics, {}, whole_set=False)
 
 
 def _volume(plane: np.ndarray) -> nib.Nifti1Image:

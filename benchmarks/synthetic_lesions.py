@@ -21,6 +21,8 @@ from table import Row, rows_by_measure
 
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.evaluation.metrics import SIZE_BINS, auprc, dice, lesionwise
+from bids_anomaly.evaluation.raw import RAW_INTENSITY, raw_score
+from bids_anomaly.evaluation.scan import ALL_SIZES
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle, choose_bundles
 from bids_anomaly.settings import MODALITIES
@@ -40,6 +42,8 @@ BLUR = 0.4
 # Blobs keep this many voxels apart, and a lesion is left out of the figures of other sizes with
 # this margin, since scores are smoothed.
 MARGIN = 3
+# The last one is all of them.
+SIZES = (*SIZE_BINS, *ALL_SIZES)
 # Slabs that get anomalies of the training generator in each scan, and their thickness.
 SLABS, SLAB_SLICES = 3, 25
 
@@ -80,9 +84,18 @@ def synthetic_rows(
     cost = {name: [] for name in bundles}
     for kind in kinds or INSERTIONS:
         insert = INSERTIONS[kind]
-        measured: dict[str, list[list[dict]]] = {name: [] for name in bundles}
+        measured: dict[str, list[list[dict]]] = {name: [] for name in (RAW_INTENSITY, *bundles)}
         for person in range(len(who)):
             lesioned = insert(volumes, person, modality)
+            raw = raw_score(
+                lesioned.scan, lesioned.brain, np.full(3, volumes.spacing), modality=modality
+            )
+            measured[RAW_INTENSITY].append(
+                [
+                    {"AUPRC": auprc(raw[counted], truth[counted])}
+                    for truth, counted in _by_size(lesioned, volumes.spacing)
+                ]
+            )
             for name, bundle in bundles.items():
                 timed = reconstructed(bundle, lesioned.scan, lesioned.brain, kept)
                 z = zscore(bundle, lesioned.scan, lesioned.brain, timed.result)
@@ -94,10 +107,11 @@ def synthetic_rows(
                         "network evaluations a slice": timed.result.evaluations,
                     }
                 )
-        for index, bounds in enumerate(SIZE_BINS):
+        for index, bounds in enumerate(SIZES):
             yield from rows_by_measure(
                 f"IXI, {kind} of {_in_words(bounds)}, {painted}, {split}",
                 {name: [sizes[index] for sizes in all_] for name, all_ in measured.items()},
+                whole_set=bounds in ALL_SIZES,
             )
     yield from rows_by_measure(
         f"cost of a reconstruction, {modality}",
@@ -205,13 +219,11 @@ INSERTIONS: dict[str, Callable[[HealthyVolumes, int, str], Lesioned]] = {
 
 
 def by_size(z: np.ndarray, lesioned: Lesioned, spacing: float) -> list[dict[str, float]]:
-    """Return the figures for each range of sizes; lesions of other sizes are left out of them."""
+    """Return the figures for each of :data:`SIZES`; lesions of other sizes are left out of them."""
     voxel_volume = spacing**3
     found = preset_mask(z, lesioned.brain, voxel_volume=voxel_volume)
     figures = []
-    for truth in _by_volume(lesioned.truth, voxel_volume):
-        others = _grown(lesioned.truth & ~truth) & ~truth
-        counted = lesioned.brain & ~others
+    for truth, counted in _by_size(lesioned, spacing):
         counts = lesionwise(found, truth, voxel_volume=voxel_volume, bins=((0.0, np.inf),))[0]
         figures.append(
             {
@@ -220,15 +232,20 @@ def by_size(z: np.ndarray, lesioned: Lesioned, spacing: float) -> list[dict[str,
                 "lesions found": counts.sensitivity,
             }
         )
+    free = lesioned.brain & ~_grown(lesioned.truth)
+    figures[-1]["lesion-free voxels marked (%)"] = 100 * float(found[free].mean())
     return figures
 
 
-def _by_volume(truth: np.ndarray, voxel_volume: float) -> Iterator[np.ndarray]:
-    labels, _ = label(truth, generate_binary_structure(3, 3))
-    volumes = np.bincount(labels.ravel()) * voxel_volume
+def _by_size(lesioned: Lesioned, spacing: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the lesions of each of the sizes, and the brain without those of other sizes."""
+    labels, _ = label(lesioned.truth, generate_binary_structure(3, 3))
+    volumes = np.bincount(labels.ravel()) * spacing**3
     volumes[0] = 0
-    for low, high in SIZE_BINS:
-        yield ((volumes >= low) & (volumes < high))[labels]
+    for low, high in SIZES:
+        truth = ((volumes >= low) & (volumes < high))[labels]
+        others = _grown(lesioned.truth & ~truth) & ~truth
+        yield truth, lesioned.brain & ~others
 
 
 def _blob(free: np.ndarray, centres: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -262,4 +279,6 @@ def _grown(mask: np.ndarray) -> np.ndarray:
 
 def _in_words(bounds: tuple[float, float]) -> str:
     low, high = bounds
+    if bounds in ALL_SIZES:
+        return "all sizes"
     return f"{low:g} to {high:g} mm3" if np.isfinite(high) else f"more than {low:g} mm3"

@@ -34,6 +34,9 @@ class Row:
         Figures of single people for the paired test; empty where there are none.
     form : str
         Format of a figure.
+    whole_set : bool
+        Whether it is a figure of its set of people as a whole, each of whom counts once, rather
+        than of lesions of one size or of voxels of everybody together.
     """
 
     data: str
@@ -42,10 +45,21 @@ class Row:
     statistics: Mapping[str, Statistic]
     values: Mapping[str, np.ndarray]
     form: str = ".3f"
+    whole_set: bool = True
+
+    def estimate(self, name: str) -> float:
+        """Return the figure of a model; NaN if it has none."""
+        if name not in self.statistics:
+            return np.nan
+        return float(self.statistics[name](np.ones((1, self.people)))[0])
 
 
 def row_of_means(
-    data: str, measure: str, values: Mapping[str, Sequence[float]], form: str = ".3f"
+    data: str,
+    measure: str,
+    values: Mapping[str, Sequence[float]],
+    form: str = ".3f",
+    whole_set: bool = True,
 ) -> Row:
     """Return the row of means over people."""
     arrays = {name: np.asarray(figures, dtype=float) for name, figures in values.items()}
@@ -57,6 +71,7 @@ def row_of_means(
         {name: mean_of(figures) for name, figures in arrays.items()},
         arrays,
         form,
+        whole_set,
     )
 
 
@@ -64,6 +79,8 @@ def rows_by_measure(
     data: str,
     found: Mapping[str, Sequence[Mapping[str, float]]],
     forms: Mapping[str, str] | None = None,
+    *,
+    whole_set: bool = True,
 ) -> list[Row]:
     """Return a row for every measure.
 
@@ -76,6 +93,8 @@ def rows_by_measure(
         that lacks a measure (no reconstruction, no l1) is absent from its row.
     forms : mapping, optional
         Formats of measures that are not printed with three decimals.
+    whole_set : bool
+        See :class:`Row`.
     """
     measures = dict.fromkeys(name for people in found.values() for p in people for name in p)
     return [
@@ -88,41 +107,46 @@ def rows_by_measure(
                 if all(measure in person for person in people)
             },
             (forms or {}).get(measure, ".3f"),
+            whole_set,
         )
         for measure in measures
     ]
 
 
-def markdown(rows: Iterable[Row], models: Sequence[str], baseline: str) -> str:
+def markdown(rows: Iterable[Row], models: Sequence[str], baselines: Sequence[str]) -> str:
     """Return the table in markdown.
 
-    Every model but the baseline has a column with its difference to the baseline, and the p-value
+    Every model that is no baseline has columns with its differences to the baselines, and p-values
     of the paired Wilcoxon test (Holm-corrected over the models of the row).
     """
-    learned = [name for name in models if name != baseline]
-    head = ["data", "measure", "people", *models, *(f"{name} − {baseline}" for name in learned)]
+    learned = [name for name in models if name not in baselines]
+    differences = [f"{name} − {baseline}" for baseline in baselines for name in learned]
+    head = ["data", "measure", "people", *models, *differences]
     lines = [line(head), line(["---"] * len(head))]
     for row in rows:
         figures = [figure_of(row, name) for name in models]
-        compared = [name for name in learned if {name, baseline} <= row.statistics.keys()]
-        tested = [name for name in compared if {name, baseline} <= row.values.keys()]
-        p_values = dict(
-            zip(
-                tested,
-                holm([paired_wilcoxon(row.values[n], row.values[baseline]) for n in tested]),
-                strict=True,
-            )
-        )
-        changes = []
-        for name in learned:
-            if name not in compared:
-                changes.append(ABSENT)
-                continue
-            p = p_values.get(name, np.nan)
-            note = f", p = {p:.2g}" if row.people > 1 and np.isfinite(p) else ""
-            changes.append(change_of(row, name, baseline) + note)
+        changes = [cell for baseline in baselines for cell in _changes(row, learned, baseline)]
         lines.append(line([row.data, row.measure, str(_known(row)), *figures, *changes]))
     return "\n".join(lines) + "\n"
+
+
+def _changes(row: Row, learned: Sequence[str], baseline: str) -> Iterable[str]:
+    """Yield the difference of each model to a baseline, as far as both have the figure."""
+    tested = [name for name in learned if {name, baseline} <= row.values.keys()]
+    p_values = dict(
+        zip(
+            tested,
+            holm([paired_wilcoxon(row.values[n], row.values[baseline]) for n in tested]),
+            strict=True,
+        )
+    )
+    for name in learned:
+        if not {name, baseline} <= row.statistics.keys():
+            yield ABSENT
+            continue
+        p = p_values.get(name, np.nan)
+        note = f", p = {p:.2g}" if row.people > 1 and np.isfinite(p) else ""
+        yield change_of(row, name, baseline) + note
 
 
 def interval(values: Sequence[float], form: str = ".2f") -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from data_folder import add_data_folder
+from models import RAW_INTENSITY
 from patients_in_grid import patients_in_grid
 from people import people
 from real_scans import HEALTHY, PATIENTS
@@ -83,6 +84,7 @@ def main() -> None:
     )
     print(line(["score divided by", "AUPRC"]))
     print(line(["---", "---"]))
+    print(line([RAW_INTENSITY, interval([one.raw_auprc for _, one in patients], ".3f")]))
     print(row("nothing: the same for all voxels", 0, 1))
     whole = healthy[brains].var()
     spacing = float(bundle.grid.spacing[0])

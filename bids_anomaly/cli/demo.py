@@ -42,13 +42,15 @@ def _demo(folder: Path, seed: int) -> ExitCode:
     code = run_app([*command, "--skip-bids-validation"])
     if code != ExitCode.OK:
         return ExitCode(code)
-    found = how_well_found(results, STROKE.removeprefix("sub-"), truth.lesion)
+    found = how_well_found(
+        results, STROKE.removeprefix("sub-"), scan=truth.stroke_scan, lesion=truth.lesion
+    )
     print(
         f"""
 The inserted lesion of {STROKE} ({truth.lesion_ml:.1f} ml):
   Dice of the anomaly mask with it, at the preset threshold: {found.dice:.2f}
   a voxel of the lesion has a higher z than {100 * found.rank:.1f} % of the other brain voxels
-  (the darkest voxels alone: {100 * found.rank_of_darkness:.1f} %)
+  (by the raw intensity of the scan, darkest first: {100 * found.rank_of_raw_intensity:.1f} %)
 One synthetic head says nothing about accuracy on people; the README does.
 
 Look at:

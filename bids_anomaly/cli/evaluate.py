@@ -36,6 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "lesion",
     )
     parser.add_argument(
+        "--bids-dir",
+        metavar="FOLDER",
+        type=values.read_existing_folder,
+        help="input dataset of the results, for the baseline raw intensity (default: where the "
+        "results say that it was)",
+    )
+    parser.add_argument(
         "--truth-entities",
         metavar="KEY=VALUE",
         nargs="+",
@@ -113,9 +120,12 @@ def _evaluate(arguments: argparse.Namespace, command: Sequence[str]) -> ExitCode
     from bids_anomaly.cli.workfolder import make_folder
     from bids_anomaly.evaluation.dataset import evaluate, pair_up
     from bids_anomaly.evaluation.page import write_page
+    from bids_anomaly.evaluation.raw import RAW_INTENSITY
     from bids_anomaly.evaluation.summary import summarise
     from bids_anomaly.evaluation.tables import write_tables
 
+    if RAW_INTENSITY in derivatives:
+        raise UsageError(f"{RAW_INTENSITY!r} is the baseline. Name your results otherwise.")
     make_folder(output)
     controls = _controls(arguments)
     pairs, notes = pair_up(
@@ -130,8 +140,15 @@ def _evaluate(arguments: argparse.Namespace, command: Sequence[str]) -> ExitCode
     for note in notes:
         print(note, file=sys.stderr)
     evaluation = evaluate(
-        pairs, controls=controls, healthy=arguments.healthy, notes=notes, tell=_tell
+        pairs,
+        controls=controls,
+        healthy=arguments.healthy,
+        bids_dir=arguments.bids_dir,
+        notes=notes,
+        tell=_tell,
     )
+    for note in evaluation.notes[len(notes) :]:
+        print(note, file=sys.stderr)
     for name, error in evaluation.failures.items():
         print(f"{name} could not be evaluated. {error}", file=sys.stderr)
     code = exit_code(

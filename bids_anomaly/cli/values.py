@@ -107,6 +107,14 @@ def read_existing_file(text: str) -> Path:
     return path
 
 
+def read_existing_folder(text: str) -> Path:
+    """Read the path of a folder that must exist."""
+    path = read_path(text)
+    if not path.is_dir():
+        raise ArgumentTypeError(f"there is no folder {path}; check the path")
+    return path
+
+
 def read_derivatives(text: str) -> tuple[str, Path]:
     """Read ``NAME=PATH``, or a bare path whose folder gives the name."""
     name, equals, folder = text.partition("=")
@@ -114,9 +122,7 @@ def read_derivatives(text: str) -> tuple[str, Path]:
         name, folder = "", text
     elif not name or not folder:
         raise ArgumentTypeError(f"NAME=PATH is needed, not {text!r}")
-    path = read_path(folder)
-    if not path.is_dir():
-        raise ArgumentTypeError(f"there is no folder {path}; check the path")
+    path = read_existing_folder(folder)
     return name or path.name, path
 
 

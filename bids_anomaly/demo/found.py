@@ -8,6 +8,8 @@ import numpy as np
 
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.evaluation.metrics import auroc, dice
+from bids_anomaly.evaluation.raw import raw_score, read_raw
+from bids_anomaly.preprocessing.template import Grid
 
 
 class Found(NamedTuple):
@@ -19,17 +21,17 @@ class Found(NamedTuple):
         Of the anomaly mask.
     rank : float
         Probability that a voxel of the lesion has a higher z than another one (AUROC).
-    rank_of_darkness : float
-        The same for the intensity of the scan, darkest first: the baseline.
+    rank_of_raw_intensity : float
+        The same for the scan as it came, darkest first: the baseline.
     """
 
     dice: float
     rank: float
-    rank_of_darkness: float
+    rank_of_raw_intensity: float
 
 
-def how_well_found(output_dir: Path, participant: str, lesion: Path) -> Found:
-    """Compare the native maps of the T1w scan, which is the primary one, with the lesion in it.
+def how_well_found(output_dir: Path, participant: str, *, scan: Path, lesion: Path) -> Found:
+    """Compare the native maps of the T1w scan, the primary one, and the scan, with the lesion.
 
     Parameters
     ----------
@@ -37,8 +39,10 @@ def how_well_found(output_dir: Path, participant: str, lesion: Path) -> Found:
         The derivative dataset.
     participant : str
         Label without ``sub-``.
+    scan : Path
+        As it came.
     lesion : Path
-        Mask in the grid of the scan.
+        Mask in its grid.
     """
 
     def read(output: str) -> np.ndarray:
@@ -48,8 +52,10 @@ def how_well_found(output_dir: Path, participant: str, lesion: Path) -> Found:
     brain = read("brain") > 0
     truth = (np.asanyarray(nib.load(lesion).dataobj) > 0)[brain]
     mask = (read("anomaly") > 0)[brain]
+    came_as = read_raw(scan)
+    raw = raw_score(came_as.get_fdata(), brain, Grid.of(came_as).spacing, modality="T1w")
     return Found(
         dice=dice(mask, truth),
         rank=auroc(read("zscore")[brain], truth),
-        rank_of_darkness=auroc(-read("preproc")[brain], truth),
+        rank_of_raw_intensity=auroc(raw[brain], truth),
     )

@@ -4,8 +4,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from bids_anomaly.evaluation.curves import Curves
-from bids_anomaly.evaluation.loading import load_healthy, load_maps
+from bids_anomaly.evaluation.loading import ScanMaps, load_healthy, load_maps, load_raw
 from bids_anomaly.evaluation.matching import (
     Pair,
     Prediction,
@@ -15,9 +17,16 @@ from bids_anomaly.evaluation.matching import (
     match,
 )
 from bids_anomaly.evaluation.measures import MEASURES
+from bids_anomaly.evaluation.raw import RAW_INTENSITY, raw_score
 from bids_anomaly.evaluation.restoration import Moments
-from bids_anomaly.evaluation.scan import evaluate_scan
-from bids_anomaly.exceptions import BidsAnomalyError, NothingFoundError, some_of
+from bids_anomaly.evaluation.scan import evaluate_scan, ranking_figures
+from bids_anomaly.exceptions import (
+    BadScanError,
+    BidsAnomalyError,
+    MissingInputError,
+    NothingFoundError,
+    some_of,
+)
 from bids_anomaly.settings import MODALITIES
 
 CONTROL, PATIENT = "control", "patient"
@@ -30,12 +39,14 @@ class Row:
     Attributes
     ----------
     model : str
+        Or :data:`bids_anomaly.evaluation.raw.RAW_INTENSITY`, the baseline.
     pair : Pair
     group : str
         :data:`CONTROL` or :data:`PATIENT`, see :func:`evaluate`.
     figures : mapping of str to float
         By the names of :data:`bids_anomaly.evaluation.measures.MEASURES`.
-    curves : Curves
+    curves : Curves or None
+        None for the baseline, which has no threshold.
     scan_texture, restored_texture : Moments or None
     """
 
@@ -43,9 +54,9 @@ class Row:
     pair: Pair
     group: str
     figures: Mapping[str, float]
-    curves: Curves
-    scan_texture: Moments | None
-    restored_texture: Moments | None
+    curves: Curves | None
+    scan_texture: Moments | None = None
+    restored_texture: Moments | None = None
 
     @property
     def participant(self) -> str:
@@ -65,9 +76,9 @@ class Evaluation:
     Attributes
     ----------
     rows : list of Row
-        In the order of models and scans.
+        In the order of models and scans, the baseline first.
     notes : list of str
-        Who was left out, and why.
+        Who or what was left out, and why.
     failures : mapping of str to BidsAnomalyError
         By the name of a scan.
     """
@@ -78,13 +89,21 @@ class Evaluation:
 
     @property
     def models(self) -> list[str]:
-        """Names of the models, in the order in which they were given."""
-        return list(dict.fromkeys(row.model for row in self.rows))
+        """Names of the models, in the order in which they were given, without the baseline."""
+        return list(dict.fromkeys(row.model for row in self.rows if row.model != RAW_INTENSITY))
 
     @property
     def modalities(self) -> list[str]:
         """Modalities that were evaluated."""
         return list(dict.fromkeys(sorted((row.modality for row in self.rows), key=_order)))
+
+    def of_modality(self, modality: str) -> dict[str, list[Row]]:
+        """Return the rows of a modality by model, the baseline first, as far as there are any."""
+        rows: dict[str, list[Row]] = {}
+        for row in self.rows:
+            if row.modality == modality:
+                rows.setdefault(row.model, []).append(row)
+        return rows
 
 
 def pair_up(
@@ -168,13 +187,16 @@ def evaluate(
     *,
     controls: Collection[str],
     healthy: Path | None = None,
+    bids_dir: Path | None = None,
     notes: Sequence[str] = (),
     tell: Callable[[str], None] = print,
 ) -> Evaluation:
     """Evaluate pairs from :func:`pair_up`, one at a time.
 
     A scan that cannot be evaluated is recorded, and the others go on. Without declared controls,
-    scans with an empty mask are those of controls.
+    scans with an empty mask are those of controls. The baseline is what the scan as it came shows
+    within the brain of the first model; where that scan is not found, its figures are NaN and a
+    note says why.
 
     Parameters
     ----------
@@ -184,28 +206,49 @@ def evaluate(
         Participants without disease, without ``sub-``.
     healthy : Path, optional
         Output of the app for the same scans without lesions, where lesions are synthetic.
+    bids_dir : Path, optional
+        The input dataset, where it is no longer where the output folders say.
     notes : sequence of str
         Passed on.
     tell : callable
         Called with a line about each scan.
     """
-    evaluation = Evaluation(notes=list(notes))
+    rows: list[Row] = []
+    baseline: dict[tuple, Row] = {}
+    lacking: dict[str, list[str]] = {}
+    failures: dict[str, BidsAnomalyError] = {}
     total, done = sum(len(found) for found in pairs.values()), 0
     for model, found in pairs.items():
         for pair in found:
             done += 1
-            name = f"{model}: {pair.prediction.name}"
+            prediction = pair.prediction
+            name = f"{model}: {prediction.name}"
             tell(f"[{done}/{total}] {name}")
             try:
-                evaluation.rows.append(_row(model, pair, controls, healthy))
+                maps = load_maps(pair)
+                rows.append(_row(model, pair, maps, controls, healthy))
             except BidsAnomalyError as error:
-                evaluation.failures[name] = error
-    return evaluation
+                failures[name] = error
+                continue
+            if prediction.key not in baseline:
+                row, reason = _baseline_row(pair, maps, rows[-1].group, bids_dir)
+                baseline[prediction.key] = row
+                if reason:
+                    lacking.setdefault(reason, []).append(prediction.name)
+    notes = [
+        *notes,
+        *(
+            f"{RAW_INTENSITY.capitalize()} is n/a for {some_of(names)}. {reason}"
+            for reason, names in lacking.items()
+        ),
+    ]
+    return Evaluation([*baseline.values(), *rows], notes, failures)
 
 
-def _row(model: str, pair: Pair, controls: Collection[str], healthy: Path | None) -> Row:
+def _row(
+    model: str, pair: Pair, maps: ScanMaps, controls: Collection[str], healthy: Path | None
+) -> Row:
     prediction = pair.prediction
-    maps = load_maps(pair)
     healthy_scan = load_healthy(prediction, healthy, window=maps.window) if healthy else None
     _, min_volume = mask_settings(prediction)
     result = evaluate_scan(maps, min_volume=min_volume, healthy_scan=healthy_scan)
@@ -219,6 +262,21 @@ def _row(model: str, pair: Pair, controls: Collection[str], healthy: Path | None
         scan_texture=result.scan_texture,
         restored_texture=result.restored_texture,
     )
+
+
+def _baseline_row(
+    pair: Pair, maps: ScanMaps, group: str, bids_dir: Path | None
+) -> tuple[Row, str | None]:
+    """Return the row of the scan as it came, and why it has no figures, if it has none."""
+    figures, reason = dict.fromkeys(MEASURES, np.nan), None
+    try:
+        scan = load_raw(pair.prediction, bids_dir, window=maps.window)
+    except (MissingInputError, BadScanError) as error:
+        reason = str(error)
+    else:
+        score = raw_score(scan, maps.brain, maps.grid.spacing, modality=pair.prediction.modality)
+        figures |= ranking_figures(score, maps)
+    return Row(RAW_INTENSITY, pair, group, figures, curves=None), reason
 
 
 def _match_all(

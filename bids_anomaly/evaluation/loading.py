@@ -1,5 +1,7 @@
 """Read the maps of one scan and bring its truth to their grid."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,11 +12,17 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from bids_anomaly.evaluation.masks import read_mask
-from bids_anomaly.evaluation.matching import Pair, Prediction, transforms_of
+from bids_anomaly.evaluation.matching import (
+    Pair,
+    Prediction,
+    Truth,
+    transforms_of,
+)
+from bids_anomaly.evaluation.raw import find_raw, read_raw
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.annex import require_content
-from bids_anomaly.preprocessing.resample import resample_mask
-from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.resample import resample, resample_mask
+from bids_anomaly.preprocessing.template import Grid, same_grid
 
 # Structural similarity looks three voxels around; what is cut off around the brain is empty.
 MARGIN = 4
@@ -140,15 +148,60 @@ def load_healthy(
     return values[window]
 
 
+def load_raw(
+    prediction: Prediction, bids_dir: Path | None, *, window: tuple[slice, ...]
+) -> np.ndarray:
+    """Read the scan as it came, in the grid of a prediction.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Of one scan.
+    bids_dir : Path or None
+        The input dataset; None where the output folder says.
+    window : tuple of slice
+        That of the maps of the scan.
+
+    Returns
+    -------
+    (X, Y, Z) array
+        In the units of its file.
+
+    Raises
+    ------
+    MissingInputError
+        If it is not found, see :func:`bids_anomaly.evaluation.raw.find_raw`.
+    BadScanError
+        If it cannot be read, or is no longer the scan that was evaluated.
+    """
+    path = find_raw(prediction.path("preproc"), prediction.derivatives, bids_dir)
+    image = read_raw(path)
+    grid = Grid.of(_load(prediction.path("brain")))
+    if prediction.space is None:
+        if not same_grid(Grid.of(image), grid):
+            raise BadScanError(f"The scan {path} is in another grid than its results.")
+    else:
+        itself = Truth(path, prediction.entities, prediction.modality)
+        with _transforms(Pair(prediction, itself)) as chain:
+            image = resample(image, grid, chain)
+    return _values(image)[window]
+
+
 def _truth_in(grid: Grid, pair: Pair, binary: nib.Nifti1Image) -> np.ndarray:
     """Bring a mask to a grid."""
+    with _transforms(pair) as chain:
+        return _values(resample_mask(binary, grid, chain)) > 0
+
+
+@contextmanager
+def _transforms(pair: Pair) -> Iterator[list[Path]]:
+    """Give what brings an image from the space of the truth to the grid of the prediction."""
     transforms, invert = transforms_of(*pair)
     with TemporaryDirectory() as folder:
-        chain = [
+        yield [
             _inverse(path, Path(folder)) if inverted else path
             for path, inverted in zip(transforms, invert, strict=True)
         ]
-        return _values(resample_mask(binary, grid, chain)) > 0
 
 
 def _inverse(rigid: Path, folder: Path) -> Path:

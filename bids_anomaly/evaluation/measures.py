@@ -79,7 +79,10 @@ IDENTITY: dict[str, Measure] = {
     "scan": Measure("Name of the scan."),
     "modality": Measure("BIDS suffix of the scan."),
     "primary": Measure("Whether the scan leads the report of its session: true or false."),
-    "model": Measure("Name given to the folder of results."),
+    "model": Measure(
+        "Name given to the folder of results; `raw intensity` is the scan as it came, which has no "
+        "threshold: what needs one is n/a."
+    ),
     "group": Measure(
         "`control` or `patient`: as declared with --controls; without it, scans with an empty mask "
         "are controls."

@@ -1,6 +1,6 @@
 """Choose what of an evaluation stands on its page, and write it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from bids_anomaly.evaluation.page_tables import (
     figures_table,
     scans_table,
 )
+from bids_anomaly.evaluation.raw import RAW_INTENSITY, SMOOTHING_MM
 from bids_anomaly.evaluation.statistics import DRAWS
 from bids_anomaly.evaluation.summary import froc, froc_arrays
 from bids_anomaly.reports.evaluation import Section, case_strip, write_evaluation_report
@@ -35,6 +36,11 @@ from bids_anomaly.reports.tables import Table
 FEWEST_FOR_TWO_CASES = 4
 
 METHODS = (
+    f"{RAW_INTENSITY.capitalize()} is the scan as it came, before any correction, smoothed by a "
+    f"Gaussian of {SMOOTHING_MM:g} mm within the brain mask: the brightest voxels first, on T1w "
+    "the darkest. Anybody has it without a model. It has no threshold, so only its ranking of "
+    "voxels is judged. A model finds something only where it is above this and above a calibrated "
+    "threshold (`--model threshold`).",
     "Dice is that of the mask at the threshold preset by calibration, never chosen on these "
     "people; it is not defined where both masks are empty, and such scans are left out of its "
     "mean. The best Dice is an oracle: its threshold is chosen on the truth of each scan. AUPRC "
@@ -95,16 +101,14 @@ def write_page(
 
 def _section(evaluation: Evaluation, summary: pd.DataFrame, modality: str) -> Section:
     of_modality = summary[summary["modality"] == modality]
-    rows = {
-        model: [r for r in evaluation.rows if (r.model, r.modality) == (model, modality)]
-        for model in evaluation.models
-    }
-    rows = {model: found for model, found in rows.items() if found}
+    rows = evaluation.of_modality(modality)
     tables = [figures_table(of_modality, list(rows)), *comparison_tables(of_modality)]
-    charts, calibrated = _charts(of_modality, rows)
+    # What has no threshold has no curves over thresholds, and nothing is marked by it.
+    models = {model: found for model, found in rows.items() if model != RAW_INTENSITY}
+    charts, calibrated = _charts(of_modality, models)
     primary = all(row.pair.prediction.is_primary for found in rows.values() for row in found)
     name = f"{modality} (primary)" if primary else modality
-    return Section(name, [*tables, calibrated], charts, _cases(rows))
+    return Section(name, [*tables, calibrated], charts, _cases(models))
 
 
 def _charts(summary: pd.DataFrame, rows: Mapping[str, Sequence[Row]]) -> tuple[list[Chart], Table]:
@@ -116,7 +120,7 @@ def _charts(summary: pd.DataFrame, rows: Mapping[str, Sequence[Row]]) -> tuple[l
     patients = {m: [r for r in found if r.curves.lesion.any()] for m, found in rows.items()}
     patients = {model: found for model, found in patients.items() if found}
     if patients:
-        charts += [_precision_recall(patients), _froc(rows), _dice(patients), _sizes(own)]
+        charts += [_precision_recall(patients), _froc(rows), _dice(patients), _sizes(own, rows)]
     realised = {m: by_rate(own, m, group, "realised") for m in rows}
     realised = {m: found for m, found in realised.items() if found is not None}
     if realised:
@@ -163,9 +167,9 @@ def _dice(rows: Mapping[str, Sequence[Row]]) -> Chart:
     )
 
 
-def _sizes(own: pd.DataFrame) -> Chart:
+def _sizes(own: pd.DataFrame, models: Iterable[str]) -> Chart:
     series = []
-    for model in own["model"].unique():
+    for model in models:
         found = own[(own["model"] == model) & (own["group"] == PATIENT)].set_index("measure")
         values = found.reindex([f"lesion_sensitivity_{size}" for size in SIZES])
         series.append(

@@ -67,7 +67,9 @@ def comparison_tables(summary: pd.DataFrame) -> list[Table]:
     if compared.empty:
         return []
     places = list(SHOWN)
-    compared = compared.sort_values("measure", key=lambda names: names.map(places.index))
+    compared = compared.sort_values(
+        "measure", key=lambda names: names.map(places.index), kind="stable"
+    )
     lines = [
         [
             SHOWN[row["measure"]][0],
@@ -122,11 +124,15 @@ def calibration_table(own: pd.DataFrame, models: Sequence[str], group: str, whos
 
 
 def scans_table(rows: Sequence[Row]) -> Table:
-    """Return a line for each scan and model, the first two hundred."""
+    """Return a line for each scan and model, the first two hundred, scan by scan."""
 
     def number(value: float, decimals: int) -> str:
         return f"{value:.{decimals}f}" if np.isfinite(value) else "–"
 
+    by_scan: dict[tuple, list[Row]] = {}
+    for row in rows:
+        by_scan.setdefault(row.pair.prediction.key, []).append(row)
+    rows = [row for of_scan in by_scan.values() for row in of_scan]
     lines = [
         [
             row.pair.prediction.name,

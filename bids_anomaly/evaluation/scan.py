@@ -59,8 +59,6 @@ def evaluate_scan(
         Figures that are not defined for this scan are NaN.
     """
     brain, volume = maps.brain, maps.grid.voxel_volume
-    # Voxels can be ranked inside the brain only; a mask also misses what lies outside of it.
-    truth = maps.truth & brain
     lesion_free = brain
     if maps.truth.any():
         distance = distance_transform_edt(~maps.truth, sampling=maps.grid.spacing)
@@ -75,15 +73,11 @@ def evaluate_scan(
         min_volume=min_volume,
     )
     figures = {
+        **ranking_figures(maps.z, maps),
         "brain_ml": brain.sum() * volume / 1000,
-        "lesion_ml": maps.truth.sum() * volume / 1000,
         "lesion_outside_ml": (maps.truth & ~brain).sum() * volume / 1000,
-        "prevalence": truth.sum() / brain.sum(),
         "burden_ml": maps.mask.sum() * volume / 1000,
         "dice": dice(maps.mask, maps.truth),
-        "dice_best": dice_best(maps.z[brain], truth[brain]),
-        "auprc": auprc(maps.z[brain], truth[brain]),
-        "auroc": auroc(maps.z[brain], truth[brain]),
         **_lesion_figures(maps),
         "false_positive_rate": wrong.voxel_rate,
         "false_positive_ml": wrong.volume_ml,
@@ -99,6 +93,26 @@ def evaluate_scan(
         for image in (maps.scan, maps.pseudo_healthy)
     ]
     return ScanResult({name: float(value) for name, value in figures.items()}, curves, *textures)
+
+
+def ranking_figures(score: np.ndarray, maps: ScanMaps) -> dict[str, float]:
+    """Return the figures of a score that has no threshold, and what they depend on.
+
+    Parameters
+    ----------
+    score : (X, Y, Z) array
+        Higher is more anomalous; voxels are ranked inside the brain only.
+    maps : ScanMaps
+        Brain and truth in the grid of `score`.
+    """
+    values, truth = score[maps.brain], maps.truth[maps.brain]
+    return {
+        "lesion_ml": float(maps.truth.sum() * maps.grid.voxel_volume / 1000),
+        "prevalence": float(truth.mean()),
+        "dice_best": dice_best(values, truth),
+        "auprc": auprc(values, truth),
+        "auroc": auroc(values, truth),
+    }
 
 
 def _lesion_figures(maps: ScanMaps) -> dict[str, float]:

@@ -14,6 +14,7 @@ from bids_anomaly.evaluation.measures import (
     OF_CONTROLS,
     SUMMARY,
 )
+from bids_anomaly.evaluation.raw import RAW_INTENSITY
 from bids_anomaly.evaluation.restoration import FEWEST_HEALTHY, Moments, group_ahi
 from bids_anomaly.evaluation.statistics import (
     Statistic,
@@ -29,8 +30,8 @@ def summarise(evaluation: Evaluation) -> pd.DataFrame:
     """Return a row for each modality, group, measure and model, and for differences of models.
 
     Measures that nobody has are left out, and of controls those of lesions; models are compared by
-    measures of which more is better or worse. People are what is averaged and drawn: several scans
-    of a person are averaged first.
+    measures of which more is better or worse, each also with the scan as it came. People are what
+    is averaged and drawn: several scans of a person are averaged first.
 
     Returns
     -------
@@ -39,11 +40,7 @@ def summarise(evaluation: Evaluation) -> pd.DataFrame:
     """
     lines = []
     for modality in evaluation.modalities:
-        by_model = {
-            model: [r for r in evaluation.rows if (r.model, r.modality) == (model, modality)]
-            for model in evaluation.models
-        }
-        by_model = {model: rows for model, rows in by_model.items() if rows}
+        by_model = evaluation.of_modality(modality)
         for group, measure in [*product([PATIENT], MEASURES), *product([CONTROL], OF_CONTROLS)]:
             values = {
                 model: by_person([row for row in rows if row.group == group], measure)
@@ -58,7 +55,8 @@ def summarise(evaluation: Evaluation) -> pd.DataFrame:
                 lines += [about | line for line in _differences(values)]
         for model, rows in by_model.items():
             about = {"modality": modality, "group": "all", "model": model}
-            lines += [about | line for line in _group_lines(rows)]
+            if model != RAW_INTENSITY:
+                lines += [about | line for line in _group_lines(rows)]
     return pd.DataFrame(lines, columns=list(SUMMARY))
 
 
@@ -72,9 +70,10 @@ def by_person(rows: Sequence[Row], measure: str) -> dict[str, float]:
 
 
 def _differences(values: Mapping[str, Mapping[str, float]]) -> list[dict]:
-    """Compare all pairs of models on the people whom both have."""
+    """Compare all pairs of models on the people whom both have; the baseline is what is taken."""
     lines = []
-    for one, other in combinations(values, 2):
+    models = sorted(values, key=lambda model: model == RAW_INTENSITY)
+    for one, other in combinations(models, 2):
         people = [person for person in values[one] if person in values[other]]
         if not people:
             continue

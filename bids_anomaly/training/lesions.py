@@ -60,20 +60,37 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
     BadScanError
         If a mask cannot be read.
     """
-    entities = entities_of(person.path)
-    modality = suffix_of(person.path)
-    scan = of_the_scan(entities)
-    found = _masks_of(scan, modality, masks)
+    scan = of_the_scan(entities_of(person.path))
+    found = _masks_of(scan, suffix_of(person.path), masks)
     if not found:
         raise MissingInputError(
             f"The folder {masks} has no mask (*_mask.nii.gz, in the space of the scan) for "
             f"{person.path.name}. Add one (empty if the person has no lesions), or choose other "
             "people with --controls."
         )
+    transform = transform_to_model_grid(person, derivatives)
+    lesions = np.zeros(person.scan.shape, np.float32)
+    for path in found:
+        share = resample(read_mask(path), Grid.of(person.scan), [transform])
+        lesions = np.maximum(lesions, share.get_fdata(dtype=np.float32))
+    return lesions
+
+
+def transform_to_model_grid(person: Preprocessed, derivatives: Path) -> Path:
+    """Return the transform that brings what lies on a scan as acquired to the model grid.
+
+    Parameters are those of :func:`lesion_share`.
+
+    Raises
+    ------
+    MissingInputError
+        If there is none.
+    """
+    entities = entities_of(person.path)
     transform = transform_path(
         derivatives,
-        {**scan, "desc": entities["desc"]},
-        origin=modality,
+        {**of_the_scan(entities), "desc": entities["desc"]},
+        origin=suffix_of(person.path),
         target=entities["space"],
         extension=".h5",
     )
@@ -82,11 +99,7 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
             f"There is no {transform}, which brings masks to the model grid. Run bids-anomaly with "
             "--stage preprocess again; with the same work folder that takes seconds."
         )
-    lesions = np.zeros(person.scan.shape, np.float32)
-    for path in found:
-        share = resample(read_mask(path), Grid.of(person.scan), [transform])
-        lesions = np.maximum(lesions, share.get_fdata(dtype=np.float32))
-    return lesions
+    return transform
 
 
 def _masks_of(scan: dict[str, str], modality: str, masks: Path) -> list[Path]:

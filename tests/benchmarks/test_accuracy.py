@@ -5,9 +5,12 @@ import shutil
 from pathlib import Path
 
 import ants
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bids_anomaly.bids.naming import output_path, transform_path
 from bids_anomaly.preprocessing.template import Grid
@@ -65,9 +68,10 @@ def test_a_perfect_score_is_perfect_for_every_size(benchmark_module, volumes):
     synthetic = benchmark_module("synthetic_lesions")
     lesioned = synthetic.with_blobs(volumes, 0, "T1w")
     sizes = synthetic.by_size(10.0 * lesioned.truth, lesioned, 2.0)
-    assert [size["AUPRC"] for size in sizes] == [1, 1, 1, 1]
+    assert [size["AUPRC"] for size in sizes] == [1, 1, 1, 1, 1]
+    assert sizes[-1]["lesion-free voxels marked (%)"] == 0
     # Components below the preset least volume are left out: two voxels of 2 mm.
-    assert [size["Dice at preset threshold"] for size in sizes[1:]] == [1, 1, 1]
+    assert [size["Dice at preset threshold"] for size in sizes[1:4]] == [1, 1, 1]
 
 
 def test_a_folder_of_candidates_is_one_column_without_borrowed_figures(benchmark_module, tmp_path):
@@ -75,7 +79,7 @@ def test_a_folder_of_candidates_is_one_column_without_borrowed_figures(benchmark
     candidate = tmp_path / "design-a"
     shutil.copytree(PACKAGED / "restore-T1w", candidate / "T1w")
     columns = models.models([], [candidate])
-    assert [column.name for column in columns] == ["design-a", "threshold"]
+    assert [column.name for column in columns] == ["threshold", "design-a"]
     assert set(models.of_modality(columns, "T1w")) == {"design-a", "threshold"}
     assert models.of_modality(columns, "T2w") == {}
 
@@ -91,12 +95,25 @@ def test_two_candidates_with_one_name_are_refused(benchmark_module, tmp_path):
 def test_the_table_names_people_intervals_and_paired_differences(benchmark_module):
     table = benchmark_module("table")
     row = table.row_of_means(
-        "data", "Dice", {"restore": [0.5, 0.6, 0.7, np.nan], "threshold": [0.1, 0.2, 0.3, np.nan]}
+        "data",
+        "AUPRC",
+        {
+            "raw intensity": [0.2, 0.3, 0.4, np.nan],
+            "threshold": [0.1, 0.2, 0.3, np.nan],
+            "restore": [0.5, 0.6, 0.7, np.nan],
+        },
     )
-    cells = table.markdown([row], ["restore", "threshold"], "threshold").splitlines()[2].split("|")
-    assert [cell.strip() for cell in cells[1:4]] == ["data", "Dice", "3"]
-    assert cells[4].strip().startswith("0.600 (")
-    assert cells[6].strip().startswith("+0.400 (0.400 to 0.400), p = 0.25")
+    baselines = ["raw intensity", "threshold"]
+    text = table.markdown([row], [*baselines, "restore"], baselines)
+    head, _, figures = (
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()
+    )
+    assert head[3:6] == ["raw intensity", "threshold", "restore"]
+    assert head[6:] == ["restore − raw intensity", "restore − threshold"]
+    assert figures[:3] == ["data", "AUPRC", "3"]
+    assert figures[5].startswith("0.600 (")
+    assert figures[6].startswith("+0.300 (0.300 to 0.300), p = 0.25")
+    assert figures[7].startswith("+0.400 (0.400 to 0.400), p = 0.25")
 
 
 def test_what_a_model_does_not_have_is_left_open(benchmark_module):
@@ -104,7 +121,7 @@ def test_what_a_model_does_not_have_is_left_open(benchmark_module):
     rows = table.rows_by_measure(
         "data", {"restore": [{"Dice": 0.5, "l1": 0.1}], "threshold": [{"Dice": 0.2}]}
     )
-    l1 = table.markdown(rows, ["restore", "threshold"], "threshold").splitlines()[3]
+    l1 = table.markdown(rows, ["restore", "threshold"], ["threshold"]).splitlines()[3]
     assert l1 == "| data | l1 | 1 | 0.100 | – | – |"
 
 
@@ -115,7 +132,8 @@ def test_pooled_precision_is_that_of_all_voxels(benchmark_module):
     for _ in range(6):
         truth = rng.random((20, 24)) < 0.1
         brain = rng.random((20, 24)) < 0.8
-        slices.append(stroke.Slice(truth.astype(np.float32), brain, truth & brain))
+        scan = truth.astype(np.float32)
+        slices.append(stroke.Slice(scan, scan, brain, truth & brain))
         scores.append(rng.standard_normal((20, 24)) + truth)
     row = stroke.pooled_row("data", {"restore": scores}, slices)
     brains = [person.brain for person in slices]
@@ -147,6 +165,8 @@ MOVED_MM = 4.0
 def patient(tmp_path):
     """A person whose FLAIR lies 4 mm from the T1w, marked exactly on FLAIR and on T1w."""
     outputs, data = tmp_path / "out", tmp_path / "data"
+    scans = data / "elderly-wmh" / "sub-E01" / "anat"
+    scans.mkdir(parents=True)
     truth = np.zeros(GRID.shape, np.uint8)
     truth[8:12, 8:12, 8:12] = 1
     lesion = {"FLAIR": truth, "T1w": np.roll(truth, int(MOVED_MM / 2), axis=0)}
@@ -162,6 +182,10 @@ def patient(tmp_path):
             path = output_path(outputs, name, {"sub": "E01"}, modality=modality)
             path.parent.mkdir(parents=True, exist_ok=True)
             GRID.image(values).to_filename(path)
+        # As it came, in other units: the lesion is dark on T1w and bright on FLAIR.
+        contrast = -50 if modality == "T1w" else 50
+        came_as = GRID.image((100 + contrast * mask.astype(float)).astype(np.int16))
+        came_as.to_filename(scans / f"sub-E01_{modality}.nii.gz")
     path = data / "elderly-wmh" / "derivatives" / "dlwmls" / "sub-E01" / "anat"
     path.mkdir(parents=True)
     GRID.image(truth).to_filename(path / "sub-E01_space-FLAIR_label-WMH_mask.nii.gz")
@@ -186,10 +210,112 @@ def test_truth_reaches_every_scan_of_a_patient(benchmark_module, patient, modali
     assert found["lesion prevalence (%)"] == pytest.approx(100 * 64 / 8000)
 
 
+@pytest.mark.parametrize("modality", ["FLAIR", "T1w"])
+def test_raw_intensity_is_that_of_the_input_in_the_brain_of_a_run(
+    benchmark_module, patient, modality
+):
+    scans = benchmark_module("real_scans")
+    found = scans.raw_accuracy(*patient, scans.PATIENTS[0], "E01", modality)
+    assert found == pytest.approx({"AUPRC": 1, "AUROC": 1, "best Dice (oracle)": 1}, abs=0.02)
+
+
+def test_scans_and_masks_may_have_a_fourth_axis_of_length_one(benchmark_module, patient):
+    scans = benchmark_module("real_scans")
+    three = scans.raw_accuracy(*patient, scans.PATIENTS[0], "E01", "FLAIR")
+    for path in (patient[0] / "elderly-wmh").rglob("*FLAIR*.nii.gz"):
+        image = nib.load(path)
+        nib.Nifti1Image(np.asanyarray(image.dataobj)[..., None], image.affine).to_filename(path)
+    four = scans.raw_accuracy(*patient, scans.PATIENTS[0], "E01", "FLAIR")
+    assert four == three
+
+
 def test_what_is_marked_in_a_healthy_person_is_false(benchmark_module, patient):
     scans = benchmark_module("real_scans")
-    found = scans.quietness(patient[1], "E01")
+    found = scans.quietness(patient[1], "E01", "T1w")
     assert found["voxels marked (%; nominal 0.2)"] == pytest.approx(100 * 64 / 8000)
     assert found["marked volume (ml)"] == pytest.approx(64 * 8 / 1000)
     assert found["false components"] == 1
     assert found["l1 of the reconstruction (x 1000)"] == pytest.approx(250)
+    assert scans.marked_share(patient[1], "E01", "T1w") == {
+        "voxels marked (%; nominal 0.2)": pytest.approx(100 * 64 / 8000)
+    }
+
+
+def test_the_block_over_all_sets_has_the_mean_the_worst_and_the_rates(benchmark_module):
+    table, all_sets = benchmark_module("table"), benchmark_module("all_sets")
+    names = ["raw intensity", "threshold", "restore"]
+
+    def rows(data, measure, figures, **options):
+        named = {name: [{measure: f}] for name, f in zip(names, figures, strict=True) if f}
+        return table.rows_by_measure(data, named, **options)
+
+    own = [
+        *rows("elderly", "AUPRC", [0.2, 0.1, 0.4]),
+        *rows("stroke", "AUPRC, people with stroke", [0.3, 0.1, 0.2]),
+        *rows("stroke", "AUPRC, all voxels pooled", [0.9, 0.9, 0.9], whole_set=False),
+        *rows("elderly", "Dice at preset threshold", [None, 0.1, 0.5]),
+        *rows("elderly", "lesion-free voxels marked (%)", [None, 0.01, 0.2]),
+        *rows("healthy", "voxels marked (%; nominal 0.2)", [None, 0.3, 0.7]),
+    ]
+    lines = all_sets.overview({"FLAIR": own}, names).splitlines()
+    assert "| FLAIR | AUPRC | mean of 2 | 0.250 | 0.100 | 0.300 |" in lines
+    assert "| FLAIR | AUPRC | worst | 0.200 (elderly) | 0.100 (elderly) | 0.200 (stroke) |" in lines
+    assert "| FLAIR | AUPRC | above all baselines in | – | – | 1 of 2 |" in lines
+    dice = "| FLAIR | Dice at preset threshold | mean of 1 | – | 0.100 | 0.500 |"
+    assert dice in lines
+    rate = (
+        "| FLAIR | elderly | lesion-free voxels marked (%) | – | 0.010, too low | 0.200, within |"
+    )
+    assert rate in lines
+    assert any(line.endswith("| – | 0.300, within | 0.700, too high |") for line in lines)
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), st.integers(0, 9), min_size=1))
+def test_people_are_spread_evenly_over_splits(counts):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        people = importlib.import_module("people")
+    who = [str(number) for number in range(sum(counts.values()))]
+    splits = people.spread(who, counts)
+    assert list(splits) == who
+    given = dict.fromkeys(counts, 0)
+    for place, split in enumerate(splits.values(), start=1):
+        given[split] += 1
+        assert all(abs(given[s] - counts[s] * place / len(who)) < len(counts) for s in counts)
+    assert given == counts
+
+
+def test_new_people_are_in_the_splits_as_the_rule_says(benchmark_module):
+    people = benchmark_module("people")
+    splits = ("train", "calibration", "dev", "report")
+
+    def of(dataset):
+        return {person: split for split in splits for person in people.people(dataset, split)}
+
+    nsk = of("nsk-t1w")
+    # By the dataset's own table, depressed people have the labels up to 51.
+    controls, others = (
+        sorted(person for person in nsk if (int(person) > 51) == healthy)
+        for healthy in (True, False)
+    )
+    assert nsk == (
+        people.spread(controls, {"calibration": 5, "dev": 4, "report": 4})
+        | people.spread(others, {"train": 34, "calibration": 5, "dev": 2, "report": 2})
+    )
+    ucla = of("ucla-t1w-t2w")
+    assert ucla == people.spread(sorted(ucla), {"train": 4, "calibration": 3, "dev": 3})
+    for dataset in ("ms", "wmh-manual", "tumour-flair"):
+        assert set(of(dataset).values()) == {"dev"}
+
+
+def test_nobody_is_in_two_splits(benchmark_module):
+    people = benchmark_module("people")
+    lines = people.SPLITS.read_text().splitlines()[1:]
+    named = [line.rpartition("\t")[0] for line in lines]
+    assert len(set(named)) == len(named)
+
+
+def test_the_reference_is_t1w_where_there_is_one(benchmark_module):
+    patients = {one.dataset: one for one in benchmark_module("real_scans").PATIENTS}
+    assert patients["wmh-manual"].reference == "T1w"
+    assert patients["tumour-flair"].reference == "FLAIR"

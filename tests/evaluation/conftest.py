@@ -49,6 +49,7 @@ def write_result() -> Callable[..., np.ndarray]:
         seed: int = 0,
         grid: Grid = GRID,
         space: str | None = None,
+        bids_dir: Path | None = None,
     ) -> np.ndarray:
         random = np.random.default_rng(seed)
         brain = _ball((0, 0, 0), 44, grid)
@@ -74,11 +75,24 @@ def write_result() -> Callable[..., np.ndarray]:
             kind = np.uint8 if values.dtype == bool else np.float32
             grid.image(values.astype(kind)).to_filename(path)
             said = {"NominalFalsePositiveRate": FPR, "MinimumLesionVolume": MIN_VOLUME}
-            said["Sources"] = [f"bids:raw:{file_name(entities, modality)}"]
+            said["Sources"] = [f"bids:raw:{raw_path(Path(), entities, modality)}"]
             sidecar_path(path).write_text(json.dumps(said))
+        if bids_dir is not None:
+            # As it came: in other units, and brighter in front than behind.
+            field = np.linspace(600, 700, grid.shape[1])[:, None]
+            path = raw_path(bids_dir, entities, modality)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            grid.image((scan * field).astype(np.int16)).to_filename(path)
+            links = {"DatasetLinks": {"raw": bids_dir.as_uri()}}
+            (derivatives / "dataset_description.json").write_text(json.dumps(links))
         return z.astype(np.float32)
 
     return write
+
+
+def raw_path(bids_dir: Path, entities: Mapping[str, str], modality: str) -> Path:
+    """Return where a scan lies in the input dataset."""
+    return anat_folder(bids_dir, entities) / file_name(entities, modality)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,12 @@ def read(folder: Path, table: str) -> pd.DataFrame:
     return pd.read_csv(folder / table, sep="\t", na_values="n/a")
 
 
+def of_models(folder: Path) -> pd.DataFrame:
+    """Read what was measured of each scan, without the baseline."""
+    table = read(folder, "metrics.tsv")
+    return table[table["model"] != "raw intensity"]
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, write_result, write_truth, lesion):
     """Two models, five patients (one with two sessions), five controls; a good and a bad model."""
@@ -38,6 +44,7 @@ def study(tmp_path_factory, write_result, write_truth, lesion):
                     lesion=lesion(number) if is_patient else None,
                     strength=strength,
                     seed=100 * number + int(session),
+                    bids_dir=folder / "bids",
                 )
         rows = [f"sub-{label}\tpatient" for label in PATIENTS]
         rows += [f"sub-{label}\tcontrol" for label in CONTROLS]
@@ -60,9 +67,10 @@ def compared(study, tmp_path_factory):
 
 def test_there_is_a_row_for_each_scan_and_model(compared):
     table = read(compared, "metrics.tsv")
-    assert len(table) == 2 * (len(PATIENTS) + 1 + len(CONTROLS))
-    assert list(table["model"].unique()) == ["good", "worse"]
-    assert dict(table["group"].value_counts()) == {"patient": 12, "control": 10}
+    # Raw intensity, which is the same for both models, comes first.
+    assert len(table) == 3 * (len(PATIENTS) + 1 + len(CONTROLS))
+    assert list(table["model"].unique()) == ["raw intensity", "good", "worse"]
+    assert dict(table["group"].value_counts()) == {"patient": 18, "control": 15}
     (first,) = table[
         (table["scan"] == "sub-P0_ses-2_run-1_FLAIR") & (table["model"] == "good")
     ].iloc
@@ -97,8 +105,27 @@ def test_the_figures_are_those_of_scikit_learn(compared, study):
     assert 0.9 < row["rqi"] < 1
 
 
-def test_people_without_lesions_have_no_dice_unless_something_is_marked(compared):
+def test_raw_intensity_is_judged_by_its_ranking_alone(compared):
     table = read(compared, "metrics.tsv")
+    raw = table[table["model"] == "raw intensity"]
+    patients = raw[raw["group"] == "patient"]
+    assert (patients[["auprc", "auroc", "dice_best"]] > 0.3).all(axis=None)
+    ranking = ["lesion_ml", "prevalence", "dice_best", "auprc", "auroc"]
+    judged = table.loc[:, "dice":].columns
+    assert list(patients[judged].dropna(axis="columns", how="all").columns) == [
+        name for name in judged if name in ranking
+    ]
+    summary = read(compared, "summary.tsv")
+    gain = summary[(summary["measure"] == "auprc") & (summary["versus"] == "raw intensity")]
+    assert list(gain["model"]) == ["good", "worse"]
+    page = (compared / "evaluation.html").read_text()
+    head = re.search(r"<th[^>]*>Measure</th>\s*<th[^>]*>([^<]*)</th>", page)
+    assert head.group(1) == "raw intensity"
+    assert "good − raw intensity" in page
+
+
+def test_people_without_lesions_have_no_dice_unless_something_is_marked(compared):
+    table = of_models(compared)
     controls = table[table["group"] == "control"]
     quiet = controls[controls["burden_ml"] == 0]
     assert len(quiet)
@@ -187,7 +214,7 @@ def test_what_is_kept_of_a_scan_is_small(study):
         controls=(),
         chosen={},
     )
-    (row,) = evaluate(pairs, controls=(), tell=lambda _: None).rows
+    _, row = evaluate(pairs, controls=(), tell=lambda _: None).rows
     assert len(pickle.dumps(row)) < 40_000
 
 
@@ -195,7 +222,7 @@ def test_people_without_truth_are_named_and_left_out(study, tmp_path, capsys):
     command = [str(study / "good"), "--truth", str(study / "truth"), "--output", str(tmp_path)]
     assert main([*command, "--participant-label", "P1", "sub-C1"]) == 0
     assert "has no mask of them: sub-C1_ses-1_run-1_FLAIR." in capsys.readouterr().err
-    assert list(read(tmp_path, "metrics.tsv")["participant_id"]) == ["sub-P1"]
+    assert list(of_models(tmp_path)["participant_id"]) == ["sub-P1"]
     page = (tmp_path / "evaluation.html").read_text()
     assert "sub-C1_ses-1_run-1_FLAIR" in page
 
@@ -208,7 +235,7 @@ def test_scans_with_an_empty_mask_are_controls_where_none_are_declared(
         write_truth(truth, {"sub": label}, np.zeros(grid.shape))
     command = [str(study / "good"), "--truth", str(truth), "--output", str(tmp_path / "out")]
     assert main(command) == 0
-    table = read(tmp_path / "out", "metrics.tsv")
+    table = of_models(tmp_path / "out")
     assert set(table["group"]) == {"control"}
     assert table["auprc"].isna().all()
     assert (tmp_path / "out" / "evaluation.html").read_text().count("<svg") == 1
@@ -226,7 +253,7 @@ def test_a_patient_whose_lesion_is_too_small_for_the_grid_is_no_control(
     write_truth(truth, {"sub": "C1"}, np.zeros(grid.shape))
     command = [str(study / "good"), "--truth", str(truth), "--output", str(tmp_path / "out")]
     assert main(command) == 0
-    table = read(tmp_path / "out", "metrics.tsv").set_index("participant_id")
+    table = of_models(tmp_path / "out").set_index("participant_id")
     assert table["group"].to_dict() == {"sub-C1": "control", "sub-P1": "patient"}
     assert table.loc["sub-P1", "lesion_ml"] == 0
 
@@ -238,7 +265,7 @@ def test_a_lesion_that_brain_extraction_lost_is_missed(write_result, write_truth
     write_result(tmp_path / "out", entities, lesion=inside, strength=50)
     write_truth(tmp_path / "truth", entities, lesion | ball((0, 0, 48), 7) & ~ball((0, 0, 0), 44))
     assert main([str(tmp_path / "out"), "--truth", str(tmp_path / "truth")]) == 0
-    row = read(tmp_path / "out" / "group" / "evaluation", "metrics.tsv").iloc[0]
+    row = of_models(tmp_path / "out" / "group" / "evaluation").iloc[0]
     assert row["auprc"] == 1
     truth = row["lesion_ml"] / 0.064
     assert row["lesion_outside_ml"] / 0.064 == pytest.approx(truth - inside.sum())
@@ -255,7 +282,7 @@ def test_the_rim_of_a_lesion_that_was_found_is_no_false_component(
     write_result(tmp_path / "out", entities, lesion=marked, strength=50)
     write_truth(tmp_path / "truth", entities, ball((0, 0, 0), 12))
     assert main([str(tmp_path / "out"), "--truth", str(tmp_path / "truth")]) == 0
-    row = read(tmp_path / "out" / "group" / "evaluation", "metrics.tsv").iloc[0]
+    row = of_models(tmp_path / "out" / "group" / "evaluation").iloc[0]
     assert (row["components_all"], row["false_components"]) == (2, 1)
 
 
@@ -269,7 +296,7 @@ def test_with_the_healthy_scans_the_way_back_to_health_is_measured(
     command = [str(tmp_path / "lesioned"), "--truth", str(tmp_path / "truth")]
     assert main([*command, "--healthy", str(tmp_path / "healthy")]) == 0
     # The default place, which the output folder's .bidsignore knows.
-    table = read(tmp_path / "lesioned" / "group" / "evaluation", "metrics.tsv")
+    table = of_models(tmp_path / "lesioned" / "group" / "evaluation")
     assert table["ahi"].tolist() == pytest.approx([0.75], rel=1e-3)
 
 
@@ -281,7 +308,7 @@ def test_one_unreadable_mask_does_not_stop_the_others(study, lesion, write_truth
     command = [str(study / "good"), "--truth", str(truth), "--output", str(tmp_path / "out")]
     assert main([*command, "--participant-label", "P1", "P2"]) == 1
     assert "sub-P2_ses-1_run-1_FLAIR could not be evaluated" in capsys.readouterr().err
-    assert list(read(tmp_path / "out", "metrics.tsv")["participant_id"]) == ["sub-P1"]
+    assert list(of_models(tmp_path / "out")["participant_id"]) == ["sub-P1"]
     assert "cannot be read" in (tmp_path / "out" / "evaluation.html").read_text()
     assert main([*command, "--participant-label", "P2"]) == 65
 
