@@ -104,7 +104,7 @@ def _parts(bundle: Bundle, person: Patient, levels: Sequence[float]) -> np.ndarr
             brain,
             pseudo_healthy=result.pseudo_healthy,
             anomaly=lesion,
-            spacing=float(bundle.grid.spacing[0]),
+            spacing=bundle.grid.spacing,
         )
 
     nothing = np.zeros_like(scan)

@@ -61,7 +61,8 @@ def init_scan_derivatives_wf(
     corrected, brain, brain_method, white_matter_level, transform, transforms, transforms_back
         Of the scan, from :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`.
     residual, spread, zscore
-        From :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
+        In the model grid, and z-scores in the grid of the scan; from
+        :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
     scan_from_template, template_from_scan
         Displacement fields that pull the model grid onto the template, and back.
 
@@ -111,25 +112,16 @@ def init_scan_derivatives_wf(
     }
     chains = {}
     for space, find in found.items():
-        passed_on = [("brain", "brain"), ("zscore", "zscore")]
+        workflow.connect([(inputnode, find, [("brain", "brain"), ("zscore", "zscore")])])
         if space == NATIVE:
-            find.inputs.invert = [True] * linear_transforms
-            passed_on.append(("transforms_back", "transforms"))
-        else:
-            find.inputs.invert = [False]
-            passed_on.append(("scan_from_template", "transforms"))
-            chains[space] = Node(Merge(2), name=f"chain_{space}", run_without_submitting=True)
-            workflow.connect(
-                [
-                    (
-                        inputnode,
-                        chains[space],
-                        [("scan_from_template", "in1"), ("transforms", "in2")],
-                    ),
-                    (chains[space], find, [("out", "scan_transforms")]),
-                ]
-            )
-        workflow.connect([(inputnode, find, passed_on)])
+            continue
+        chains[space] = Node(Merge(2), name=f"chain_{space}", run_without_submitting=True)
+        workflow.connect(
+            [
+                (inputnode, chains[space], [("scan_from_template", "in1"), ("transforms", "in2")]),
+                (chains[space], find, [("out", "scan_transforms")]),
+            ]
+        )
     findings = [(name, name) for name in ("brain", "zscore", "probability", "mask")]
     write_findings = Node(
         WriteFindings(**described, **threshold, invert=[True] * linear_transforms),
@@ -165,11 +157,12 @@ def init_scan_derivatives_wf(
             ("residual", "residual"),
             ("spread", "spread"),
         ]
-        write.inputs.invert = found[space].inputs.invert
         if space == NATIVE:
+            write.inputs.invert = [True] * linear_transforms
             passed_on.append(("transforms_back", "transforms"))
         else:
             write.inputs.space = space
+            write.inputs.invert = [False]
             passed_on.append(("scan_from_template", "transforms"))
             workflow.connect(chains[space], "out", write, "scan_transforms")
         workflow.connect(

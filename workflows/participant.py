@@ -15,7 +15,7 @@ from bids_anomaly.interfaces.quality import WriteQuality
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.workflows.derivatives import init_scan_derivatives_wf
 from bids_anomaly.workflows.preprocessing import init_preprocess_wf
-from bids_anomaly.workflows.reconstruction import init_reconstruct_wf
+from bids_anomaly.workflows.reconstruction import IN_MODEL_GRID, OF_SCAN, init_reconstruct_wf
 from bids_anomaly.workflows.registration import connect_deformation
 from bids_anomaly.workflows.session import (
     LISTED_FROM_DERIVATIVES,
@@ -219,11 +219,7 @@ def init_session_wf(
             omp_nthreads=omp_nthreads,
             name=f"reconstruct_{identifier(scan.name)}_wf",
         )
-        passed_on = [
-            ("outputnode.scan_in_model_grid", "inputnode.scan"),
-            ("outputnode.brain_in_model_grid", "inputnode.brain"),
-        ]
-        workflow.connect([(preprocess, reconstruct, passed_on)])
+        workflow.connect([(preprocess, reconstruct, _same_names(*IN_MODEL_GRID, *OF_SCAN))])
         reconstructed.append(reconstruct)
 
     deformation = connect_deformation(

@@ -11,6 +11,10 @@ from bids_anomaly.reconstruction.bundle import Bundle
 
 # Measured by benchmarks/participant.py, with room to spare.
 RECONSTRUCT_MEM_GB = 1.2
+SCORE_MEM_GB = 1.5
+# What the workflow takes, by the names that preprocessing gives it.
+IN_MODEL_GRID = ("scan_in_model_grid", "brain_in_model_grid")
+OF_SCAN = ("corrected", "brain", "white_matter_level", "transforms_back")
 
 
 def init_reconstruct_wf(
@@ -24,7 +28,10 @@ def init_reconstruct_wf(
     omp_nthreads: int,
     name: str = "reconstruct_wf",
 ) -> Workflow:
-    """Build the pseudo-healthy image of one scan, and score the scan against it.
+    """Build the pseudo-healthy image of one scan, and score the voxels of the scan against it.
+
+    The network works in the model grid. What it says is brought to the scan, so that scores have
+    the resolution of the scan.
 
     Workflow Graph
     --------------
@@ -49,20 +56,22 @@ def init_reconstruct_wf(
 
     Inputs
     ------
-    scan, brain
-        In the model grid.
+    scan_in_model_grid, brain_in_model_grid
+    corrected, brain, white_matter_level, transforms_back
+        The scan as it was acquired, from
+        :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`, like the two above.
 
     Outputs
     -------
     pseudo_healthy, spread, residual
         In the model grid; unset where the method makes no image.
     zscore
-        In the model grid.
+        In the grid of the scan.
     evaluations
         Network evaluations of a slice or volume.
     """
     workflow = Workflow(name=name)
-    inputnode = Node(IdentityInterface(["scan", "brain"]), name="inputnode")
+    inputnode = Node(IdentityInterface([*IN_MODEL_GRID, *OF_SCAN]), name="inputnode")
     outputnode = Node(
         IdentityInterface(["pseudo_healthy", "spread", "residual", "zscore", "evaluations"]),
         name="outputnode",
@@ -92,12 +101,28 @@ def init_reconstruct_wf(
     if batch_size is not None:
         reconstruct.inputs.batch_size = batch_size
     score = Node(
-        Score(bundle=str(bundle.folder), bundle_digest=bundle.digest), name="score", mem_gb=0.5
+        Score(bundle=str(bundle.folder), bundle_digest=bundle.digest),
+        name="score",
+        mem_gb=SCORE_MEM_GB,
     )
     workflow.connect(
         [
-            (inputnode, reconstruct, [("scan", "scan"), ("brain", "brain")]),
-            (inputnode, score, [("scan", "scan"), ("brain", "brain")]),
+            (
+                inputnode,
+                reconstruct,
+                [("scan_in_model_grid", "scan"), ("brain_in_model_grid", "brain")],
+            ),
+            (
+                inputnode,
+                score,
+                [
+                    ("corrected", "scan"),
+                    ("brain", "brain"),
+                    ("white_matter_level", "white_matter_level"),
+                    ("transforms_back", "transforms_back"),
+                    ("brain_in_model_grid", "brain_in_model_grid"),
+                ],
+            ),
             (
                 reconstruct,
                 score,
@@ -109,10 +134,11 @@ def init_reconstruct_wf(
                 [
                     ("pseudo_healthy", "pseudo_healthy"),
                     ("spread", "spread"),
+                    ("residual", "residual"),
                     ("evaluations", "evaluations"),
                 ],
             ),
-            (score, outputnode, [("residual", "residual"), ("zscore", "zscore")]),
+            (score, outputnode, [("zscore", "zscore")]),
         ]
     )
     return workflow

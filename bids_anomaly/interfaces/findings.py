@@ -29,14 +29,10 @@ from bids_anomaly.interfaces.records import record_written
 
 class _FindAnomaliesInput(BaseInterfaceInputSpec):
     brain = File(exists=True, mandatory=True, desc="native")
+    zscore = File(exists=True, mandatory=True, desc="native")
     scan_transforms = InputMultiObject(
         File(exists=True), desc="from the template to the native grid; none for native findings"
     )
-    zscore = File(exists=True, mandatory=True, desc="in the model grid")
-    transforms = InputMultiObject(
-        File(exists=True), desc="from the grid of the findings to the model grid"
-    )
-    invert = traits.List(traits.Bool(), mandatory=True)
     healthy_fpr = traits.Float(mandatory=True)
     min_lesion_volume = traits.Float(mandatory=True)
 
@@ -60,17 +56,17 @@ class FindAnomalies(StepInterface):
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.resample import resample_mask
         from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
-        from bids_anomaly.scoring.maps import scan_findings
+        from bids_anomaly.scoring.maps import resample_in_brain, scan_findings
 
         inputs = self.inputs
-        brain = load_image(inputs.brain)
+        brain, zscore = load_image(inputs.brain), load_image(inputs.zscore)
         if isdefined(inputs.scan_transforms):
-            brain = resample_mask(brain, OUTPUT_GRID, paths(inputs.scan_transforms))
+            transforms = paths(inputs.scan_transforms)
+            zscore = resample_in_brain(zscore, brain, OUTPUT_GRID, transforms)
+            brain = resample_mask(brain, OUTPUT_GRID, transforms)
         found = scan_findings(
             brain,
-            zscore=load_image(inputs.zscore),
-            transforms=paths(inputs.transforms),
-            invert=inputs.invert,
+            zscore,
             healthy_fpr=inputs.healthy_fpr,
             min_lesion_volume=inputs.min_lesion_volume,
         )

@@ -32,6 +32,7 @@ class _ReconstructInput(BaseInterfaceInputSpec):
 class _ReconstructOutput(TraitedSpec):
     pseudo_healthy = File(exists=True)
     spread = File(exists=True)
+    residual = File(exists=True, desc="scan minus pseudo-healthy image")
     anomaly = File(exists=True)
     evaluations = traits.Int(desc="network evaluations of a slice or volume")
 
@@ -50,21 +51,25 @@ class Reconstruct(StepInterface):
 
         torch.set_num_threads(self.inputs.num_threads)
         scan = load_image(self.inputs.scan)
+        values = scan.get_fdata(dtype=np.float32)
+        brain = np.asanyarray(load_image(self.inputs.brain).dataobj) > 0
         result = reconstruct(
             load_bundle(Path(self.inputs.bundle)),
-            scan.get_fdata(dtype=np.float32),
-            np.asanyarray(load_image(self.inputs.brain).dataobj) > 0,
+            values,
+            brain,
             device=self.inputs.device,
             batch_size=_value(self.inputs.batch_size),
             steps=_value(self.inputs.steps),
             seed=self.inputs.seed,
             covariates=self.inputs.covariates,
         )
+        found = {name: getattr(result, name) for name in ("pseudo_healthy", "spread", "anomaly")}
+        if result.pseudo_healthy is not None:
+            found["residual"] = (values - result.pseudo_healthy) * brain
         outputs: dict = {"evaluations": result.evaluations}
-        for name in ("pseudo_healthy", "spread", "anomaly"):
-            values = getattr(result, name)
-            if values is not None:
-                image = scan.__class__(values.astype(np.float32), scan.affine, scan.header)
+        for name, array in found.items():
+            if array is not None:
+                image = scan.__class__(array.astype(np.float32), scan.affine, scan.header)
                 outputs[name] = save_image(image, folder / f"{name}.nii.gz")
         return outputs
 

@@ -1,4 +1,4 @@
-"""Nipype interface of :mod:`bids_anomaly.scoring` in the model grid."""
+"""Nipype interface of :mod:`bids_anomaly.scoring`."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
     Directory,
     File,
+    InputMultiObject,
     TraitedSpec,
     isdefined,
     traits,
@@ -16,21 +17,25 @@ from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
 
 
 class _ScoreInput(BaseInterfaceInputSpec):
-    scan = File(exists=True, mandatory=True)
-    brain = File(exists=True, mandatory=True)
-    pseudo_healthy = File(exists=True)
-    anomaly = File(exists=True)
+    scan = File(exists=True, mandatory=True, desc="bias-corrected, native")
+    brain = File(exists=True, mandatory=True, desc="native")
+    white_matter_level = traits.Float(mandatory=True)
+    brain_in_model_grid = File(exists=True, mandatory=True)
+    pseudo_healthy = File(exists=True, desc="in the model grid")
+    anomaly = File(exists=True, desc="in the model grid")
+    transforms_back = InputMultiObject(
+        File(exists=True), mandatory=True, desc="inverted, they pull the model grid onto the scan"
+    )
     bundle = Directory(exists=True, mandatory=True, nohash=True)
     bundle_digest = traits.Str(mandatory=True)
 
 
 class _ScoreOutput(TraitedSpec):
-    residual = File(exists=True, desc="scan minus pseudo-healthy image")
-    zscore = File(exists=True)
+    zscore = File(exists=True, desc="native")
 
 
 class Score(StepInterface):
-    """Score a scan against its pseudo-healthy image, in healthy standard deviations."""
+    """Score the voxels of a scan as it was acquired, in healthy standard deviations."""
 
     input_spec = _ScoreInput
     output_spec = _ScoreOutput
@@ -39,29 +44,30 @@ class Score(StepInterface):
         from bids_anomaly.preprocessing.template import Grid
         from bids_anomaly.reconstruction.bundle import load_bundle
         from bids_anomaly.scoring.calibration import load_calibration
+        from bids_anomaly.scoring.maps import resample_in_brain
         from bids_anomaly.scoring.score import anomaly_score
 
         bundle = load_bundle(Path(self.inputs.bundle))
         image = load_image(self.inputs.scan)
         grid = Grid.of(image)
-        scan = image.get_fdata(dtype=np.float32)
+        covered = load_image(self.inputs.brain_in_model_grid)
+        transforms = [Path(path) for path in self.inputs.transforms_back]
+
+        def in_scan(path) -> np.ndarray | None:
+            if not isdefined(path):
+                return None
+            invert = [True] * len(transforms)
+            brought = resample_in_brain(load_image(path), covered, grid, transforms, invert=invert)
+            return brought.get_fdata(dtype=np.float32)
+
         brain = np.asanyarray(load_image(self.inputs.brain).dataobj) > 0
-        pseudo_healthy = _values(self.inputs.pseudo_healthy)
         score = anomaly_score(
             bundle.description["score"],
-            scan,
+            image.get_fdata(dtype=np.float32) / np.float32(self.inputs.white_matter_level),
             brain,
-            pseudo_healthy=pseudo_healthy,
-            anomaly=_values(self.inputs.anomaly),
-            spacing=float(grid.spacing[0]),
+            pseudo_healthy=in_scan(self.inputs.pseudo_healthy),
+            anomaly=in_scan(self.inputs.anomaly),
+            spacing=grid.spacing,
         )
-        zscore = load_calibration(bundle.calibration).zscore(score) * brain
-        outputs = {"zscore": save_image(grid.image(zscore), folder / "zscore.nii.gz")}
-        if pseudo_healthy is not None:
-            residual = grid.image(((scan - pseudo_healthy) * brain).astype(np.float32))
-            outputs["residual"] = save_image(residual, folder / "residual.nii.gz")
-        return outputs
-
-
-def _values(path) -> np.ndarray | None:
-    return load_image(path).get_fdata(dtype=np.float32) if isdefined(path) else None
+        zscore = grid.image(load_calibration(bundle.calibration).zscore(score) * brain)
+        return {"zscore": save_image(zscore, folder / "zscore.nii.gz")}

@@ -1,4 +1,4 @@
-"""Bring what was found in the model grid to any other grid: that of the scan, or the template."""
+"""Bring what a model says to the grid of the scan, and what was found there to the template."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +11,9 @@ from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.scoring.calibration import healthy_exceedance
 from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
+
+# Voxels of which less is brain say nothing.
+LEAST_SHARE = 0.01
 
 
 class Findings(NamedTuple):
@@ -85,37 +88,57 @@ def scan_maps(
 
 def scan_findings(
     brain: nib.Nifti1Image,
-    *,
     zscore: nib.Nifti1Image,
-    transforms: Sequence[Path],
-    invert: Sequence[bool],
+    *,
     healthy_fpr: float,
     min_lesion_volume: float,
 ) -> Findings:
-    """Return what was found in one scan in the grid of `brain`.
+    """Return what was found in one scan.
 
     Parameters
     ----------
-    brain : nibabel.Nifti1Image
-        Brain mask in the grid of the result.
-    zscore : nibabel.Nifti1Image
-        In the model grid.
-    transforms, invert
-        From the grid of the result to the model grid, see
-        :func:`bids_anomaly.preprocessing.resample.resample`.
+    brain, zscore : nibabel.Nifti1Image
+        Brain mask and z-scores in the same grid, which is that of the result.
     healthy_fpr : float
         Nominal false positive rate.
     min_lesion_volume : float
         In mm3.
     """
-    grid = Grid.of(brain)
     inside = np.asanyarray(brain.dataobj) > 0
-    z = resample(zscore, grid, transforms, invert=invert).get_fdata(dtype=np.float32) * inside
+    z = zscore.get_fdata(dtype=np.float32) * inside
     probability = anomaly_probability(healthy_exceedance(z), healthy_fpr) * inside
     mask = anomaly_mask(
-        probability, inside, min_volume=min_lesion_volume, voxel_volume=grid.voxel_volume
+        probability, inside, min_volume=min_lesion_volume, voxel_volume=Grid.of(brain).voxel_volume
     )
     return Findings(z, probability, mask)
+
+
+def resample_in_brain(
+    values: nib.Nifti1Image,
+    brain: nib.Nifti1Image,
+    onto: Grid,
+    transforms: Sequence[Path],
+    *,
+    invert: Sequence[bool] | None = None,
+) -> nib.Nifti1Image:
+    """Resample what is known inside the brain only, without the 0 outside leaking in.
+
+    Parameters
+    ----------
+    values, brain : nibabel.Nifti1Image
+        In one grid; `values` are 0 outside the brain.
+    onto, transforms, invert
+        See :func:`bids_anomaly.preprocessing.resample.resample`.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        float32; at the surface, the mean over the part of a voxel that is brain.
+    """
+    share = resample(brain, onto, transforms, invert=invert).get_fdata(dtype=np.float32)
+    sums = resample(values, onto, transforms, invert=invert).get_fdata(dtype=np.float32)
+    known = share > LEAST_SHARE
+    return onto.image(np.where(known, sums / np.where(known, share, 1), 0).astype(np.float32))
 
 
 def _image(grid: Grid, values: np.ndarray) -> nib.Nifti1Image:

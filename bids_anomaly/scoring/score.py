@@ -1,14 +1,17 @@
 """How anomalous each voxel looks, before it is compared with healthy people.
 
 A score is signed and specific to the contrast: |residual| would throw away that lesions are bright
-on FLAIR and dark on T1w. Scores are in units of the white matter level and smoothed.
+on FLAIR and dark on T1w. Scores are smoothed; intensities are in units of white matter.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+
+# Where a network says exactly the same of most of a brain.
+SMALLEST_SPREAD = 1e-6
 
 
 def bright_intensity(scan: np.ndarray, **_: object) -> np.ndarray:
@@ -36,8 +39,24 @@ def lesion_and_darkening(
 def intensity_and_lesion(
     scan: np.ndarray, *, anomaly: np.ndarray, lesion_weight: float, **_: object
 ) -> np.ndarray:
-    """Score how much brighter than white matter the scan is, plus the lesion output: for FLAIR."""
+    """Score how much brighter than white matter the scan is, plus the lesion output."""
     return scan - 1 + lesion_weight * anomaly
+
+
+def intensity_and_surroundings(
+    scan: np.ndarray,
+    *,
+    anomaly: np.ndarray,
+    surroundings: np.ndarray,
+    lesion_weight: float,
+    surroundings_weight: float,
+    **_: object,
+) -> np.ndarray:
+    """Score brightness, the lesion output, and the lesion output around a voxel: for FLAIR.
+
+    The network marks the core of a large lesion; what is bright beside it belongs to it.
+    """
+    return scan - 1 + lesion_weight * anomaly + surroundings_weight * surroundings
 
 
 def brightening_in_lesion(
@@ -84,6 +103,7 @@ RULES: dict[str, Callable[..., np.ndarray]] = {
     "dark_intensity": dark_intensity,
     "lesion_and_darkening": lesion_and_darkening,
     "intensity_and_lesion": intensity_and_lesion,
+    "intensity_and_surroundings": intensity_and_surroundings,
     "brightening_in_lesion": brightening_in_lesion,
     "own_score": own_score,
     "own_score_and_intensity": own_score_and_intensity,
@@ -97,7 +117,7 @@ def anomaly_score(
     *,
     pseudo_healthy: np.ndarray | None,
     anomaly: np.ndarray | None,
-    spacing: float,
+    spacing: Sequence[float],
 ) -> np.ndarray:
     """Score every voxel of the brain as a bundle says.
 
@@ -105,15 +125,17 @@ def anomaly_score(
     ----------
     description : mapping
         What the bundle says of its score: ``rule``, a key of :data:`RULES`; ``smoothing_mm``, the
-        standard deviation of the Gaussian; and the parameters of the rule.
+        standard deviation of the Gaussian; the parameters of the rule; where there is one,
+        ``surroundings_mm``, over which the rule's surroundings are averaged; and ``bulk``, see
+        :func:`in_units_of_bulk`.
     scan : (X, Y, Z) array
-        White matter = 1, in the model grid.
+        White matter = 1, in any grid.
     brain : (X, Y, Z) bool array
         Brain mask in the same grid. Voxels outside have no weight in the smoothing.
     pseudo_healthy, anomaly : (X, Y, Z) array or None
-        What the reconstruction gave.
-    spacing : float
-        Voxel size in mm.
+        What the reconstruction gave, in the same grid.
+    spacing : sequence of float
+        Voxel sizes in mm, along each axis.
 
     Returns
     -------
@@ -122,8 +144,43 @@ def anomaly_score(
     """
     parameters = dict(description)
     rule = RULES[parameters.pop("rule")]
-    sigma = parameters.pop("smoothing_mm") / spacing
+    smoothing_mm, bulk = parameters.pop("smoothing_mm"), parameters.pop("bulk", None)
+    surroundings_mm = parameters.pop("surroundings_mm", None)
+    if surroundings_mm is not None:
+        parameters["surroundings"] = smoothed(anomaly, brain, surroundings_mm, spacing)
     score = rule(scan, pseudo_healthy=pseudo_healthy, anomaly=anomaly, **parameters)
+    score = smoothed(score, brain, smoothing_mm, spacing)
+    return score if bulk is None else in_units_of_bulk(score, brain, bulk)
+
+
+def smoothed(
+    values: np.ndarray, brain: np.ndarray, sigma_mm: float, spacing: Sequence[float]
+) -> np.ndarray:
+    """Average over the neighbourhood inside the brain, by a Gaussian of `sigma_mm`; 0 outside."""
+    sigma = sigma_mm / np.asarray(spacing)
     inside = brain.astype(np.float32)
     weight = np.maximum(gaussian_filter(inside, sigma), 1e-6)
-    return gaussian_filter(score.astype(np.float32) * inside, sigma) / weight * inside
+    return gaussian_filter(values.astype(np.float32) * inside, sigma) / weight * inside
+
+
+def in_units_of_bulk(score: np.ndarray, brain: np.ndarray, bulk: tuple[float, float]) -> np.ndarray:
+    """Count a score from its typical value in this brain, in units of its spread there.
+
+    Scanners differ in noise, sharpness and contrast, and so do scores of healthy tissue. The
+    shares are low enough for a lesion of a third of the brain to leave them where they are.
+
+    Parameters
+    ----------
+    score : (X, Y, Z) array
+    brain : (X, Y, Z) bool array
+    bulk : pair of float
+        Shares of the brain's voxels: the score that the first share does not exceed becomes 0,
+        that of the second becomes 1.
+
+    Returns
+    -------
+    (X, Y, Z) float32 array
+        0 outside the brain.
+    """
+    low, high = np.quantile(score[brain], bulk)
+    return ((score - low) / max(high - low, SMALLEST_SPREAD) * brain).astype(np.float32)

@@ -95,5 +95,5 @@ def score_of(
         brain,
         pseudo_healthy=result.pseudo_healthy,
         anomaly=result.anomaly,
-        spacing=float(bundle.grid.spacing[0]),
+        spacing=bundle.grid.spacing,
     )

@@ -4,8 +4,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import norm
 
+from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
-from bids_anomaly.scoring.maps import scan_findings, scan_maps
+from bids_anomaly.scoring.maps import resample_in_brain, scan_findings, scan_maps
 
 NATIVE = Grid.isotropic((32, 34, 30), (-16.0, -17.0, -15.0), 1.0)
 MODEL = Grid.isotropic((18, 20, 18), (-18.0, -20.0, -18.0), 2.0)
@@ -32,10 +33,10 @@ def brain():
 
 @pytest.fixture
 def zscore():
-    """Typical everywhere but for one lesion in the middle, of about 8 by 8 by 8 mm."""
-    z = np.zeros(MODEL.shape, np.float32)
-    z[8:12, 8:12, 8:12] = 9
-    return MODEL.image(z)
+    """Typical everywhere but for one lesion in the middle, of 8 by 8 by 8 mm."""
+    z = np.zeros(NATIVE.shape, np.float32)
+    z[12:20, 13:21, 11:19] = 9
+    return NATIVE.image(z)
 
 
 @pytest.fixture
@@ -50,9 +51,7 @@ def make(scan, brain, zscore, *, min_lesion_volume=0.0, transforms=(), **changes
         **changes,
     }
     chain = {"transforms": transforms, "invert": [False] * len(transforms)}
-    found = scan_findings(
-        brain, zscore=zscore, healthy_fpr=0.002, min_lesion_volume=min_lesion_volume, **chain
-    )
+    found = scan_findings(brain, zscore, healthy_fpr=0.002, min_lesion_volume=min_lesion_volume)
     return scan_maps(scan, brain, found, **chain, **given)
 
 
@@ -108,7 +107,22 @@ def test_maps_follow_the_transform(scan, brain, zscore, tmp_path):
         transform_type="AffineTransform", translation=(-4.0, 0.0, 0.0)
     )
     ants.write_transform(shift, str(tmp_path / "shift.mat"))
-    here = make(scan, brain, zscore)["anomaly"].get_fdata()
-    there = make(scan, brain, zscore, transforms=[tmp_path / "shift.mat"])["anomaly"].get_fdata()
-    # LPS -4 is 4 mm to the right in the model grid, so the lesion comes 4 mm further left.
-    np.testing.assert_array_equal(there[2:-6], here[6:-2])
+    outside, inside = slice(2, -6), slice(6, -2)
+    for name in ("residual", "spread"):
+        here = make(scan, brain, zscore)[name].get_fdata()
+        there = make(scan, brain, zscore, transforms=[tmp_path / "shift.mat"])[name].get_fdata()
+        # LPS -4 is 4 mm to the right in the model grid, so all comes 4 mm further left.
+        both = there[outside].astype(bool) & here[inside].astype(bool)
+        assert both.any()
+        np.testing.assert_allclose(there[outside][both], here[inside][both], atol=1e-5)
+
+
+def test_the_zero_outside_the_brain_does_not_leak_into_its_surface():
+    """A brain full of one value has that value up to its last voxel, in a finer grid too."""
+    brain = np.zeros(MODEL.shape, np.float32)
+    brain[5:-5, 6:-6, 5:-5] = 1
+    brought = resample_in_brain(MODEL.image(3.2 * brain), MODEL.image(brain), NATIVE, [])
+    share = resample(MODEL.image(brain), NATIVE).get_fdata()
+    np.testing.assert_allclose(brought.get_fdata()[share > 0.01], 3.2, rtol=1e-5)
+    assert ((share > 0.02) & (share < 0.98)).any()
+    assert not brought.get_fdata()[share == 0].any()

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bids_anomaly.scoring.score import anomaly_score
 
@@ -17,7 +19,12 @@ def brain():
 def score(rule, scan, brain, *, pseudo_healthy=None, anomaly=None, smoothing_mm=1.2, **parameters):
     description = {"rule": rule, "smoothing_mm": smoothing_mm, **parameters}
     return anomaly_score(
-        description, scan, brain, pseudo_healthy=pseudo_healthy, anomaly=anomaly, spacing=2.0
+        description,
+        scan,
+        brain,
+        pseudo_healthy=pseudo_healthy,
+        anomaly=anomaly,
+        spacing=(2.0, 2.0, 2.0),
     )
 
 
@@ -111,3 +118,51 @@ def test_on_t2w_brightening_counts_in_lesions_and_not_in_fluid(brain, scan, heal
         fluid_level=1.8,
     )
     np.testing.assert_allclose(values[brain], expected, atol=1e-4)
+
+
+def test_the_surroundings_of_what_the_network_marked_count_as_well(brain):
+    marked = with_spot(2) - 1
+    weights = {"lesion_weight": 0.0, "surroundings_weight": 1.0, "surroundings_mm": 6.0}
+    found = score("intensity_and_surroundings", ONES, brain, anomaly=marked, **weights)
+    assert found[12, 12, 12] > found[12, 12, 16] > found[12, 12, 20] > 0.005
+    assert not found[~brain].any()
+
+
+def noisy(seed=0):
+    return 1 + 0.1 * np.random.default_rng(seed).normal(size=SHAPE).astype(np.float32)
+
+
+def test_thick_slices_are_smoothed_by_the_same_millimetres(brain):
+    """Fewer voxels across slices, as many millimetres."""
+    thin = score("bright_intensity", with_spot(2), brain)
+    description = {"rule": "bright_intensity", "smoothing_mm": 1.2}
+    thick = anomaly_score(
+        description, with_spot(2)[:, :, ::2], brain[:, :, ::2],
+        pseudo_healthy=None, anomaly=None, spacing=(2.0, 2.0, 4.0),
+    )  # fmt: skip
+    assert abs(thick[12, 12, 6] - thin[12, 12, 12]) < 0.05
+
+
+@given(gain=st.floats(0.2, 5), offset=st.floats(-2, 2))
+def test_a_scanner_with_another_contrast_has_the_same_scores(gain, offset):
+    brain = np.sum((np.indices(SHAPE) - 11.5) ** 2, axis=0) < 9**2
+    bulk = {"smoothing_mm": 0.0, "bulk": (0.5, 0.65)}
+    one = score("bright_intensity", noisy(), brain, **bulk)
+    other = score("bright_intensity", gain * noisy() + offset, brain, **bulk)
+    np.testing.assert_allclose(other, one, atol=1e-2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_lesion_of_a_third_of_the_brain_does_not_hide_itself(brain, seed):
+    scan = noisy(seed)
+    lesion = brain & (np.indices(SHAPE)[0] < 9)
+    assert 0.25 < lesion.sum() / brain.sum() < 1 / 3
+    bulk = {"smoothing_mm": 0.0, "bulk": (0.5, 0.65)}
+    healthy = score("bright_intensity", scan, brain, **bulk)
+    ill = score("bright_intensity", scan + 1.0 * lesion, brain, **bulk)
+    assert np.median(ill[lesion]) > 1.5 * np.quantile(healthy[brain], 0.998)
+
+
+def test_a_score_of_one_value_is_no_finding(brain):
+    flat = score("bright_intensity", ONES, brain, smoothing_mm=0.0, bulk=(0.5, 0.65))
+    assert not flat.any()
