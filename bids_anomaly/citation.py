@@ -21,10 +21,15 @@ REFERENCES = (
         "https://doi.org/10.1016/j.media.2007.06.004",
     ),
     (
-        "N4: bias field",
-        "Tustison NJ, Avants BB, Cook PA, Zheng Y, Egan A, Yushkevich PA, Gee JC (2010). N4ITK: "
-        "improved N3 bias correction. IEEE Transactions on Medical Imaging 29(6), 1310-1320. "
-        "https://doi.org/10.1109/TMI.2010.2046908",
+        "Bias field: tissues and a smooth field",
+        "Ashburner J, Friston KJ (2005). Unified segmentation. NeuroImage 26(3), 839-851. "
+        "https://doi.org/10.1016/j.neuroimage.2005.02.018",
+    ),
+    (
+        "Bias field: lesions as outliers",
+        "Van Leemput K, Maes F, Vandermeulen D, Colchester A, Suetens P (2001). Automated "
+        "segmentation of multiple sclerosis lesions by model outlier detection. IEEE Transactions "
+        "on Medical Imaging 20(8), 677-688. https://doi.org/10.1109/42.938237",
     ),
     (
         "deepbet: brain extraction",

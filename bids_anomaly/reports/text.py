@@ -75,8 +75,9 @@ def methods_text(
         + ", in one interpolation.",
         ""
         if all(PREPARED_BY in method for method in brain_methods)
-        else "Bias fields were removed with N4, in which voxels counted by how likely they are "
-        "white matter.",
+        else "Bias fields were estimated from healthy tissue alone, as a smooth field of cosines "
+        "beside three tissues and an outlier class (after Ashburner and Friston 2005 and Van "
+        "Leemput et al. 2001), so that lesions were not taken for shading.",
         "Intensities were divided by the level of white matter, found by an estimator that lesions "
         "hardly move.",
     ]

@@ -63,7 +63,7 @@ def healthy_exceedance(z: np.ndarray) -> np.ndarray:
     return norm.sf(z)
 
 
-def calibrate(scores: Sequence[np.ndarray]) -> Calibration:
+def calibrate(scores: Sequence[np.ndarray], scanners: Sequence[str] | None = None) -> Calibration:
     """Learn the distribution of scores of healthy people.
 
     Rates are averaged over people, since false positives sit in few scans and pooling voxels would
@@ -76,6 +76,9 @@ def calibrate(scores: Sequence[np.ndarray]) -> Calibration:
     ----------
     scores : sequence of (V,) arrays
         The scores of all brain voxels of each person; at least one person.
+    scanners : sequence of str, optional
+        Where each person was scanned. Every scanner counts as much as every other, so that the
+        threshold of the one with most people does not become that of all.
 
     Raises
     ------
@@ -85,11 +88,11 @@ def calibrate(scores: Sequence[np.ndarray]) -> Calibration:
     ranked = [np.sort(person) for person in scores]
     # Candidate thresholds from the pooled scores; the mean rate at each is exact.
     thresholds = np.unique(np.quantile(np.concatenate(ranked), 1 - RATES).astype(np.float32))
-    rates = [
-        1 - np.searchsorted(person, thresholds, side="right") / len(person) for person in ranked
-    ]
-    kept = len(ranked) - max(int(INCIDENTAL_SHARE * len(ranked)), len(ranked) >= MANY)
-    exceedance = np.sort(rates, axis=0)[:kept].mean(axis=0)
+    rates = np.array(
+        [1 - np.searchsorted(person, thresholds, side="right") / len(person) for person in ranked]
+    )
+    place = np.array(["one"] * len(ranked) if scanners is None else list(scanners))
+    exceedance = np.mean([_typical(rates[place == each]) for each in np.unique(place)], axis=0)
     # Rates are estimated from finite numbers of voxels: 0 and 1 would be infinite as z.
     known = (exceedance > 0) & (exceedance < 1)
     thresholds, first = thresholds[known], np.unique(-exceedance[known], return_index=True)[1]
@@ -98,6 +101,13 @@ def calibrate(scores: Sequence[np.ndarray]) -> Calibration:
             "The scores of the people who calibrate do not vary. Look at their scans and masks."
         )
     return Calibration(thresholds[first], exceedance[known][first], len(scores))
+
+
+def _typical(rates: np.ndarray) -> np.ndarray:
+    """Return the mean rate at each threshold, (K,) array, without the highest of (P, K) rates."""
+    people = len(rates)
+    left_out = max(int(INCIDENTAL_SHARE * people), people >= MANY)
+    return np.sort(rates, axis=0)[: people - left_out].mean(axis=0)
 
 
 def save_calibration(calibration: Calibration, path: Path) -> None:

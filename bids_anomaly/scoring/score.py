@@ -59,6 +59,21 @@ def intensity_and_surroundings(
     return scan - 1 + lesion_weight * anomaly + surroundings_weight * surroundings
 
 
+def lesion_and_surroundings(
+    scan: np.ndarray,
+    *,
+    anomaly: np.ndarray,
+    surroundings: np.ndarray,
+    surroundings_weight: float,
+    **_: object,
+) -> np.ndarray:
+    """Score the lesion output of a voxel and of its surroundings: for T1w.
+
+    Darkening at the resolution of the scan adds folds and noise to that, and finds less.
+    """
+    return anomaly + surroundings_weight * surroundings
+
+
 def brightening_in_lesion(
     scan: np.ndarray,
     *,
@@ -104,6 +119,7 @@ RULES: dict[str, Callable[..., np.ndarray]] = {
     "lesion_and_darkening": lesion_and_darkening,
     "intensity_and_lesion": intensity_and_lesion,
     "intensity_and_surroundings": intensity_and_surroundings,
+    "lesion_and_surroundings": lesion_and_surroundings,
     "brightening_in_lesion": brightening_in_lesion,
     "own_score": own_score,
     "own_score_and_intensity": own_score_and_intensity,

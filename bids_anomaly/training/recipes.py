@@ -23,16 +23,20 @@ OWN_SCORES = {
     },
     "T2w": {"rule": "own_score", "smoothing_mm": SMOOTHING_MM, "direction": 1},
 }
+# Scores of T1w and FLAIR count in units of their spread in the middle of a brain's voxels.
+BULK = (0.5, 0.65)
+SURROUNDINGS = {"surroundings_weight": 0.5, "surroundings_mm": 6.0, "bulk": BULK}
 RESTORE_SCORES = {
     "T1w": {
-        "rule": "lesion_and_darkening",
+        "rule": "lesion_and_surroundings",
         "smoothing_mm": SMOOTHING_MM,
-        "residual_weight": 1.0,
+        **SURROUNDINGS,
     },
     "FLAIR": {
-        "rule": "intensity_and_lesion",
-        "smoothing_mm": SMOOTHING_MM,
-        "lesion_weight": 1.0,
+        "rule": "intensity_and_surroundings",
+        "smoothing_mm": 0.8,
+        "lesion_weight": 0.25,
+        **SURROUNDINGS,
     },
     "T2w": {"rule": "brightening_in_lesion", "smoothing_mm": SMOOTHING_MM, "fluid_level": 1.8},
 }

@@ -56,6 +56,16 @@ def test_a_person_counts_as_one_whatever_the_size_of_the_brain():
     assert healthy_exceedance(z)[0] == pytest.approx(expected, rel=0.05)
 
 
+def test_a_scanner_counts_as_one_whatever_the_number_of_its_people():
+    rng = np.random.default_rng(0)
+    calm, restless = [rng.normal(size=20_000) for _ in range(8)], [rng.normal(size=20_000) + 2]
+    calibration = calibrate([*calm, *restless], ["calm"] * 8 + ["restless"])
+    expected = (norm.sf(2.5) + norm.sf(0.5)) / 2
+    rate = healthy_exceedance(calibration.zscore(np.array([2.5])))[0]
+    assert rate == pytest.approx(expected, rel=0.05)
+    assert calibration.people == 9
+
+
 @settings(max_examples=60)
 @given(
     distribution=st.sampled_from(sorted(DISTRIBUTIONS)),
