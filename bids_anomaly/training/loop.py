@@ -108,13 +108,14 @@ def train(
     means: dict[str, float] = {}
     sums: dict[str, Tensor] = {}
     counted, started = 0, time.monotonic()
+    in_bfloat16 = computes_in_bfloat16(device, dimensions=getattr(network, "dimensions", 2))
     with _out_of_memory_explained(batch_size):
         volumes = volumes.to(device)
         while step < steps:
             batch = recipe.draw(
                 volumes, share, slices=network.slices, modalities=modalities, generator=generator
             )
-            with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
+            with torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16):
                 losses = recipe.losses(network, batch, generator=generator, step=step, steps=steps)
             optimizer.zero_grad(set_to_none=True)
             sum(losses.values()).backward()
@@ -142,11 +143,15 @@ def train(
     return average.module.to("cpu", memory_format=torch.contiguous_format)
 
 
-def computes_in_bfloat16(device: torch.device) -> bool:
-    """Tell whether bfloat16 is a native format of a device, and thus faster than float32."""
+def computes_in_bfloat16(device: torch.device, *, dimensions: int) -> bool:
+    """Tell whether bfloat16 is a native format of a device, and thus faster than float32.
+
+    On CPUs only for networks of two dimensions: gradients of three-dimensional convolutions in
+    bfloat16 come out as NaN there now and then (torch 2.13).
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cpu" and dimensions == 2 and torch.cpu._is_avx512_bf16_supported()
 
 
 @contextmanager
