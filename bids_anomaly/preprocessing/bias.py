@@ -100,7 +100,10 @@ def bias_field(
     coarse = isotropic_grid(scan, SPACING_MM)
     inside = np.asanyarray(resample_mask(brain, coarse).dataobj) > 0
     values = resample(scan, coarse).get_fdata(dtype=np.float32)
-    inside &= values > np.median(values[inside]) * np.exp(-DARKEST)
+    inside &= values > max(np.median(values[inside]), 0) * np.exp(-DARKEST)
+    if not inside.any():
+        # An empty brain has no field; its white matter level says so to the user.
+        return np.ones(scan.shape, np.float32)
     inverted = [True] * len(transforms_back)
     tissues = np.stack(
         [

@@ -181,3 +181,9 @@ def test_intensities_of_any_scale_have_one_field(template_head):
     grid, inside, _, scans = template_head
     small, large = (field_of(grid, inside, factor * scans["T1w"]) for factor in (1e-3, 1e4))
     np.testing.assert_allclose(small[inside], large[inside], rtol=1e-3)
+
+
+def test_an_empty_scan_has_no_field(template_head):
+    """What is wrong with it is said where its white matter is measured."""
+    grid, inside, _, _ = template_head
+    np.testing.assert_array_equal(field_of(grid, inside, np.zeros(grid.shape)), 1)
