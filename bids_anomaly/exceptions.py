@@ -92,6 +92,10 @@ class CannotWriteError(BidsAnomalyError):
     exit_code = ExitCode.CANNOT_WRITE
 
 
+class TrainingError(BidsAnomalyError):
+    """A training whose weights are no longer numbers."""
+
+
 class TemporaryError(BidsAnomalyError):
     """Something that may be gone when the run is started again (a killed worker, lost memory)."""
 

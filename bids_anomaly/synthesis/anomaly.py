@@ -23,7 +23,7 @@ from bids_anomaly.synthesis.shapes import (
     stirred,
 )
 
-MOST_SMALL_LESIONS = 5
+MOST_SMALL_LESIONS = 8
 CLEAN_SHARE = 0.15
 # Where small lesions are centred: beside the ventricles, elsewhere in white matter, anywhere.
 PLACE_SHARES = (0.375, 0.375, 0.25)
@@ -33,6 +33,8 @@ BESIDE_VENTRICLES_MM = 6.0
 SYMMETRIC_SHARE = 0.3
 STIRRED_SHARE = 0.5
 RIM_SHARE = 0.3
+# Opacity from which on a voxel counts as painted.
+PAINTED = 0.25
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,14 @@ class Anomalous:
     ----------
     scan : (B, S, H, W) tensor
         The corrupted slabs.
+    coverage : (B, S, H, W) tensor
+        Opacity of what was painted in each voxel, from 0 to 1.
     lesion : (B, S, H, W) tensor
-        1 where an anomaly was painted by more than a quarter and can be seen, else 0; tissue that
-        a mass displaced is not lesion.
+        See :func:`where_seen`.
     """
 
     scan: Tensor
+    coverage: Tensor
     lesion: Tensor
 
 
@@ -134,8 +138,27 @@ def insert_anomalies(
         )
         scan = scan.index_copy(0, chosen, changed)
         coverage[chosen] = torch.maximum(coverage[chosen], alpha)
+    return Anomalous(scan, coverage, where_seen(scan, healthy, coverage, modality))
+
+
+def where_seen(scan: Tensor, healthy: Tensor, coverage: Tensor, modality: Tensor) -> Tensor:
+    """Return where anomalies can be seen: the truth that a network learns.
+
+    Parameters
+    ----------
+    scan, healthy, coverage : (B, S, H, W) tensors
+        With and without anomalies, with the same noise, and the opacity of the anomalies.
+    modality : (B,) tensor
+        Index into :data:`bids_anomaly.settings.MODALITIES`.
+
+    Returns
+    -------
+    (B, S, H, W) tensor
+        1 where an anomaly was painted by more than a quarter and changes the scan by more than
+        noise does, else 0; tissue that a mass displaced is not lesion.
+    """
     visible = (scan - healthy).abs() > per_sample(column("visible_change", modality))
-    return Anomalous(scan=scan, lesion=((coverage > 0.25) & visible).to(healthy.dtype))
+    return ((coverage > PAINTED) & visible).to(healthy.dtype)
 
 
 def _insert_one(

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from bids_anomaly.synthesis.draws import Draws, per_sample
+from bids_anomaly.synthesis.regions import tones
 
 # The index of a modality in tensors.
 T1W, FLAIR, T2W = range(3)
@@ -46,13 +47,20 @@ class Tones:
 # In the joint histogram of FLAIR and T1w of six elderly people (SBIA 2017, 2 mm), grey matter is at
 # .95 to 1.0 and CSF at .05 to .3; at higher resolution cortex is brighter.
 TONES = {
-    FLAIR: Tones(csf=(0.03, 0.35), grey=(0.93, 1.3), bright_fluid=0.4, uneven_cortex=0.10),
-    T2W: Tones(csf=(1.9, 3.5), grey=(1.2, 1.8), bright_fluid=0.0, uneven_cortex=0.25),
+    FLAIR: Tones(csf=(0.03, 0.35), grey=(0.90, 1.4), bright_fluid=0.4, uneven_cortex=0.15),
+    T2W: Tones(csf=(1.9, 3.5), grey=(1.15, 1.8), bright_fluid=0.0, uneven_cortex=0.25),
 }
+UNSUPPRESSED_SHARE, UNSUPPRESSED_CSF = 0.3, (0.35, 0.9)
 
 
 def paint(
-    t1w: Tensor, brain: Tensor, deep: Tensor, modality: Tensor, *, generator: Generator
+    t1w: Tensor,
+    brain: Tensor,
+    deep: Tensor,
+    regions: Tensor,
+    modality: Tensor,
+    *,
+    generator: Generator,
 ) -> Tensor:
     """Turn slabs of healthy T1w slices into FLAIR- or T2w-like ones.
 
@@ -65,6 +73,8 @@ def paint(
     deep : (B, H, W) tensor
         1 where the template is far from the surface of the brain, in the middle slices: CSF there
         is that of the ventricles.
+    regions : (B, H, W) integer tensor
+        Of the middle slices, see :func:`bids_anomaly.synthesis.regions.regions_in_grid`.
     modality : (B,) tensor
         FLAIR or T2W for each slab.
     generator : torch.Generator
@@ -85,6 +95,9 @@ def paint(
         )
         for tissue in ("csf", "grey")
     )
+    # Where fluid is suppressed badly, it is nearly as bright as tissue.
+    unsuppressed = flair & draw.chance(UNSUPPRESSED_SHARE)
+    csf = torch.where(unsuppressed, draw.uniform(*UNSUPPRESSED_CSF), csf)
     grey_knot = T1W_GREY + draw.uniform(-0.05, 0.05)
     one = torch.ones_like(csf)
     # Deep grey matter lies between cortex and white matter, on some scanners as bright as cortex.
@@ -98,6 +111,7 @@ def paint(
     tissue = ((t1w - T1W_CSF) / (T1W_GREY - T1W_CSF)).clamp(0, 1)
     uneven = torch.where(flair, TONES[FLAIR].uneven_cortex, TONES[T2W].uneven_cortex)
     painted = painted * (1 + _uneven_cortex(t1w, uneven, draw)) * (1 + _mottle(t1w, draw) * tissue)
+    painted = painted * (1 + _tones_of_regions(t1w, regions, flair, draw) * tissue)
     painted = painted * (1 + _uneven_fluid(1 - tissue, draw))
     painted = painted + per_sample(flair.float()) * _caps(t1w, brain, deep, draw)
     painted = painted + per_sample(flair & draw.chance(TONES[FLAIR].bright_fluid)) * (
@@ -150,6 +164,15 @@ def _uneven_cortex(t1w: Tensor, most: Tensor, draw: Draws) -> Tensor:
     greyness = torch.exp(-(((t1w - T1W_GREY) / 0.15) ** 2))
     amount = per_sample(most * draw.uniform(0, 1))
     return amount * draw.smooth_field(t1w.shape[-2:], 8) * greyness
+
+
+def _tones_of_regions(t1w: Tensor, regions: Tensor, flair: Tensor, draw: Draws) -> Tensor:
+    """Return the relative change of regions that have tones of their own, (B, 1, H, W)."""
+    known = torch.tensor([tones("FLAIR"), tones("T2w")], device=t1w.device)
+    mean, deviation = torch.where(flair[:, None, None], *known).unbind(-1)
+    drawn = mean + deviation * draw.normal(mean.shape[1])
+    change = drawn.gather(1, regions.flatten(1)).view_as(regions)[:, None]
+    return F.avg_pool2d(change, 3, stride=1, padding=1)
 
 
 def _mottle(t1w: Tensor, draw: Draws) -> Tensor:

@@ -24,6 +24,10 @@ class Draws:
         """Draw (B,) numbers whose logarithm is uniform, each between bounds of its own."""
         return torch.exp(self.between(low.log(), high.log()))
 
+    def normal(self, columns: int) -> Tensor:
+        """Draw (B, columns) numbers of zero mean and unit variance."""
+        return torch.randn(self.count, columns, device=self.device, generator=self.generator)
+
     def integers(self, low: int, high: int) -> Tensor:
         """Draw (B,) integers from `low` to `high` - 1."""
         return torch.randint(low, high, (self.count,), device=self.device, generator=self.generator)

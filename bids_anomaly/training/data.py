@@ -2,20 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from bids_anomaly.settings import MODALITIES
-from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
+from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies, where_seen
 from bids_anomaly.synthesis.contrast import T1W, T1W_CSF, T1W_GREY, paint
 from bids_anomaly.synthesis.draws import Draws, per_sample
+from bids_anomaly.synthesis.scanner import Scanner, miss_the_brain
 from bids_anomaly.training.volumes import HealthyVolumes
-
-# Share of scans that are blurred along the slices, as thick slices are after resampling.
-THICK_SHARE, THICK_SHARE_PAINTED = 0.15, 0.6
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,10 @@ class Healthy:
     ----------
     scan : (B, S, H, W) tensor
         White matter = 1, 0 outside the brain.
+    pure : (B, S, H, W) tensor
+        The same before it was scanned.
+    scanner : Scanner
+        That of `scan`.
     anatomy : Anatomy
         Of the same slabs.
     modality : (B,) tensor
@@ -37,6 +39,8 @@ class Healthy:
     """
 
     scan: Tensor
+    pure: Tensor
+    scanner: Scanner
     anatomy: Anatomy
     modality: Tensor
     covariates: Tensor
@@ -99,23 +103,42 @@ def draw_healthy(
     t1w = torch.where(
         painted[:, None, None, None], volumes.filled[window], volumes.scans[window]
     ).float()
-    anatomy = _vary_anatomy(
+    anatomy, regions = _vary_anatomy(
         Anatomy(
             t1w,
             volumes.brains[window].float(),
             volumes.white_matter[middle],
             volumes.deep[middle],
         ),
+        volumes.regions[middle],
         generator,
     )
-    healthy = anatomy.t1w
+    pure = anatomy.t1w
     chosen = painted.nonzero()[:, 0]
     if len(chosen):
         part = anatomy[chosen]
-        other = paint(part.t1w, part.brain, part.deep, modality[chosen], generator=generator)
-        healthy = healthy.index_copy(0, chosen, other)
-    healthy = _vary_scanner(healthy, anatomy.brain, painted, generator)
-    return Healthy(healthy, anatomy, modality, volumes.covariates[person], volumes.spacing)
+        other = paint(
+            part.t1w,
+            part.brain,
+            part.deep,
+            regions[chosen],
+            modality[chosen],
+            generator=generator,
+        )
+        pure = pure.index_copy(0, chosen, other)
+    pure = _vary_contrast(pure, painted, generator)
+    pure, brain = miss_the_brain(pure, anatomy.brain, generator)
+    anatomy = replace(anatomy, brain=brain, t1w=anatomy.t1w * brain)
+    scanner = Scanner.draw(pure.shape, painted, generator)
+    return Healthy(
+        scanner.scan(pure, brain),
+        pure,
+        scanner,
+        anatomy,
+        modality,
+        volumes.covariates[person],
+        volumes.spacing,
+    )
 
 
 def draw_batch(
@@ -123,23 +146,29 @@ def draw_batch(
 ) -> Batch:
     """Draw healthy slabs as :func:`draw_healthy` does, and make them anomalous."""
     drawn = draw_healthy(volumes, size, slices=slices, generator=generator, **options)
-    healthy, anatomy = drawn.scan, drawn.anatomy
-    device = healthy.device
+    device = drawn.scan.device
     level = torch.rand(size, device=device, generator=generator)
     anomalous = insert_anomalies(
-        healthy, anatomy, drawn.modality, level, spacing=volumes.spacing, generator=generator
+        drawn.pure,
+        drawn.anatomy,
+        drawn.modality,
+        level,
+        spacing=volumes.spacing,
+        generator=generator,
     )
-    reach = slices // 2
-    mirrored = anomalous.scan[:, reach : reach + 1].flip(-1)
+    slab = drawn.scanner.scan(anomalous.scan, drawn.brain)
+    middle = slice(slices // 2, slices // 2 + 1)
+    mirrored = slab[:, middle].flip(-1)
     shown = torch.rand(size, 1, 1, 1, device=device, generator=generator) < 0.5
+    coverage = drawn.scanner.resolve(anomalous.coverage)
     return Batch(
-        slab=anomalous.scan,
+        slab=slab,
         mirrored=mirrored * shown,
         level=level,
-        healthy=healthy[:, reach : reach + 1],
-        lesion=anomalous.lesion[:, reach : reach + 1],
-        brain=anatomy.brain[:, reach : reach + 1],
-        brains=anatomy.brain,
+        healthy=drawn.scan[:, middle],
+        lesion=where_seen(slab, drawn.scan, coverage, drawn.modality)[:, middle],
+        brain=drawn.brain[:, middle],
+        brains=drawn.brain,
         modality=drawn.modality,
     )
 
@@ -152,8 +181,13 @@ def _draw_slices(volumes: HealthyVolumes, slices: int, size: int, generator: Gen
     return reach + torch.multinomial(weights, size, replacement=True, generator=generator)
 
 
-def _vary_anatomy(anatomy: Anatomy, generator: Generator) -> Anatomy:
-    """Mirror half of the slabs, and move, turn, scale and bend all of them a little, in plane."""
+def _vary_anatomy(
+    anatomy: Anatomy, regions: Tensor, generator: Generator
+) -> tuple[Anatomy, Tensor]:
+    """Mirror half of the slabs, and move, turn, scale and bend all of them a little, in plane.
+
+    `regions` are (B, H, W) labels of the middle slices, which come back moved, as int64.
+    """
     size, slices, height, width = anatomy.t1w.shape
     device = anatomy.t1w.device
 
@@ -180,7 +214,8 @@ def _vary_anatomy(anatomy: Anatomy, generator: Generator) -> Anatomy:
     moved = F.grid_sample(stacked, grid, mode="bilinear", align_corners=True)
     brain = (moved[:, slices : 2 * slices] > 0.5).float()
     t1w = _widen_fluid(moved[:, :slices], brain, Draws(size, device, generator))
-    return Anatomy(t1w * brain, brain, moved[:, -2], moved[:, -1])
+    labels = F.grid_sample(regions[:, None].float(), grid, mode="nearest", align_corners=True)
+    return Anatomy(t1w * brain, brain, moved[:, -2], moved[:, -1]), labels[:, 0].long()
 
 
 def _widen_fluid(t1w: Tensor, brain: Tensor, draw: Draws) -> Tensor:
@@ -193,33 +228,8 @@ def _widen_fluid(t1w: Tensor, brain: Tensor, draw: Draws) -> Tensor:
     return t1w + amount * where * beside_fluid * (darkest - t1w).clamp(max=0)
 
 
-def _vary_scanner(healthy: Tensor, brain: Tensor, painted: Tensor, generator: Generator) -> Tensor:
-    """Vary contrast (white matter stays 1), bias field, sharpness, slice thickness and noise."""
+def _vary_contrast(healthy: Tensor, painted: Tensor, generator: Generator) -> Tensor:
+    """Vary contrast by an exponent; white matter stays 1, and painted contrasts vary already."""
     draw = Draws(len(healthy), healthy.device, generator)
-
-    def uniform(low: float, high: float) -> Tensor:
-        return per_sample(draw.uniform(low, high))
-
-    # Painted contrasts vary already.
-    gamma = torch.where(per_sample(painted), uniform(-0.1, 0.1), uniform(-0.35, 0.35))
-    varied = healthy.clamp(min=0) ** torch.exp(gamma)
-    varied = varied * (1 + uniform(0, 0.08) * draw.smooth_field(healthy.shape[-2:], 4))
-    smooth = F.avg_pool2d(varied, 3, stride=1, padding=1)
-    blur = torch.where(per_sample(painted), uniform(-0.3, 0.9), uniform(-0.3, 0.6))
-    varied = varied + blur.clamp(min=0) * (smooth - varied)
-    share = torch.where(painted, THICK_SHARE_PAINTED, THICK_SHARE)
-    thick = per_sample(draw.chance(share) * draw.uniform(0.1, 0.33))
-    above, below = (_next_slice(varied, step) for step in (1, -1))
-    varied = varied + thick * (above + below - 2 * varied)
-    noise = torch.randn(healthy.shape, device=healthy.device, generator=generator)
-    # Painting flattens the noise of the T1w scan where its tone curve is flat.
-    amount = torch.where(per_sample(painted), uniform(0.005, 0.06), uniform(-0.02, 0.05))
-    varied = varied + amount.clamp(min=0) * noise
-    return varied * brain
-
-
-def _next_slice(slab: Tensor, step: int) -> Tensor:
-    """Return the neighbour of each slice; the outermost slices are their own."""
-    last = slab.shape[1] - 1
-    index = (torch.arange(slab.shape[1], device=slab.device) + step).clamp(0, last)
-    return slab[:, index]
+    gamma = torch.where(painted, draw.uniform(-0.1, 0.1), draw.uniform(-0.35, 0.35))
+    return healthy.clamp(min=0) ** per_sample(torch.exp(gamma))

@@ -1,5 +1,6 @@
 """Train the network of any method on healthy volumes."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from bids_anomaly.exceptions import DeviceUnavailableError
+from bids_anomaly.exceptions import DeviceUnavailableError, TrainingError
 from bids_anomaly.training.checkpoint import (
     append_row,
     drop_rows_after,
@@ -88,6 +89,8 @@ def train(
     ------
     DeviceUnavailableError
         If the batch does not fit into memory.
+    TrainingError
+        If a loss is not a number.
     UsageError
         If the batch cannot be shared out among the processes.
     """
@@ -130,6 +133,7 @@ def train(
             sums = {name: sums.get(name, 0) + value.detach() for name, value in losses.items()}
             if step % interval == 0 or step == steps:
                 means = {name: float(value) / counted for name, value in sums.items()}
+                _check_finite(means, step)
                 if place.writes:
                     seconds = (time.monotonic() - started) / counted
                     row = {"step": step, **means, "seconds_per_step": seconds}
@@ -168,6 +172,17 @@ def _out_of_memory_explained(batch_size: int) -> Iterator[None]:
                 "--batch-size."
             ) from error
         raise
+
+
+def _check_finite(losses: Mapping[str, float], step: int) -> None:
+    """Stop before weights that are not numbers are written over the last good ones."""
+    lost = [name for name, value in losses.items() if not math.isfinite(value)]
+    if lost:
+        raise TrainingError(
+            f"The training diverged before step {step}: {', '.join(lost)} is not a number. The "
+            "last checkpoint is as it was; look for scans with extreme intensities, or train with "
+            "another --seed."
+        )
 
 
 def _average_early(averages: list[Tensor], weights: list[Tensor], count: Tensor) -> None:

@@ -22,6 +22,7 @@ from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.contrast import paint
 from bids_anomaly.synthesis.hypointensities import fill_hypointensities
 from bids_anomaly.synthesis.labels import volumes_from_labels
+from bids_anomaly.synthesis.regions import regions_in_grid
 from bids_anomaly.training.people import FEWEST, Preprocessed
 
 # Small lesions are centred where the template is mostly white matter.
@@ -47,6 +48,8 @@ class HealthyVolumes:
         Probability of white matter in the template, 0 where it is not likely.
     deep : (Z, Y, X) tensor, float32
         1 far from the surface of the template brain, else 0.
+    regions : (Z, Y, X) tensor, uint8
+        Of the template, see :func:`bids_anomaly.synthesis.regions.regions_in_grid`.
     spacing : float
         Voxel size in mm.
     covariates : (N, C) tensor, float32
@@ -58,6 +61,7 @@ class HealthyVolumes:
     brains: Tensor
     white_matter: Tensor
     deep: Tensor
+    regions: Tensor
     spacing: float
     covariates: Tensor
 
@@ -72,6 +76,7 @@ class HealthyVolumes:
             *(getattr(self, name).to(device) for name in ("scans", "filled", "brains")),
             self.white_matter.to(device),
             self.deep.to(device),
+            self.regions.to(device),
             self.spacing,
             self.covariates.to(device),
         )
@@ -109,6 +114,7 @@ def load_volumes(
         brains=stack([np.asanyarray(brain.dataobj) > 0 for brain in brains]),
         white_matter=stack([likely])[0],
         deep=stack([(depth > DEEP_MM).astype(np.float32)])[0],
+        regions=stack([regions_in_grid(grid)])[0],
         spacing=float(grid.spacing[0]),
         covariates=torch.tensor([as_numbers(row) for row in known or [{}] * len(values)]),
     )
@@ -200,8 +206,8 @@ def controls_of(
     for index, person in enumerate(t1w):
         generator = torch.Generator()
         slices = []
-        for t1w_slice, brain, deep in zip(
-            volumes.filled[index], volumes.brains[index], volumes.deep, strict=True
+        for t1w_slice, brain, deep, regions in zip(
+            volumes.filled[index], volumes.brains[index], volumes.deep, volumes.regions, strict=True
         ):
             # The same seed in each slice gives the whole volume one tone curve.
             generator.manual_seed(seed + index)
@@ -210,6 +216,7 @@ def controls_of(
                     t1w_slice[None, None].float(),
                     brain[None, None].float(),
                     deep[None],
+                    regions[None].long(),
                     kind,
                     generator=generator,
                 )[0, 0]

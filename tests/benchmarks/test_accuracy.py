@@ -36,7 +36,16 @@ def volumes():
     stacked = torch.from_numpy(t1w)[None].half()
     inside = torch.from_numpy(radius < 14).float()
     unknown = torch.full((1, 2), torch.nan)
-    return HealthyVolumes(stacked, stacked, stacked > 0, inside, inside, 2.0, covariates=unknown)
+    return HealthyVolumes(
+        scans=stacked,
+        filled=stacked,
+        brains=stacked > 0,
+        white_matter=inside,
+        deep=inside,
+        regions=torch.zeros(inside.shape, dtype=torch.uint8),
+        spacing=2.0,
+        covariates=unknown,
+    )
 
 
 @pytest.mark.parametrize("modality", ["T1w", "FLAIR", "T2w"])

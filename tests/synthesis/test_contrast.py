@@ -3,6 +3,8 @@ from itertools import pairwise
 import pytest
 import torch
 
+from bids_anomaly.settings import MODALITIES
+from bids_anomaly.synthesis import regions
 from bids_anomaly.synthesis.contrast import (
     FLAIR,
     T1W_CSF,
@@ -25,12 +27,13 @@ def slabs(count, *values):
     return t1w, [slice(start + 2, end - 2) for start, end in pairwise(rows)]
 
 
-def painted(t1w, modality, seed=0, deep=0.0):
+def painted(t1w, modality, seed=0, deep=0.0, region=0):
     count = len(t1w)
     return paint(
         t1w,
         (t1w > 0).float(),
         torch.full((count, *SHAPE[1:]), deep),
+        torch.full((count, *SHAPE[1:]), region),
         torch.full((count,), modality),
         generator=torch.Generator().manual_seed(seed),
     )
@@ -45,7 +48,7 @@ def levels(modality):
 
 def test_on_t2w_fluid_is_brightest_and_white_matter_darkest():
     csf, grey, white = levels(T2W)
-    assert (csf > grey).all()
+    assert (csf > grey).float().mean() > 0.97
     assert (grey > white).float().mean() > 0.95
     assert white.median() == pytest.approx(1, abs=0.03)
     low, high = TONES[T2W].csf
@@ -56,8 +59,10 @@ def test_on_t2w_fluid_is_brightest_and_white_matter_darkest():
 def test_on_flair_fluid_is_dark_and_grey_matter_about_as_bright_as_white():
     csf, grey, white = levels(FLAIR)
     assert csf.median() < 0.4
-    assert (csf < 0.7 * grey).float().mean() > 0.9
-    assert 0.8 < grey.min() < grey.max() < 1.5
+    # On some scanners it is suppressed badly.
+    assert 0.75 < (csf < 0.7 * grey).float().mean() <= 0.95
+    assert (csf < grey).float().mean() > 0.97
+    assert 0.75 < grey.min() < grey.max() < 1.65
     assert white.median() == pytest.approx(1, abs=0.03)
 
 
@@ -89,6 +94,7 @@ def test_a_batch_may_mix_contrasts():
         t1w,
         (t1w > 0).float(),
         torch.zeros(2, *SHAPE[1:]),
+        torch.zeros(2, *SHAPE[1:], dtype=torch.long),
         torch.tensor([FLAIR, T2W]),
         generator=torch.Generator().manual_seed(0),
     )
@@ -115,3 +121,19 @@ def test_only_tissue_beside_deep_csf_is_near_a_ventricle():
     assert near[0, 2, 12:14, 18].all()
     assert not near[0, 2, 14:18, 16:24].any()
     assert not near[0, 2, 8:11, 10:30].any()
+
+
+@pytest.mark.parametrize("modality", [FLAIR, T2W])
+def test_regions_have_tones_of_their_own(modality):
+    """The same tissue is brighter or darker in a region than elsewhere, in each scan otherwise."""
+    t1w, _ = slabs(100, 1.0)
+    names = list(regions.TONES)
+    pallidum = 1 + next(i for i, group in enumerate(names) if "Pallidum" in group)
+    inside, elsewhere = (
+        painted(t1w, modality, region=region)[:, 2, 10:20, 10:30].flatten(1).median(1).values
+        for region in (pallidum, 0)
+    )
+    mean, deviation = regions.tones(MODALITIES[modality])[pallidum]
+    change = inside / elsewhere - 1
+    assert change.mean() == pytest.approx(mean, abs=0.03)
+    assert change.std() == pytest.approx(deviation, rel=0.3)

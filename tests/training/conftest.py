@@ -21,6 +21,7 @@ def ellipsoids() -> HealthyVolumes:
         brains=torch.stack([brain, brain]),
         white_matter=(distance < 0.6).float(),
         deep=(distance < 0.1).float(),
+        regions=torch.zeros(distance.shape, dtype=torch.uint8),
         spacing=5.0,
         covariates=torch.full((2, 2), torch.nan),
     )

@@ -1,8 +1,10 @@
 import csv
+from dataclasses import replace
 
 import pytest
 import torch
 
+from bids_anomaly.exceptions import TrainingError
 from bids_anomaly.reconstruction.networks import RestorationNet
 from bids_anomaly.training.checkpoint import append_row, drop_rows_after
 from bids_anomaly.training.data import draw_batch
@@ -168,3 +170,12 @@ def test_an_error_inside_the_anomaly_counts_three_times(batch):
     outside = restoration_loss(batch.healthy + 0.1 * elsewhere, logit, batch)["l1"]
     ratio = (inside / batch.lesion.sum()) / (outside / elsewhere.sum())
     assert ratio == pytest.approx(3, rel=1e-4)
+
+
+def test_a_training_that_diverges_stops_before_it_writes(ellipsoids, tmp_path):
+    learn(ellipsoids, tmp_path, steps=2, interval=2)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    broken = replace(ellipsoids, scans=torch.full_like(ellipsoids.scans, torch.nan))
+    with pytest.raises(TrainingError, match=r"step 4: .*l1.* is not a number"):
+        learn(broken, tmp_path, steps=4, interval=2)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
