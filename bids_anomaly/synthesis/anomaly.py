@@ -6,6 +6,7 @@ that real lesions lie among them (Naval Marimont et al. 2024, DISYRE; Lawry Agui
 Everything works on batches on the device of its input and draws from one generator.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +34,8 @@ BESIDE_VENTRICLES_MM = 6.0
 SYMMETRIC_SHARE = 0.3
 STIRRED_SHARE = 0.5
 RIM_SHARE = 0.3
+# Small lesions end within this many of their largest radii.
+SMALL_REACH = 2.5
 # Opacity from which on a voxel counts as painted.
 PAINTED = 0.25
 
@@ -119,9 +122,11 @@ def insert_anomalies(
     kind = torch.multinomial(column("shares", modality), 1, generator=generator)[:, 0]
     anomalous = ~draw.chance(CLEAN_SHARE)
     opacity = (0.3 + 0.7 * level) * anomalous
+    symmetric = (kind == SMALL) & draw.chance(SYMMETRIC_SHARE)
     count = torch.where(kind == SMALL, draw.integers(1, MOST_SMALL_LESIONS + 1), 1)
 
     scan = healthy
+    places = _places(anatomy, spacing)
     coverage = torch.zeros_like(healthy)
     for lesion in range(MOST_SMALL_LESIONS):
         chosen = (anomalous & (lesion < count)).nonzero()[:, 0]
@@ -130,8 +135,10 @@ def insert_anomalies(
         changed, alpha = _insert_one(
             scan[chosen],
             anatomy[chosen],
+            places[chosen],
             modality[chosen],
             kind[chosen],
+            symmetric[chosen],
             opacity[chosen],
             spacing=spacing,
             generator=generator,
@@ -164,8 +171,10 @@ def where_seen(scan: Tensor, healthy: Tensor, coverage: Tensor, modality: Tensor
 def _insert_one(
     scan: Tensor,
     anatomy: Anatomy,
+    places: Tensor,
     modality: Tensor,
     kind: Tensor,
+    symmetric: Tensor,
     opacity: Tensor,
     *,
     spacing: float,
@@ -181,7 +190,8 @@ def _insert_one(
     )
     brightens = column("brightens", modality) ^ opposite
 
-    offset = offsets_mm(scan.shape, _centres(anatomy, kind, spacing, generator), spacing)
+    centre = _centres(places, kind, generator)
+    offset = offsets_mm(scan.shape, centre, spacing)
     # The section through a lesion is rarely at its equator.
     middle_offset = draw.uniform(-1, 1) * (radius - spacing / 2).clamp(min=0)
     offset = offset + F.pad(middle_offset[:, None], (2, 0))[:, :, None, None, None]
@@ -197,11 +207,17 @@ def _insert_one(
         carried = stirred(offset[stir], radius[stir], strength[stir], generator)
         offset = offset.index_copy(0, stir, carried)
 
-    shape = random_shape(
-        offset, radius, draw.uniform(0.15, 0.6), draw.uniform(0.05, 0.35), generator
+    shape = _shapes(
+        offset,
+        centre,
+        radius,
+        draw.uniform(0.15, 0.6),
+        draw.uniform(0.05, 0.35),
+        small=kind == SMALL,
+        spacing=spacing,
+        generator=generator,
     )
-    symmetric = per_sample((kind == SMALL) & draw.chance(SYMMETRIC_SHARE))
-    shape = torch.where(symmetric, torch.maximum(shape, shape.flip(-1)), shape)
+    shape = torch.where(per_sample(symmetric), torch.maximum(shape, shape.flip(-1)), shape)
     shape = shape * anatomy.brain * _lesionable(anatomy, modality, kind)
     # Some of the tissue shows through, so that borders between grey and white can survive. The mean
     # counts the air around the brain, which makes lesions brighter where a slab holds little brain;
@@ -255,22 +271,71 @@ def _lesionable(anatomy: Anatomy, modality: Tensor, kind: Tensor) -> Tensor:
     return 1 - spared * (1 - tissue)
 
 
-def _centres(anatomy: Anatomy, kind: Tensor, spacing: float, generator: Generator) -> Tensor:
-    """Draw the centre (row, column) of a lesion in the middle slice of each slab."""
+def _places(anatomy: Anatomy, spacing: float) -> Tensor:
+    """Return how likely each voxel of the middle slices is the centre of a lesion, by place.
+
+    (B, 3, H, W), in the order of :data:`PLACE_SHARES`.
+    """
     middle = anatomy.brain.shape[1] // 2
     brain = anatomy.brain[:, middle]
     t1w = anatomy.t1w[:, middle : middle + 1]
     reach = max(1, round(BESIDE_VENTRICLES_MM / spacing))
     beside = ventricle_neighbourhood(t1w, anatomy.deep, reach)[:, 0]
-    choices = torch.stack([beside * anatomy.white_matter, anatomy.white_matter, brain], dim=1)
-    shares = torch.tensor(PLACE_SHARES, device=brain.device).expand(len(kind), 3)
+    choices = [beside * anatomy.white_matter, anatomy.white_matter, torch.ones_like(brain)]
+    return torch.stack(choices, dim=1) * brain[:, None]
+
+
+def _centres(places: Tensor, kind: Tensor, generator: Generator) -> Tensor:
+    """Draw the centre (row, column) of a lesion in the middle slice of each slab."""
+    shares = torch.tensor(PLACE_SHARES, device=places.device).expand(len(kind), 3)
     place = torch.multinomial(shares, 1, generator=generator)[:, 0]
     place = torch.where(kind == SMALL, place, 2)
-    weights = of_kind(choices, place) * brain
+    weights = of_kind(places, place)
     # Where there is nothing of the kind in a slice, anywhere in the brain; else anywhere at all.
+    brain = places[:, 2]
     for other in (brain, torch.ones_like(brain)):
         empty = (weights.flatten(1).sum(1) == 0)[:, None, None]
         weights = torch.where(empty, other, weights)
     index = torch.multinomial(weights.flatten(1).float(), 1, generator=generator)[:, 0]
     width = brain.shape[-1]
     return torch.stack([index // width, index % width], dim=1)
+
+
+def _shapes(
+    offset: Tensor,
+    centre: Tensor,
+    radius: Tensor,
+    roughness: Tensor,
+    softness: Tensor,
+    *,
+    small: Tensor,
+    spacing: float,
+    generator: Generator,
+) -> Tensor:
+    """Draw the shape of each lesion; of small ones only near their centre, which saves most time.
+
+    Parameters are those of :func:`random_shape`; `centre` is (B, 2) and `small` (B,).
+    """
+    shape = offset.new_zeros(len(offset), *offset.shape[2:])
+    whole, part = ((~small).nonzero()[:, 0], small.nonzero()[:, 0])
+    if len(whole):
+        shape[whole] = random_shape(
+            offset[whole], radius[whole], roughness[whole], softness[whole], generator
+        )
+    if len(part):
+        reach = math.ceil(SMALL_REACH * RADII_MM[SMALL][1] / spacing)
+        rows, columns = (
+            _window(centre[part, axis], reach, side) for axis, side in enumerate(shape.shape[-2:])
+        )
+        window = (part[:, None, None], rows[:, :, None], columns[:, None, :])
+        near = offset.permute(0, 3, 4, 1, 2)[window].permute(0, 3, 4, 1, 2)
+        drawn = random_shape(near, radius[part], roughness[part], softness[part], generator)
+        shape.permute(0, 2, 3, 1)[window] = drawn.permute(0, 2, 3, 1)
+    return shape
+
+
+def _window(centre: Tensor, reach: int, side: int) -> Tensor:
+    """Return the (B, n) places along an axis that lie within `reach` of a centre, all n inside."""
+    length = min(2 * reach + 1, side)
+    start = (centre - reach).clamp(0, side - length)
+    return start[:, None] + torch.arange(length, device=centre.device)
