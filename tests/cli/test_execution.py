@@ -1,9 +1,12 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from scipy.sparse import lil_matrix
 
 from bids_anomaly.cli.execution import read_plugin
+from bids_anomaly.cli.processes import Dependencies
 from bids_anomaly.exceptions import UsageError
 
 # What a worker of a run sees, as Nipype starts it.
@@ -249,3 +252,16 @@ def test_a_plugin_that_cannot_be_used_is_refused(plugin, complaint, tmp_path):
     (tmp_path / "plugin.yaml").write_text(plugin)
     with pytest.raises(UsageError, match=complaint):
         read_plugin(tmp_path / "plugin.yaml")
+
+
+def test_what_steps_wait_for_is_added_up_as_nipype_would():
+    waiting = lil_matrix(np.random.default_rng(0).integers(0, 2, (30, 30)))
+    ours = Dependencies(waiting)
+    for done in range(30):
+        # How Nipype notes that a step is done.
+        for matrix in (waiting, ours):
+            row = matrix.getrowview(done)
+            row[row.nonzero()] = 0
+        np.testing.assert_array_equal(ours.sum(0), waiting.sum(0))
+        np.testing.assert_array_equal(ours.sum(axis=0) == 0, waiting.sum(axis=0) == 0)
+    assert ours.sum() == 0
