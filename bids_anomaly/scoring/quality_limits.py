@@ -43,8 +43,8 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
 }
 # What a value outside its limits makes one suspect.
 CONTRAST = (
-    "the contrast is not that of a {modality} scan: check that its suffix is right and that its "
-    "intensities are not inverted"
+    "the contrast is unlike that of the {modality} scans that the limits come from: check that its "
+    "suffix is right and that its intensities are not inverted"
 )
 BRAIN = "brain extraction may have failed: look at the outline in the report"
 REGISTRATION = "registration to the template may have failed: look at the contours in the report"

@@ -138,7 +138,7 @@ def test_reports_are_written_again_from_the_derivatives_alone(finished_run, tmp_
 
 
 DOUBTS = (
-    "the contrast is not that of a T1w scan",
+    "the contrast is unlike that of the T1w scans",
     "slices are missing",
     "more noise or motion",
 )
