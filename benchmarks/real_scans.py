@@ -26,6 +26,7 @@ from bids_anomaly.evaluation.metrics import (
     ssim,
 )
 from bids_anomaly.evaluation.raw import raw_score, read_raw
+from bids_anomaly.evaluation.restoration import contrast_removed
 from bids_anomaly.evaluation.scan import ALL_SIZES, LESION_FREE_MM
 from bids_anomaly.preprocessing.resample import resample_mask
 from bids_anomaly.preprocessing.template import Grid
@@ -209,7 +210,20 @@ def accuracy(
         "lesion-free voxels marked (%)": 100
         * false_positives(mask, healthy, voxel_volume=voxel_volume).voxel_rate,
         "lesion prevalence (%)": 100 * float(truth[brain].mean()),
+        **healed(outputs, person, modality, case),
     }
+
+
+def healed(outputs: Path, person: str, modality: str, case: "Case") -> dict[str, float]:
+    """Return how healthy the lesions are in the pseudo-healthy image, where there is one."""
+    if not output_path(outputs, "pseudohealthy", {"sub": person}, modality=modality).is_file():
+        return {}
+    scan, healthy = (
+        read(outputs, person, name, modality).astype(np.float32)
+        for name in ("preproc", "pseudohealthy")
+    )
+    share = contrast_removed(scan, healthy, case.truth, case.brain, case.grid.spacing)
+    return {"contrast of lesions of 1 ml and more that is taken away (%)": 100 * share}
 
 
 def raw_accuracy(

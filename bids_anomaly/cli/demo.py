@@ -31,13 +31,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _demo(folder: Path, seed: int) -> ExitCode:
     from bids_anomaly.cli.main import main as run_app
-    from bids_anomaly.demo.dataset import STROKE, write_demo_dataset
-    from bids_anomaly.demo.found import how_well_found
+    from bids_anomaly.demo.dataset import HEALTHY, STROKE, write_demo_dataset
+    from bids_anomaly.demo.found import how_well_found, share_marked
+    from bids_anomaly.demo.model import CONTROLS, MODEL, calibration_of_controls
+    from bids_anomaly.reconstruction.bundle import named_bundle
+    from bids_anomaly.training.export import write_recalibrated
 
     dataset, results = folder / "bids", folder / "derivatives"
     print(f"Making a dataset of two synthetic heads in {dataset} ...", flush=True)
     truth = write_demo_dataset(dataset, seed=seed)
+    model = write_recalibrated(
+        named_bundle(MODEL),
+        folder / "model",
+        calibration=calibration_of_controls(),
+        calibration_data=CONTROLS,
+    )
     command = [str(dataset), str(results), "participant", "--work-dir", str(folder / "work")]
+    command += ["--model", str(model.folder)]
     print(f"Running: bids-anomaly {' '.join(command)}", flush=True)
     code = run_app([*command, "--skip-bids-validation"])
     if code != ExitCode.OK:
@@ -45,18 +55,21 @@ def _demo(folder: Path, seed: int) -> ExitCode:
     found = how_well_found(
         results, STROKE.removeprefix("sub-"), scan=truth.stroke_scan, lesion=truth.lesion
     )
+    healthy = share_marked(results, HEALTHY.removeprefix("sub-"))
     print(
         f"""
 The inserted lesion of {STROKE} ({truth.lesion_ml:.1f} ml):
   Dice of the anomaly mask with it, at the preset threshold: {found.dice:.2f}
   a voxel of the lesion has a higher z than {100 * found.rank:.1f} % of the other brain voxels
   (by the raw intensity of the scan, darkest first: {100 * found.rank_of_raw_intensity:.1f} %)
+  of the brain of the healthy person, {100 * healthy:.2f} % is marked (nominal: 0.20 %)
+The threshold is that of {CONTROLS}, as bids-anomaly-calibrate would make it of yours.
 One synthetic head says nothing about accuracy on people; the README does.
 
 Look at:
   report of the person with the lesion    {results / f"{STROKE}.html"}
   pseudo-healthy image, z-scores, masks   {results / STROKE / "anat"}
-  report of the healthy person            {results / "sub-demo01.html"}"""
+  report of the healthy person            {results / f"{HEALTHY}.html"}"""
     )
     return ExitCode.OK
 

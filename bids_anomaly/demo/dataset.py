@@ -17,6 +17,7 @@ from bids_anomaly.exceptions import CannotWriteError
 NAME = "Synthetic heads for trying bids-anomaly"
 HEALTHY, STROKE = "sub-demo01", "sub-demo02"
 STROKE_ML = 16.0
+CONTROLS_SEED = 20_250_103
 BIDS_VERSION = "1.10.0"
 IMAGE_TYPE = ["DERIVED", "PRIMARY", "SYNTHETIC"]
 # Voxel order of sagittal acquisitions as converters write them.
@@ -116,6 +117,27 @@ def write_demo_dataset(folder: Path, *, seed: int = 0) -> DemoTruth:
         lesion_ml=float(stroke.lesion.sum() * FIELD_OF_VIEW.voxel_volume / 1000),
         lesion_centre=tuple(float(c) for c in centre),
     )
+
+
+def write_controls(folder: Path, count: int) -> None:
+    """Write a BIDS dataset of healthy heads, none of which is in a demonstration dataset.
+
+    Parameters
+    ----------
+    folder : Path
+        New or empty, or one that holds an earlier dataset of this kind.
+    count : int
+        How many; the first ones are the same for any number.
+    """
+    _check_is_free(folder)
+    raw = {"Name": f"{NAME}: controls", "BIDSVersion": BIDS_VERSION, "DatasetType": "raw"}
+    write_json(folder / "dataset_description.json", raw)
+    write_text(folder / "README", README)
+    for number in range(count):
+        label = f"sub-control{number:02d}"
+        scan = _subject(0.0, [CONTROLS_SEED, number]).scan
+        name = f"{label}/anat/{label}_T1w.nii.gz"
+        _write_image(folder / name, scan, {"ImageType": IMAGE_TYPE})
 
 
 def _check_is_free(folder: Path) -> None:

@@ -44,18 +44,24 @@ def how_well_found(output_dir: Path, participant: str, *, scan: Path, lesion: Pa
     lesion : Path
         Mask in its grid.
     """
-
-    def read(output: str) -> np.ndarray:
-        path = output_path(output_dir, output, {"sub": participant}, modality="T1w")
-        return np.asanyarray(nib.load(path).dataobj)
-
-    brain = read("brain") > 0
+    brain = _read(output_dir, participant, "brain") > 0
     truth = (np.asanyarray(nib.load(lesion).dataobj) > 0)[brain]
-    mask = (read("anomaly") > 0)[brain]
+    mask = (_read(output_dir, participant, "anomaly") > 0)[brain]
     came_as = read_raw(scan)
     raw = raw_score(came_as.get_fdata(), brain, Grid.of(came_as).spacing, modality="T1w")
     return Found(
         dice=dice(mask, truth),
-        rank=auroc(read("zscore")[brain], truth),
+        rank=auroc(_read(output_dir, participant, "zscore")[brain], truth),
         rank_of_raw_intensity=auroc(raw[brain], truth),
     )
+
+
+def share_marked(output_dir: Path, participant: str) -> float:
+    """Return the share of the voxels of a brain that are marked on T1w."""
+    brain = _read(output_dir, participant, "brain") > 0
+    return float((_read(output_dir, participant, "anomaly") > 0)[brain].mean())
+
+
+def _read(output_dir: Path, participant: str, output: str) -> np.ndarray:
+    path = output_path(output_dir, output, {"sub": participant}, modality="T1w")
+    return np.asanyarray(nib.load(path).dataobj)

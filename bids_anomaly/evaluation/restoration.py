@@ -11,16 +11,21 @@ photographs, which a tool without downloads does not have; they are replaced as 
 Figures are therefore not comparable with the published ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from skimage.measure import block_reduce
+from scipy.ndimage import distance_transform_edt
+from skimage.measure import block_reduce, label
 
 from bids_anomaly.evaluation.metrics import l1
 
 BLOCK_MM = 8.0
 # A block counts if that much of it is brain.
 LEAST_BRAIN = 0.5
+# Lesions whose contrast is looked at, and what surrounds them.
+LARGE_ML = 1.0
+SURROUNDINGS_MM = (2.0, 6.0)
 # Healthy people are halved to see how far apart two healthy groups are.
 FEWEST_HEALTHY = 4
 
@@ -114,6 +119,52 @@ def ahi(
         return np.nan
     before = l1(scan, healthy_scan, lesion)
     return 1 - l1(reconstruction, healthy_scan, lesion) / before if before else np.nan
+
+
+def contrast_removed(
+    scan: np.ndarray,
+    reconstruction: np.ndarray,
+    lesions: np.ndarray,
+    brain: np.ndarray,
+    spacing: Sequence[float],
+) -> float:
+    """Return which share of a lesion's contrast the reconstruction takes away.
+
+    The contrast is the mean inside a lesion minus that of what surrounds it (from 2 to 6 mm away,
+    outside all lesions). Lesions are 26-connected components of 1 ml and more; the share is
+    weighted by their volume.
+
+    Parameters
+    ----------
+    scan, reconstruction : (X, Y, Z) arrays
+        In one unit.
+    lesions, brain : (X, Y, Z) bool arrays
+    spacing : sequence of float
+        Voxel sizes in mm.
+
+    Returns
+    -------
+    float
+        1 if lesions become as bright as what surrounds them, 0 if they stay, more than 1 if they
+        are turned round; NaN without a lesion of that size.
+    """
+    labels = label(lesions, connectivity=3)
+    volume_ml = np.prod(spacing) / 1000
+    before = after = 0.0
+    for number in np.flatnonzero(np.bincount(labels.ravel())[1:] * volume_ml >= LARGE_ML) + 1:
+        inside = labels == number
+        distance = distance_transform_edt(~inside, sampling=spacing)
+        low, high = SURROUNDINGS_MM
+        around = (distance > low) & (distance <= high) & brain & ~lesions
+        if around.any():
+            contrasts = [
+                inside.sum() * (image[inside].mean() - image[around].mean())
+                for image in (scan, reconstruction)
+            ]
+            sign = np.sign(contrasts[0])
+            before += sign * contrasts[0]
+            after += sign * contrasts[1]
+    return float(1 - after / before) if before else np.nan
 
 
 @dataclass(frozen=True)

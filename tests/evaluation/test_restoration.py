@@ -13,6 +13,7 @@ from bids_anomaly.evaluation.restoration import (
     Moments,
     ahi,
     caci,
+    contrast_removed,
     frechet_distance,
     group_ahi,
     rqi,
@@ -125,3 +126,17 @@ def test_reconstructions_like_healthy_scans_have_a_group_index_near_one():
     halfway = added(range(10, 15), 0.2)
     assert 0.3 < group_ahi(ill, halfway, healthy, unseen) < 0.95
     assert np.isnan(group_ahi(unseen, restored, healthy, unseen))
+
+
+@given(share=st.floats(-0.5, 1.5), lesion=st.sampled_from([0.4, 1.6]))
+def test_the_contrast_that_is_removed_is_that_of_large_lesions_alone(share, lesion):
+    brain = np.zeros((40, 40, 40), bool)
+    brain[2:38, 2:38, 2:38] = True
+    large, small = np.zeros_like(brain), np.zeros_like(brain)
+    large[10:16, 10:16, 10:16] = True  # 1.7 ml
+    small[28:30, 28:30, 28:30] = True
+    scan = np.where(large, lesion, np.where(small, 3.0, 1.0)) * brain
+    healed = scan + share * large * (1 - lesion)
+    removed = contrast_removed(scan, healed, large | small, brain, (2.0, 2.0, 2.0))
+    assert removed == pytest.approx(share, abs=1e-6)
+    assert np.isnan(contrast_removed(scan, healed, small, brain, (2.0, 2.0, 2.0)))
