@@ -32,7 +32,7 @@ HEALTHY = {
 }
 LABEL_MAPS = "head-labels"
 # Weights that learned from IXI are passed on under its licence.
-LICENCE = "CC-BY-SA-3.0"
+LICENCE = "CC-BY-SA-4.0"
 EVERY = 500
 # Few painted people are enough for a bundle to be loaded.
 EVERY_CONTROL = 10
