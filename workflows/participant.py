@@ -235,6 +235,7 @@ def init_session_wf(
         "output_spaces": output_spaces,
         "healthy_fpr": healthy_fpr,
         "min_lesion_volume": min_lesion_volume,
+        "steps": steps,
     }
     derived: list[Workflow] = []
     for scan, preprocess, reconstruct in zip(

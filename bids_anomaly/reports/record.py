@@ -40,6 +40,9 @@ class ScanRecord:
         What the bias-corrected scan was divided by.
     evaluations : int
         Network evaluations of a slice or volume.
+    steps : int or None
+        In how many steps the scan was reconstructed; None where the method knows no steps, and in
+        records that do not say it.
     """
 
     name: str
@@ -52,6 +55,7 @@ class ScanRecord:
     brain_extraction: str
     white_matter_level: float
     evaluations: int
+    steps: int | None = None
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def references() -> list[str]:
     return [citation for _, citation in REFERENCES]
 
 
-def model_warnings(bundles: Sequence[Bundle], *, steps: int | None = None) -> list[str]:
+def model_warnings(bundles: Sequence[Bundle], *, steps: int | None) -> list[str]:
     """Say what to know of the models before their findings are believed.
 
     Parameters
@@ -105,13 +105,13 @@ def model_warnings(bundles: Sequence[Bundle], *, steps: int | None = None) -> li
     bundles : sequence of Bundle
         One a modality.
     steps : int or None
-        Levels that ``--steps`` asks for.
+        What ``--steps`` asks for.
 
     Returns
     -------
     list of str
         Where intensity alone is scored, because no trained model was asked for or exists; and
-        where healthy scores may be those of another number of levels.
+        where scores are compared with those of another number of steps.
     """
     warnings = []
     modalities = sorted({b.modality for b in bundles if b.method == FALLBACK_FAMILY})
@@ -121,13 +121,14 @@ def model_warnings(bundles: Sequence[Bundle], *, steps: int | None = None) -> li
             "unusual intensity, and no pseudo-healthy image is made. Expect false findings where "
             "healthy tissue is bright (or dark on T1w)."
         )
-    others = [b.name for b in bundles if b.weights and b.steps != steps]
-    if steps is not None and others:
-        warnings.append(
-            f"{', '.join(others)}: z-scores and thresholds hold for the number of levels of the "
-            f"calibration, and --steps asks for {steps}. If that is another number, calibrate with "
-            "bids-anomaly-calibrate --steps."
-        )
+    for bundle in bundles:
+        taken, calibrated = bundle.steps_taken(steps), bundle.steps_taken(None)
+        if taken != calibrated:
+            warnings.append(
+                f"{bundle.name}: z-scores and thresholds hold for the number of steps of the "
+                f"calibration, {calibrated}, and --steps asks for {steps}. Calibrate it with "
+                "bids-anomaly-calibrate --steps, or leave --steps out."
+            )
     return warnings
 
 

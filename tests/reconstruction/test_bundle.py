@@ -8,13 +8,14 @@ from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.reconstruction.bundle import (
     DEFAULT_FAMILY,
     FALLBACK_FAMILY,
-    METHODS,
     PACKAGED,
     Bundle,
     choose_bundles,
     load_bundle,
+    named_bundle,
     packaged_bundles,
 )
+from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reconstruction.registry import load_network
 from bids_anomaly.scoring.calibration import load_calibration
 from bids_anomaly.scoring.score import RULES
@@ -145,6 +146,29 @@ def test_bundles_of_one_network_share_its_weights(bundle, tmp_path):
     (bundle / "model.safetensors").unlink()
     with pytest.raises(ModelUnavailableError, match=r"other cannot be read .*model\.safetensors"):
         load_bundle(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "taken"),
+    [
+        ("restore-T1w", None, 2),
+        ("restore-T1w", 8, 8),
+        ("anoddpm-T1w", None, 10),
+        ("anoddpm-T1w", 400, 250),
+        ("cadd-T1w", None, 3),
+        ("guided-T1w", 1, 1),
+        ("pddpm-T1w", 8, None),
+        ("threshold-T1w", 8, None),
+    ],
+)
+def test_a_bundle_knows_in_how_many_steps_it_reconstructs(name, asked, taken):
+    assert named_bundle(name).steps_taken(asked) == taken
+
+
+def test_the_calibration_says_the_number_of_steps_where_nobody_asks_for_another(bundle):
+    change(bundle, steps=5)
+    calibrated = load_bundle(bundle)
+    assert (calibrated.steps_taken(None), calibrated.steps_taken(2)) == (5, 2)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "bundle.json", "calibration.npz"])

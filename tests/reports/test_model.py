@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from bids_anomaly.exceptions import ModelUnavailableError
-from bids_anomaly.reconstruction.bundle import METHODS, load_bundle, named_bundle, packaged_bundles
+from bids_anomaly.reconstruction.bundle import load_bundle, named_bundle, packaged_bundles
+from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reports.model import RATES, describe_model, write_model_page
 from bids_anomaly.reports.text import METHODS_IN_WORDS
 

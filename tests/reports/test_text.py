@@ -8,7 +8,17 @@ from bids_anomaly.reports.text import model_warnings
     ("model", "steps", "said"),
     [
         ("restore", None, []),
-        ("restore", 7, ["--steps asks for 7"]),
+        ("restore", 2, []),
+        (
+            "restore",
+            7,
+            [
+                f"restore-{m}: z-scores and thresholds hold for the number of steps of the "
+                "calibration, 2, and --steps asks for 7"
+                for m in ("T1w", "FLAIR")
+            ],
+        ),
+        ("ae", 7, []),
         ("threshold", None, ["FLAIR and T1w: no trained model is used"]),
         ("threshold", 7, ["FLAIR and T1w: no trained model is used"]),
     ],
@@ -21,7 +31,8 @@ def test_what_to_know_of_a_model_is_said(model, steps, said):
         assert part in warning
 
 
-def test_a_model_calibrated_with_as_many_levels_is_not_warned_of():
+def test_a_model_calibrated_with_as_many_steps_is_not_warned_of():
     bundle = choose_bundles("restore", ("T1w",))["T1w"]
     calibrated = type(bundle)(bundle.folder, {**bundle.description, "steps": 7})
     assert model_warnings([calibrated], steps=7) == []
+    assert model_warnings([calibrated], steps=None) == []

@@ -10,7 +10,7 @@ from torch import Generator
 
 from bids_anomaly.cli.train import METHODS as OFFERED
 from bids_anomaly.cli.train import NOISES
-from bids_anomaly.reconstruction.bundle import METHODS
+from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reconstruction.registry import (
     build_network,
     module_of,
