@@ -164,12 +164,11 @@ def _run(
             on_status=progress,
         )
     failed_sessions = sorted(labels[name] for name in progress.failures)
+    _report_failures(settings, labels, progress)
     comparisons = []
     if settings.stage != "preprocess" and not (settings.stop_on_first_crash and failed_sessions):
         participants = {session.participant for session in sessions}
-        comparisons = run_changes(
-            settings, participants, failed=failed_sessions, log_folder=log_folder, console=console
-        )
+        comparisons = run_changes(settings, participants, log_folder=log_folder, console=console)
     code = code_of_run(progress, comparisons)
     parts = [progress, *comparisons]
     record["result"] = {
@@ -188,8 +187,8 @@ def _run(
     return code
 
 
-def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) -> None:
-    """Write reports of failed sessions, and say what was done."""
+def _report_failures(settings: Settings, labels: Mapping[str, str], progress) -> None:
+    """Write the reports of the sessions that failed."""
     from bids_anomaly.reports.participant import Failure
     from bids_anomaly.reports.session import write_failure_report
 
@@ -202,6 +201,10 @@ def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) 
                 for failed in failures
             ],
         )
+
+
+def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) -> None:
+    """Say what was done."""
     not_run = [labels[name] for name in progress.not_run]
     if not_run:
         console.print(f"Not run to the end: {', '.join(not_run)}.", markup=False)
