@@ -12,6 +12,7 @@ from bids_anomaly.bids.participants import read_participants
 from bids_anomaly.bids.scans import Session
 from bids_anomaly.interfaces.derivatives import WriteModelGrid
 from bids_anomaly.interfaces.quality import WriteQuality
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.workflows.derivatives import init_scan_derivatives_wf
 from bids_anomaly.workflows.preprocessing import init_preprocess_wf
@@ -23,9 +24,6 @@ from bids_anomaly.workflows.session import (
     LISTED_FROM_RECONSTRUCTION,
     init_session_outputs_wf,
 )
-
-# How brains are found on a GPU; the other ways do without one.
-BY_NETWORKS = ("deepbet", "hd-bet")
 
 
 def init_run_wf(
@@ -157,7 +155,7 @@ def init_session_wf(
             is_reference=scan is reference,
             brain_extraction=brain_extraction,
             strict=strict,
-            use_gpu=device != "cpu" and brain_extraction in BY_NETWORKS,
+            use_gpu=device != "cpu" and BRAIN_TOOLS[brain_extraction].is_network,
             seed=seed,
             omp_nthreads=omp_nthreads,
             name=f"preprocess_{identifier(scan.name)}_wf",

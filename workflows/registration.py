@@ -48,7 +48,7 @@ def connect_deformation(
     """
     grid = dict(bundle.description["grid"])
     prepared = reference.prepared
-    if prepared is not None and prepared.to_template and prepared.from_template:
+    if prepared is not None and prepared.deforms:
         both = (prepared.to_template, prepared.from_template)
         node = Node(
             ReadDeformation(

@@ -68,6 +68,7 @@ class WriteReport(StepInterface):
                 white_matter_level=inputs.white_matter_level_list[i],
                 evaluations=inputs.evaluations_list[i],
                 steps=bundle.steps_taken(inputs.steps),
+                method=bundle.method,
             )
             for i, bundle in enumerate(bundles)
         ]
@@ -82,7 +83,9 @@ class WriteReport(StepInterface):
             primary=inputs.primary,
             asked_for=inputs.asked_for,
             spaces=tuple(inputs.spaces),
-            methods=tuple(methods_text(bundles, inputs.brain_method_list, **threshold)),
+            methods=tuple(
+                methods_text(bundles, inputs.brain_method_list, steps=inputs.steps, **threshold)
+            ),
             warnings=tuple(model_warnings(bundles, steps=inputs.steps)),
             **threshold,
         )

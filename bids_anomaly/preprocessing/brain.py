@@ -7,6 +7,7 @@ import numpy as np
 
 from bids_anomaly.exceptions import BrainExtractionError, UsageError
 from bids_anomaly.preprocessing.brain_finders import deepbet_mask, hd_bet_mask, template_mask
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.foreground import as_one_piece, foreground
 from bids_anomaly.preprocessing.template import Grid, same_grid
 
@@ -151,7 +152,7 @@ def extract_brain(
             found = template_mask(scan)
         case _:
             raise UsageError(
-                "The --brain-extraction parameter must be deepbet, hd-bet, template or none. Got "
+                f"The --brain-extraction parameter must be one of {', '.join(BRAIN_TOOLS)}. Got "
                 f"{method!r} instead."
             )
     brain = as_one_piece(found)

@@ -104,7 +104,7 @@ class Bundle:
     @property
     def makes_image(self) -> bool:
         """Whether the method makes a pseudo-healthy image, and not a score alone."""
-        return self.weights is not None and self.method != "features"
+        return METHODS[self.method].makes_image
 
     @property
     def calibration(self) -> Path:
@@ -194,8 +194,9 @@ def _missing(description: Any) -> list[str]:
             missing += [f"{part}.{key}" for key in keys if key not in content]
     if description.get("sha256") and not isinstance(description.get("network"), dict):
         missing.append("network")
-    if description.get("method") == "restore" and not description.get("levels"):
-        missing.append("levels")
+    method = METHODS.get(description.get("method"))
+    if method is not None:
+        missing += [entry for entry in method.needs if not description.get(entry)]
     return missing
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bids_anomaly.bids.naming import anat_folder, entities_of
 from bids_anomaly.bids.writing import write_json
@@ -43,6 +44,8 @@ class ScanRecord:
     steps : int or None
         In how many steps the scan was reconstructed; None where the method knows no steps, and in
         records that do not say it.
+    method : str
+        Of the model. Records that do not say it have it from the name of the model.
     """
 
     name: str
@@ -56,6 +59,7 @@ class ScanRecord:
     white_matter_level: float
     evaluations: int
     steps: int | None = None
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def read_record(path: Path) -> SessionRecord:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        scans = tuple(ScanRecord(**scan) for scan in content.pop("scans"))
+        scans = tuple(map(_read_scan, content.pop("scans")))
         lists = {name: tuple(content.pop(name)) for name in ("spaces", "methods", "warnings")}
         failed = content.pop("failed_steps", None)
         lists["failed_steps"] = failed if failed is None else tuple(failed)
@@ -144,6 +148,11 @@ def read_record(path: Path) -> SessionRecord:
             f"The report cannot be made again without {path}, which is missing or was not written "
             "by this version. Run the participant level again without --reports-only."
         ) from error
+
+
+def _read_scan(content: Mapping[str, Any]) -> ScanRecord:
+    method, _, _ = content["model"].partition("-")
+    return ScanRecord(**{"method": method, **content})
 
 
 def record_failure(output_dir: Path, label: str, failed_steps: Iterable[str]) -> None:

@@ -82,7 +82,10 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         summary=summary,
         scans=scans,
         methods=record.methods,
-        references=references(),
+        references=references(
+            [scan.method for scan in record.scans],
+            [scan.brain_extraction for scan in record.scans],
+        ),
         failures=[],
         provenance={"bids-anomaly": record.version, **provenance},
         steps=steps,
@@ -110,7 +113,6 @@ def write_failure_report(output_dir: Path, label: str, failures: list[Failure]) 
     write_participant_report(
         path,
         title=label,
-        references=references(),
         failures=failures,
         provenance={"bids-anomaly": __version__, **provenance},
         steps=steps,

@@ -36,6 +36,8 @@ SCAN = ScanRecord(
     brain_extraction="deepbet",
     white_matter_level=1.0,
     evaluations=4,
+    steps=2,
+    method="restore",
 )
 
 RUN = {
@@ -222,6 +224,23 @@ def test_a_record_gives_the_same_report_again(derivatives):
     assert path == record_path(derivatives, "sub-01", ENTITIES)
     assert read_record(path) == record
     assert write_session_report(derivatives, read_record(path)).read_bytes() == first
+
+
+def test_a_record_that_does_not_say_its_method_has_it_from_the_model(derivatives):
+    path = record_of((TEMPLATE,)).write(derivatives)
+    content = json.loads(path.read_text())
+    del content["scans"][0]["method"]
+    path.write_text(json.dumps(content))
+    assert read_record(path).scans[0].method == "restore"
+
+
+def test_the_references_are_of_what_was_done_to_the_scans(derivatives):
+    other = replace(SCAN, method="anoddpm", brain_extraction="hd-bet")
+    for scan, cited in ((SCAN, True), (other, False)):
+        record = replace(record_of((TEMPLATE,)), scans=(scan,))
+        page = write_session_report(derivatives, record).read_text()
+        assert ("DISYRE" in page) is ("Fisch" in page) is cited
+        assert ("Wyatt" in page) is ("Isensee" in page) is not cited
 
 
 def test_a_lost_map_is_named(derivatives):

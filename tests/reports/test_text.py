@@ -1,7 +1,7 @@
 import pytest
 
 from bids_anomaly.reconstruction.bundle import choose_bundles
-from bids_anomaly.reports.text import model_warnings
+from bids_anomaly.reports.text import methods_text, model_warnings, references
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,45 @@ def test_a_model_calibrated_with_as_many_steps_is_not_warned_of():
     calibrated = type(bundle)(bundle.folder, {**bundle.description, "steps": 7})
     assert model_warnings([calibrated], steps=7) == []
     assert model_warnings([calibrated], steps=None) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "steps", "sentence"),
+    [
+        (
+            "restore",
+            8,
+            "On T1w, the pseudo-healthy image was made in 8 steps by restore-T1w 0.4.0, a few-step "
+            "restoration network trained on 97 healthy adults of IXI with procedural anomalies.",
+        ),
+        (
+            "features",
+            8,
+            "On T1w, the score was made by features-T1w 0.1.0, a network whose features are "
+            "compared with those of healthy people trained on 48 healthy adults of IXI.",
+        ),
+        ("threshold", None, "On T1w, normalised and smoothed intensity itself was the score."),
+    ],
+)
+def test_the_methods_text_says_what_made_the_maps(model, steps, sentence):
+    bundle = choose_bundles(model, ("T1w",))["T1w"]
+    thresholds = {"healthy_fpr": 0.002, "min_lesion_volume": 24.0}
+    assert sentence in methods_text([bundle], ["hd-bet"], steps=steps, **thresholds)
+
+
+PREPARED = "prepared by fMRIPrep 23.2.0"
+
+
+@pytest.mark.parametrize(
+    ("brains", "cited", "not_cited"),
+    [
+        (["hd-bet"], ["Isensee", "Ashburner", "Epstein"], ["Fisch"]),
+        (["deepbet", "already stripped"], ["Fisch", "Ashburner", "Epstein"], ["Isensee"]),
+        ([PREPARED], ["Epstein"], ["Fisch", "Isensee", "Ashburner"]),
+        ([f"{PREPARED} (transforms too)", "deepbet"], ["Fisch", "Ashburner"], ["Epstein"]),
+    ],
+)
+def test_references_follow_what_was_done_to_the_scans(brains, cited, not_cited):
+    text = "\n".join(references(["anoddpm", "of another version"], brains))
+    assert all(name in text for name in ["Wyatt", *cited])
+    assert not any(name in text for name in not_cited)
