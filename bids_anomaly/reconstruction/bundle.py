@@ -20,7 +20,7 @@ from typing import Any
 
 from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
-from bids_anomaly.reconstruction.methods import METHODS
+from bids_anomaly.reconstruction.methods import METHODS, RELEASE
 from bids_anomaly.scoring.calibration import load_calibration
 from bids_anomaly.scoring.score import RULES
 
@@ -105,6 +105,15 @@ class Bundle:
     def makes_image(self) -> bool:
         """Whether the method makes a pseudo-healthy image, and not a score alone."""
         return METHODS[self.method].makes_image
+
+    @property
+    def status(self) -> str:
+        """What it is for, see :class:`bids_anomaly.reconstruction.methods.Method`.
+
+        A bundle from elsewhere is for what its maker says, and if that is nothing, released.
+        """
+        packaged = self.folder.parent == PACKAGED
+        return self.description.get("status", METHODS[self.method].status if packaged else RELEASE)
 
     @property
     def calibration(self) -> Path:

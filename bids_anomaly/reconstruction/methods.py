@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+# What weights are for.
+RELEASE, COMPARISON = "release", "comparison"
+COMPARISON_IN_WORDS = "from a short training, to compare methods and not to find disease"
 # Keys of bids_anomaly.synthesis.corrupt.KINDS.
 NOISES = ("simplex", "gaussian", "coarse", "pyramid")
 
@@ -45,6 +48,8 @@ class Method:
         bundle.
     most_steps : int or None
         How many it takes at most.
+    status : str
+        :data:`RELEASE` or :data:`COMPARISON`: what the weights that come with the package are for.
     """
 
     name: str
@@ -59,6 +64,7 @@ class Method:
     takes_steps: bool = False
     steps: int | None = None
     most_steps: int | None = None
+    status: str = COMPARISON
 
     def steps_taken(self, asked: int | None, levels: Sequence[float]) -> int | None:
         """Return in how many steps a scan is reconstructed.
@@ -108,6 +114,7 @@ ROWS = (
         ),
         learns=False,
         makes_image=False,
+        status=RELEASE,
     ),
     Method(
         name="ae",
@@ -230,6 +237,7 @@ ROWS = (
         needs=("levels",),
         levels="of corruption at which it predicts",
         takes_steps=True,
+        status=RELEASE,
     ),
 )
 METHODS: Mapping[str, Method] = MappingProxyType({row.name: row for row in ROWS})

@@ -14,7 +14,7 @@ from scipy.stats import norm
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.reconstruction.bundle import NORMALISATION, PACKAGED, Bundle
-from bids_anomaly.reconstruction.methods import METHODS
+from bids_anomaly.reconstruction.methods import COMPARISON, COMPARISON_IN_WORDS, METHODS
 from bids_anomaly.reports.card import picture_beside, read_card, render_card
 from bids_anomaly.reports.charts import COLOURS, INK, Chart, as_chart, new_axes
 from bids_anomaly.reports.figures import Picture
@@ -191,6 +191,7 @@ def _details(bundle: Bundle) -> dict[str, str]:
         "Made for": f"{bundle.modality} scans",
         "Method": f"{method.name}: {method.words}",
         "References": " ".join(method.references),
+        **({"Weights are": COMPARISON_IN_WORDS} if bundle.status == COMPARISON else {}),
         "Licence": str(description.get("licence", "not said")),
         "Model grid": with_minus(
             f"{shape} voxels of {grid['spacing']:g} mm, the first at {origin} mm in "
@@ -208,7 +209,7 @@ def _details(bundle: Bundle) -> dict[str, str]:
         "Bundle": f"sha256 {bundle.digest} (weights, description and calibration)",
     }
     said = {"name", "version", "method", "modality", "licence", "normalisation"}
-    said |= {"sha256", "weights"}
+    said |= {"sha256", "weights", "status"}
     others = {
         _heading(key): _in_words(value) for key, value in description.items() if key not in said
     }

@@ -8,8 +8,8 @@ from bids_anomaly.citation import works_behind
 from bids_anomaly.preprocessing.brain import ALREADY_STRIPPED, PREPARED_BY
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.template import TEMPLATE
-from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle
-from bids_anomaly.reconstruction.methods import METHODS
+from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, FALLBACK_FAMILY, Bundle
+from bids_anomaly.reconstruction.methods import COMPARISON, COMPARISON_IN_WORDS, METHODS
 
 
 def methods_text(
@@ -98,23 +98,31 @@ def model_warnings(bundles: Sequence[Bundle], *, steps: int | None) -> list[str]
     Parameters
     ----------
     bundles : sequence of Bundle
-        One a modality.
+        Of each scan, or each modality.
     steps : int or None
         What ``--steps`` asks for.
 
     Returns
     -------
     list of str
-        Where intensity alone is scored, because no trained model was asked for or exists; and
-        where scores are compared with those of another number of steps.
+        Where intensity alone is scored, because no trained model was asked for or exists; where
+        weights only serve to compare methods; and where scores are compared with those of another
+        number of steps.
     """
     warnings = []
+    bundles = list({bundle.name: bundle for bundle in bundles}.values())
     modalities = sorted({b.modality for b in bundles if b.method == FALLBACK_FAMILY})
     if modalities:
         warnings.append(
             f"{' and '.join(modalities)}: no trained model is used, anomalies are voxels of "
             "unusual intensity, and no pseudo-healthy image is made. Expect false findings where "
             "healthy tissue is bright (or dark on T1w)."
+        )
+    compared = [bundle.name for bundle in bundles if bundle.status == COMPARISON]
+    if compared:
+        warnings.append(
+            f"{' and '.join(compared)}: the weights are {COMPARISON_IN_WORDS}. Use --model "
+            f"{DEFAULT_FAMILY} to find it."
         )
     for bundle in bundles:
         taken, calibrated = bundle.steps_taken(steps), bundle.steps_taken(None)
@@ -163,8 +171,9 @@ def _model_sentence(bundle: Bundle, steps: int | None) -> str:
     made = "pseudo-healthy image" if bundle.makes_image else "score"
     method, taken = METHODS[bundle.method], bundle.steps_taken(steps)
     anomalies = f" with {method.anomalies}" if method.anomalies else ""
+    briefly = "for a short time, to compare methods, " if bundle.status == COMPARISON else ""
     in_steps = "" if taken is None else f" in {taken} step{'s' if taken > 1 else ''}"
     return (
         f"On {bundle.modality}, the {made} was made{in_steps} by {bundle.name} {bundle.version}, "
-        f"{method.words} trained on {trained}{painted}{anomalies}."
+        f"{method.words} trained {briefly}on {trained}{painted}{anomalies}."
     )

@@ -11,6 +11,7 @@ from torch import nn
 from bids_anomaly.bids.writing import replacing, write_bytes, write_json
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
 from bids_anomaly.reconstruction.bundle import NORMALISATION, WEIGHTS, Bundle, load_bundle
+from bids_anomaly.reconstruction.methods import RELEASE
 from bids_anomaly.scoring.calibration import Calibration, save_calibration
 
 
@@ -122,5 +123,7 @@ def write_recalibrated(
     }
     if steps is not None:
         content["steps"] = steps
+    if bundle.status != RELEASE:
+        content["status"] = bundle.status
     write_json(folder / "bundle.json", content)
     return load_bundle(folder)

@@ -165,6 +165,19 @@ def test_a_bundle_knows_in_how_many_steps_it_reconstructs(name, asked, taken):
     assert named_bundle(name).steps_taken(asked) == taken
 
 
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)
+def test_only_the_default_and_the_threshold_are_packaged_to_find_disease(bundle):
+    is_release = bundle.method in (DEFAULT_FAMILY, FALLBACK_FAMILY)
+    assert bundle.status == ("release" if is_release else "comparison")
+
+
+def test_a_bundle_from_elsewhere_is_for_what_it_says(tmp_path):
+    own = shutil.copytree(named_bundle("anoddpm-T1w").folder, tmp_path / "anoddpm-T1w")
+    assert load_bundle(own).status == "release"
+    change(own, status="comparison")
+    assert load_bundle(own).status == "comparison"
+
+
 def test_the_calibration_says_the_number_of_steps_where_nobody_asks_for_another(bundle):
     change(bundle, steps=5)
     calibrated = load_bundle(bundle)

@@ -18,7 +18,16 @@ from bids_anomaly.reports.text import methods_text, model_warnings, references
                 for m in ("T1w", "FLAIR")
             ],
         ),
-        ("ae", 7, []),
+        ("ae", 7, ["ae-T1w and ae-FLAIR: the weights are from a short training, to compare"]),
+        (
+            "anoddpm",
+            7,
+            [
+                "not to find disease. Use --model restore to find it.",
+                "of the calibration, 10, and --steps asks for 7",
+                "of the calibration, 10, and --steps asks for 7",
+            ],
+        ),
         ("threshold", None, ["FLAIR and T1w: no trained model is used"]),
         ("threshold", 7, ["FLAIR and T1w: no trained model is used"]),
     ],
@@ -29,6 +38,11 @@ def test_what_to_know_of_a_model_is_said(model, steps, said):
     assert len(warnings) == len(said)
     for warning, part in zip(warnings, said, strict=True):
         assert part in warning
+
+
+def test_a_model_of_several_scans_is_warned_of_once():
+    bundle = choose_bundles("anoddpm", ("T1w",))["T1w"]
+    assert len(model_warnings([bundle, bundle], steps=7)) == 2
 
 
 def test_a_model_calibrated_with_as_many_steps_is_not_warned_of():
@@ -51,7 +65,8 @@ def test_a_model_calibrated_with_as_many_steps_is_not_warned_of():
             "features",
             8,
             "On T1w, the score was made by features-T1w 0.1.0, a network whose features are "
-            "compared with those of healthy people trained on 48 healthy adults of IXI.",
+            "compared with those of healthy people trained for a short time, to compare methods, "
+            "on 48 healthy adults of IXI.",
         ),
         ("threshold", None, "On T1w, normalised and smoothed intensity itself was the score."),
     ],
