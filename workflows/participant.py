@@ -150,7 +150,7 @@ def init_session_wf(
         preprocess = init_preprocess_wf(
             scan=scan.path,
             prepared=scan.prepared,
-            grid=bundles[scan.suffix].description["grid"],
+            grid=bundles[scan.suffix].grid,
             modality=scan.suffix,
             is_reference=scan is reference,
             brain_extraction=brain_extraction,
@@ -193,7 +193,7 @@ def init_session_wf(
                     entities=dict(scan.entities),
                     modality=scan.suffix,
                     sources=source_uris(scan, bids_dir),
-                    space=bundles[scan.suffix].description["grid"]["template"],
+                    space=bundles[scan.suffix].template,
                 ),
                 name=f"write_model_grid_{identifier(scan.name)}",
             )

@@ -46,7 +46,7 @@ def connect_deformation(
     Node
         With the outputs ``scan_from_template`` and ``template_from_scan``.
     """
-    grid = dict(bundle.description["grid"])
+    grid = bundle.grid.description
     prepared = reference.prepared
     if prepared is not None and prepared.deforms:
         both = (prepared.to_template, prepared.from_template)

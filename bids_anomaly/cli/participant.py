@@ -90,7 +90,7 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
         sessions = use_prepared(
             sessions,
             settings.derivatives,
-            template=bundles[PREPARED_MODALITY].description["grid"]["template"],
+            template=bundles[PREPARED_MODALITY].template,
             strict=settings.strict,
         )
     return sessions
@@ -268,7 +268,7 @@ def _check_modalities(settings: Settings, bundles: Mapping) -> None:
 
 
 def _check_spaces(settings: Settings, bundles: Mapping) -> None:
-    known = {"native", *(bundle.description["grid"]["template"] for bundle in bundles.values())}
+    known = {"native", *(bundle.template for bundle in bundles.values())}
     unknown = [space for space in settings.output_spaces if space not in known]
     if unknown:
         raise UsageError(

@@ -70,8 +70,13 @@ class Bundle:
 
     @property
     def grid(self) -> Grid:
-        """The model grid, in the space of the template."""
+        """The model grid."""
         return Grid.described(self.description["grid"])
+
+    @property
+    def template(self) -> str:
+        """The template that the model grid lies in."""
+        return self.description["grid"]["template"]
 
     @property
     def weights(self) -> Path | None:

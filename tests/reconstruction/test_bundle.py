@@ -43,6 +43,7 @@ def test_a_packaged_bundle_is_whole_and_small(bundle):
     assert bundle.description["score"]["rule"] in RULES
     assert bundle.description["licence"]
     assert all(size % 16 == 0 for size in bundle.grid.shape)
+    assert bundle.grid.description == bundle.description["grid"]
     assert load_calibration(bundle.calibration).people > 0
     assert sum(path.stat().st_size for path in bundle.folder.iterdir()) < 15 * 2**20
 
