@@ -175,5 +175,5 @@ def _model_sentence(bundle: Bundle, steps: int | None) -> str:
     in_steps = "" if taken is None else f" in {taken} step{'s' if taken > 1 else ''}"
     return (
         f"On {bundle.modality}, the {made} was made{in_steps} by {bundle.name} {bundle.version}, "
-        f"{method.words} trained {briefly}on {trained}{painted}{anomalies}."
+        f"{method.words}, trained {briefly}on {trained}{painted}{anomalies}."
     )

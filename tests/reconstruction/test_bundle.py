@@ -152,7 +152,6 @@ def test_bundles_of_one_network_share_its_weights(bundle, tmp_path):
 @pytest.mark.parametrize(
     ("name", "asked", "taken"),
     [
-        ("restore-T1w", None, 2),
         ("restore-T1w", 8, 8),
         ("anoddpm-T1w", None, 10),
         ("anoddpm-T1w", 400, 250),
@@ -164,6 +163,11 @@ def test_bundles_of_one_network_share_its_weights(bundle, tmp_path):
 )
 def test_a_bundle_knows_in_how_many_steps_it_reconstructs(name, asked, taken):
     assert named_bundle(name).steps_taken(asked) == taken
+
+
+def test_a_bundle_of_restore_takes_a_step_for_each_of_its_levels(bundle):
+    change(bundle, levels=[0.5, 0.3, 0.1])
+    assert load_bundle(bundle).steps_taken(None) == 3
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)

@@ -8,14 +8,13 @@ from bids_anomaly.reports.text import methods_text, model_warnings, references
     ("model", "steps", "said"),
     [
         ("restore", None, []),
-        ("restore", 2, []),
         (
             "restore",
-            7,
+            77,
             [
-                f"restore-{m}: z-scores and thresholds hold for the number of steps of the "
-                "calibration, 2, and --steps asks for 7"
-                for m in ("T1w", "FLAIR")
+                "restore-T1w: z-scores and thresholds hold for the number of steps of the "
+                "calibration, ",
+                "restore-FLAIR: ",
             ],
         ),
         ("ae", 7, ["ae-T1w and ae-FLAIR: the weights are from a short training, to compare"]),
@@ -24,8 +23,9 @@ from bids_anomaly.reports.text import methods_text, model_warnings, references
             7,
             [
                 "not to find disease. Use --model restore to find it.",
-                "of the calibration, 10, and --steps asks for 7",
-                "of the calibration, 10, and --steps asks for 7",
+                "anoddpm-T1w: z-scores and thresholds hold for the number of steps of the "
+                "calibration, 10, and --steps asks for 7.",
+                "anoddpm-FLAIR: ",
             ],
         ),
         ("threshold", None, ["FLAIR and T1w: no trained model is used"]),
@@ -50,6 +50,7 @@ def test_a_model_calibrated_with_as_many_steps_is_not_warned_of():
     calibrated = type(bundle)(bundle.folder, {**bundle.description, "steps": 7})
     assert model_warnings([calibrated], steps=7) == []
     assert model_warnings([calibrated], steps=None) == []
+    assert model_warnings([bundle], steps=bundle.steps_taken(None)) == []
 
 
 @pytest.mark.parametrize(
@@ -58,15 +59,14 @@ def test_a_model_calibrated_with_as_many_steps_is_not_warned_of():
         (
             "restore",
             8,
-            "On T1w, the pseudo-healthy image was made in 8 steps by restore-T1w 0.4.0, a few-step "
-            "restoration network trained on 97 healthy adults of IXI with procedural anomalies.",
+            "On T1w, the pseudo-healthy image was made in 8 steps by {bundle}, a few-step "
+            "restoration network, trained on {people} with procedural anomalies.",
         ),
         (
             "features",
             8,
-            "On T1w, the score was made by features-T1w 0.1.0, a network whose features are "
-            "compared with those of healthy people trained for a short time, to compare methods, "
-            "on 48 healthy adults of IXI.",
+            "On T1w, the score was made by {bundle}, a network whose features are compared with "
+            "those of healthy people, trained for a short time, to compare methods, on {people}.",
         ),
         ("threshold", None, "On T1w, normalised and smoothed intensity itself was the score."),
     ],
@@ -74,7 +74,11 @@ def test_a_model_calibrated_with_as_many_steps_is_not_warned_of():
 def test_the_methods_text_says_what_made_the_maps(model, steps, sentence):
     bundle = choose_bundles(model, ("T1w",))["T1w"]
     thresholds = {"healthy_fpr": 0.002, "min_lesion_volume": 24.0}
-    assert sentence in methods_text([bundle], ["hd-bet"], steps=steps, **thresholds)
+    expected = sentence.format(
+        bundle=f"{bundle.name} {bundle.version}",
+        people=bundle.description.get("training", {}).get("data"),
+    )
+    assert expected in methods_text([bundle], ["hd-bet"], steps=steps, **thresholds)
 
 
 PREPARED = "prepared by fMRIPrep 23.2.0"

@@ -185,7 +185,7 @@ def test_an_option_of_the_network_reaches_every_reconstruction(option, build):
 
 
 @pytest.mark.parametrize(
-    ("model", "asked", "said"), [("restore", None, 2), ("restore", 5, 5), ("ae", 5, None)]
+    ("model", "asked", "said"), [("anoddpm", None, 10), ("anoddpm", 5, 5), ("ae", 5, None)]
 )
 def test_the_steps_of_a_reconstruction_are_said_beside_its_maps(model, asked, said, build):
     nodes = build(session_of(("T1w", "FLAIR")), steps=asked, model=model).nodes
