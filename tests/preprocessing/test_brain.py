@@ -14,6 +14,7 @@ from bids_anomaly.exceptions import (
     UsageError,
 )
 from bids_anomaly.preprocessing.brain import brain_mask, had_no_skull, prepared_mask, strip_mask
+from bids_anomaly.preprocessing.brain_finders import FINDERS
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.template import Grid
 
@@ -130,6 +131,10 @@ def test_none_refuses_a_whole_head(head):
     for scan in (head, noisy):
         with pytest.raises(BrainExtractionError, match=r"skull is still there.*deepbet"):
             brain_mask(GRID.image(scan), method="none", use_gpu=False)
+
+
+def test_every_tool_but_none_has_a_finder():
+    assert set(FINDERS) == set(BRAIN_TOOLS) - {"none"}
 
 
 def test_an_unknown_method_is_named(head):
