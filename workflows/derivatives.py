@@ -23,6 +23,7 @@ def init_scan_derivatives_wf(
     modality: str,
     sources: Sequence[str],
     bundle: Bundle,
+    steps: int | None,
     reference_modality: str | None,
     output_spaces: Sequence[str],
     healthy_fpr: float,
@@ -49,6 +50,8 @@ def init_scan_derivatives_wf(
         BIDS URIs of what it was read from.
     bundle : Bundle
         The model that was used.
+    steps : int or None
+        As for :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
     reference_modality : str or None
         Suffix of the reference scan; None if this scan is the reference.
     output_spaces : sequence of str
@@ -145,6 +148,7 @@ def init_scan_derivatives_wf(
                 **described,
                 bundle=str(bundle.folder),
                 bundle_digest=bundle.digest,
+                steps=bundle.steps_taken(steps),
                 **threshold,
             ),
             name=f"write_{space}",

@@ -12,6 +12,7 @@ from bids_anomaly.bids.participants import read_participants
 from bids_anomaly.bids.scans import Session
 from bids_anomaly.interfaces.derivatives import WriteModelGrid
 from bids_anomaly.interfaces.quality import WriteQuality
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.workflows.derivatives import init_scan_derivatives_wf
 from bids_anomaly.workflows.preprocessing import init_preprocess_wf
@@ -23,9 +24,6 @@ from bids_anomaly.workflows.session import (
     LISTED_FROM_RECONSTRUCTION,
     init_session_outputs_wf,
 )
-
-# How brains are found on a GPU; the other ways do without one.
-BY_NETWORKS = ("deepbet", "hd-bet")
 
 
 def init_run_wf(
@@ -152,12 +150,12 @@ def init_session_wf(
         preprocess = init_preprocess_wf(
             scan=scan.path,
             prepared=scan.prepared,
-            grid=bundles[scan.suffix].description["grid"],
+            grid=bundles[scan.suffix].grid,
             modality=scan.suffix,
             is_reference=scan is reference,
             brain_extraction=brain_extraction,
             strict=strict,
-            use_gpu=device != "cpu" and brain_extraction in BY_NETWORKS,
+            use_gpu=device != "cpu" and BRAIN_TOOLS[brain_extraction].is_network,
             seed=seed,
             omp_nthreads=omp_nthreads,
             name=f"preprocess_{identifier(scan.name)}_wf",
@@ -195,7 +193,7 @@ def init_session_wf(
                     entities=dict(scan.entities),
                     modality=scan.suffix,
                     sources=source_uris(scan, bids_dir),
-                    space=bundles[scan.suffix].description["grid"]["template"],
+                    space=bundles[scan.suffix].template,
                 ),
                 name=f"write_model_grid_{identifier(scan.name)}",
             )
@@ -235,6 +233,7 @@ def init_session_wf(
         "output_spaces": output_spaces,
         "healthy_fpr": healthy_fpr,
         "min_lesion_volume": min_lesion_volume,
+        "steps": steps,
     }
     derived: list[Workflow] = []
     for scan, preprocess, reconstruct in zip(

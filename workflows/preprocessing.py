@@ -1,8 +1,6 @@
 """From a scan as acquired to the grid and intensities that models expect."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
@@ -18,6 +16,7 @@ from bids_anomaly.interfaces.preprocessing import (
     ToModelGrid,
 )
 from bids_anomaly.interfaces.quality import MeasureQuality, RequireQuality
+from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.workflows.registration import REGISTRATION_MEM_GB, fingerprint
 
 # Measured by benchmarks/participant.py, with room to spare.
@@ -28,7 +27,7 @@ def init_preprocess_wf(
     *,
     scan: Path,
     prepared: Prepared | None,
-    grid: Mapping[str, Any],
+    grid: Grid,
     modality: str,
     is_reference: bool,
     brain_extraction: str,
@@ -55,8 +54,8 @@ def init_preprocess_wf(
         A scan of the input dataset, or one that another pipeline has prepared.
     prepared : Prepared or None
         What that pipeline made of it; None for a raw scan.
-    grid : mapping
-        The grid of the model, as its bundle describes it. Models that share it share this work.
+    grid : Grid
+        That of the model. Models that share it share this work.
     modality : str
         BIDS suffix of the scan.
     is_reference : bool
@@ -136,12 +135,12 @@ def init_preprocess_wf(
             mem_gb=0.5,
         )
         workflow.connect([(conform, find_brain, [("out_file", "scan")])])
-    to_model_grid = Node(ToModelGrid(grid=dict(grid)), name="to_model_grid", mem_gb=0.5)
+    to_model_grid = Node(ToModelGrid(grid=grid.description), name="to_model_grid", mem_gb=0.5)
     described = {"name": scan.name.split(".")[0], "modality": modality}
     measure_quality = Node(MeasureQuality(**described), name="measure_quality", mem_gb=0.5)
     if is_reference:
         register = Node(
-            RegisterToTemplate(grid=dict(grid), seed=seed),
+            RegisterToTemplate(grid=grid.description, seed=seed),
             name="register_to_template",
             mem_gb=REGISTRATION_MEM_GB,
         )

@@ -44,7 +44,7 @@ def init_reconstruct_wf(
     known : mapping
         The row of the participant in ``participants.tsv``; only what the model uses is passed on.
     steps : int or None
-        Number of levels of corruption; None is the bundle's own.
+        In how many steps, for methods that know steps; None is as in the bundle's calibration.
     device : str
         ``cpu`` or ``cuda:N``.
     batch_size : int or None

@@ -46,9 +46,9 @@ def connect_deformation(
     Node
         With the outputs ``scan_from_template`` and ``template_from_scan``.
     """
-    grid = dict(bundle.description["grid"])
+    grid = bundle.grid.description
     prepared = reference.prepared
-    if prepared is not None and prepared.to_template and prepared.from_template:
+    if prepared is not None and prepared.deforms:
         both = (prepared.to_template, prepared.from_template)
         node = Node(
             ReadDeformation(

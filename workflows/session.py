@@ -32,6 +32,7 @@ def init_session_outputs_wf(
     healthy_fpr: float,
     min_lesion_volume: float,
     primary: str | None,
+    steps: int | None,
     name: str = "session_outputs_wf",
 ) -> Workflow:
     """Write the transforms of a session and its report.
@@ -54,6 +55,8 @@ def init_session_outputs_wf(
         Nominal false positive rate, and mm3.
     primary : str or None
         Modality whose scan leads, where there is one.
+    steps : int or None
+        As for :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
 
     Inputs
     ------
@@ -118,6 +121,7 @@ def init_session_outputs_wf(
             entities=[dict(scan.entities) for scan in session.scans],
             bundles=[str(bundle.folder) for bundle in session_bundles],
             bundle_digests=[bundle.digest for bundle in session_bundles],
+            steps=steps,
             spaces=list(output_spaces),
             healthy_fpr=healthy_fpr,
             min_lesion_volume=min_lesion_volume,

@@ -37,7 +37,12 @@ class Prepared:
     @property
     def origin(self) -> str:
         """What was taken from where, such as ``fMRIPrep 23.2.0 (transforms too)``."""
-        return self.pipeline + (TRANSFORMS_TOO if self.to_template and self.from_template else "")
+        return self.pipeline + (TRANSFORMS_TOO if self.deforms else "")
+
+    @property
+    def deforms(self) -> bool:
+        """Whether it came with the deformation to the template, there and back."""
+        return self.to_template is not None and self.from_template is not None
 
 
 @dataclass(frozen=True)

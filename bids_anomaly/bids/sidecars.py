@@ -42,6 +42,7 @@ def sidecar(
     sources: Sequence[str],
     already_stripped: bool,
     bundle: Bundle | None,
+    steps: int | None,
     healthy_fpr: float,
     min_lesion_volume: float,
     resolution: str | None,
@@ -58,6 +59,8 @@ def sidecar(
         Whether the input had no skull.
     bundle : Bundle or None
         The model; not said of scans and brain masks, in which no model had a part.
+    steps : int or None
+        In how many steps it reconstructed the scan, if its method knows steps.
     healthy_fpr : float
         Nominal false positive rate.
     min_lesion_volume : float
@@ -85,17 +88,18 @@ def sidecar(
     if output in FINDINGS and output != "probability":
         content["MinimumLesionVolume"] = min_lesion_volume
     if bundle is not None and output not in OF_NO_MODEL:
-        content["Model"] = model_of(bundle)
+        content["Model"] = model_of(bundle, steps)
     if resolution is not None:
         content["Resolution"] = resolution
     return {**content, **COLUMNS.get(output, {})}
 
 
-def model_of(bundle: Bundle) -> Mapping[str, str]:
-    """Name a model so that a result can be traced back to its weights."""
-    return {
+def model_of(bundle: Bundle, steps: int | None) -> Mapping[str, str | int]:
+    """Name a model so that a result can be traced back to its weights and to how they were used."""
+    content = {
         "Name": bundle.name,
         "Version": bundle.version,
         "Method": bundle.method,
         "Digest": f"sha256:{bundle.digest}",
     }
+    return content if steps is None else {**content, "Steps": steps}

@@ -8,6 +8,7 @@ from argparse import _ArgumentGroup as ArgumentGroup
 from collections.abc import Callable
 
 from bids_anomaly.cli import values
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.settings import MODALITIES, PRIMARY_ORDER, Settings
 
 
@@ -106,7 +107,7 @@ def add_method(group: ArgumentGroup) -> None:
     )
     group.add_argument(
         "--brain-extraction",
-        choices=("deepbet", "hd-bet", "template", "none"),
+        choices=tuple(BRAIN_TOOLS),
         help="how the brain is found; none: the input is skull-stripped "
         f"(default: {Settings.brain_extraction})",
     )

@@ -1,7 +1,7 @@
 """Compare the sessions of participants at the end of a run, as far as they are done."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 
@@ -15,11 +15,12 @@ def run_changes(
     settings: Settings,
     participants: Iterable[str],
     *,
-    failed: Collection[str],
     log_folder: Path,
     console,
 ) -> list:
     """Compare all finished sessions of some participants, also those of earlier runs.
+
+    Reports of sessions that failed say so, and stay.
 
     Parameters
     ----------
@@ -27,8 +28,6 @@ def run_changes(
         Of the run.
     participants : iterable of str
         Labels without ``sub-``.
-    failed : collection of str
-        Labels of the sessions that failed in this run: their reports say so, and stay.
     log_folder : Path
         Gets a log and a table of steps of each participant who is compared.
     console : rich.console.Console
@@ -60,12 +59,13 @@ def run_changes(
         for plans in comparisons.values()
         for comparison in plans
         for record in comparison.records
+        if not record.failed_steps
     }
     workflow = init_changes_wf(
         comparisons,
         output_dir=settings.output_dir,
         work_dir=settings.work_dir,
-        reports=sorted(reports - set(failed)),
+        reports=sorted(reports),
         seed=settings.seed,
         name=WORKFLOW_NAME,
     )

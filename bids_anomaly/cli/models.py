@@ -49,23 +49,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _list() -> ExitCode:
     from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, packaged_bundles
+    from bids_anomaly.reconstruction.methods import COMPARISON, COMPARISON_IN_WORDS
     from bids_anomaly.reports.model import size_in_words
 
     bundles = packaged_bundles()
     families = sorted({bundle.method for bundle in bundles})
     named = [f"{name} (default)" if name == DEFAULT_FAMILY else name for name in families]
-    rows = [("Name", "Modality", "Version", "Method", "Size", "Licence", "Calibrated on")]
+    rows = [("Name", "Modality", "Version", "Method", "Status", "Size", "Licence", "Calibrated on")]
     for bundle in bundles:
         calibration = bundle.description.get("calibration", {})
         rows.append(
             (
-                bundle.name, bundle.modality, bundle.version, bundle.method,
+                bundle.name, bundle.modality, bundle.version, bundle.method, bundle.status,
                 size_in_words(bundle), str(bundle.description.get("licence", "")),
                 str(calibration.get("data", "")),
             )
         )  # fmt: skip
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    print(f"Families for --model: {', '.join(named)}\n")
+    print(f"Families for --model: {', '.join(named)}")
+    print(f"Weights of status {COMPARISON} are {COMPARISON_IN_WORDS}.\n")
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())

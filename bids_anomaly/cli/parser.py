@@ -9,12 +9,14 @@ from dataclasses import asdict, replace
 from typing import NoReturn
 
 from bids_anomaly import __version__
-from bids_anomaly.citation import cite
+from bids_anomaly.citation import cite, works_behind
 from bids_anomaly.cli import arguments, boutiques, values
 from bids_anomaly.cli.allocation import complete_allocation
 from bids_anomaly.cli.device import resolve_device
 from bids_anomaly.cli.guards import check_settings
 from bids_anomaly.exceptions import UsageError
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
+from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.settings import Settings
 
 DESCRIPTION = (
@@ -160,6 +162,18 @@ def _as_tuple(value):
     return tuple(dict.fromkeys(value)) if isinstance(value, list) else value
 
 
+def _citation() -> str:
+    """Say how to cite a run that was left to its defaults."""
+    works = works_behind(
+        [METHODS[Settings.model]],
+        [BRAIN_TOOLS[Settings.brain_extraction]],
+        bias=True,
+        deformation=True,
+    )
+    others = "Other models and brain extractions stand on other work: each report names its own."
+    return f"{cite(__version__, works)}\n\n{others}"
+
+
 def _add_information(group) -> None:
     group.add_argument("-v", dest="verbosity", action="count", help="say more; -vv says everything")
     group.add_argument("-h", "--help", action="help", help="show this help and exit")
@@ -172,8 +186,8 @@ def _add_information(group) -> None:
     group.add_argument(
         "--citation",
         action=PrintAndExit,
-        text=lambda parser: cite(__version__),
-        help="show how to cite bids-anomaly and exit",
+        text=lambda parser: _citation(),
+        help="show how to cite bids-anomaly, run with its defaults, and exit",
     )
     group.add_argument(
         "--bids-exec-spec",

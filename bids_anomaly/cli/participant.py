@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.writing import remove_lost, remove_lost_shared, write_json, write_text
-from bids_anomaly.citation import cite
+from bids_anomaly.citation import cite, works_behind
 from bids_anomaly.cli.changes import print_comparisons, run_changes
 from bids_anomaly.cli.execution import (
     configure_nipype,
@@ -21,6 +21,8 @@ from bids_anomaly.cli.execution import (
 from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, work_folder
 from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError, some_of
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
+from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.settings import MODALITIES, Settings
 
 
@@ -88,7 +90,7 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
         sessions = use_prepared(
             sessions,
             settings.derivatives,
-            template=bundles[PREPARED_MODALITY].description["grid"]["template"],
+            template=bundles[PREPARED_MODALITY].template,
             strict=settings.strict,
         )
     return sessions
@@ -145,7 +147,7 @@ def _run(
     used_bundles = {name: bundles[name] for name in sorted(used)}
     _announce(settings, sessions, used_bundles, console)
     write_dataset_files(settings.bids_dir, settings.output_dir, settings.derivatives)
-    write_text(settings.output_dir / "logs" / "CITATION.md", cite(__version__) + "\n")
+    write_text(log_folder / "CITATION.md", _citation(settings, sessions, used_bundles) + "\n")
     record = run_record(settings, run_id, used_bundles)
     write_json(log_folder / "run.json", record)
     remove_lost_shared(settings.output_dir)
@@ -164,12 +166,11 @@ def _run(
             on_status=progress,
         )
     failed_sessions = sorted(labels[name] for name in progress.failures)
+    _report_failures(settings, labels, progress)
     comparisons = []
     if settings.stage != "preprocess" and not (settings.stop_on_first_crash and failed_sessions):
         participants = {session.participant for session in sessions}
-        comparisons = run_changes(
-            settings, participants, failed=failed_sessions, log_folder=log_folder, console=console
-        )
+        comparisons = run_changes(settings, participants, log_folder=log_folder, console=console)
     code = code_of_run(progress, comparisons)
     parts = [progress, *comparisons]
     record["result"] = {
@@ -188,8 +189,24 @@ def _run(
     return code
 
 
-def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) -> None:
-    """Write reports of failed sessions, and say what was done."""
+def _citation(settings: Settings, sessions: Sequence, bundles: Mapping) -> str:
+    """Say how to cite a run, by what it was asked to do; reports know what was done."""
+    reconstructs = settings.stage != "preprocess"
+    methods = {bundle.method for bundle in bundles.values()} if reconstructs else set()
+    raw = any(scan.prepared is None for session in sessions for scan in session.scans)
+    first = [session.scans[0] for session in sessions]
+    works = works_behind(
+        [METHODS[name] for name in sorted(methods)],
+        [BRAIN_TOOLS[settings.brain_extraction]] if raw else [],
+        bias=raw,
+        deformation=reconstructs
+        and not all(one.prepared and one.prepared.deforms for one in first),
+    )
+    return cite(__version__, works)
+
+
+def _report_failures(settings: Settings, labels: Mapping[str, str], progress) -> None:
+    """Write the reports of the sessions that failed."""
     from bids_anomaly.reports.participant import Failure
     from bids_anomaly.reports.session import write_failure_report
 
@@ -202,6 +219,10 @@ def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) 
                 for failed in failures
             ],
         )
+
+
+def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) -> None:
+    """Say what was done."""
     not_run = [labels[name] for name in progress.not_run]
     if not_run:
         console.print(f"Not run to the end: {', '.join(not_run)}.", markup=False)
@@ -247,7 +268,7 @@ def _check_modalities(settings: Settings, bundles: Mapping) -> None:
 
 
 def _check_spaces(settings: Settings, bundles: Mapping) -> None:
-    known = {"native", *(bundle.description["grid"]["template"] for bundle in bundles.values())}
+    known = {"native", *(bundle.template for bundle in bundles.values())}
     unknown = [space for space in settings.output_spaces if space not in known]
     if unknown:
         raise UsageError(

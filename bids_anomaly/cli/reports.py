@@ -8,8 +8,12 @@ from pathlib import Path
 from bids_anomaly.bids.naming import entities_of
 from bids_anomaly.cli.console import make_console
 from bids_anomaly.cli.runs import exit_code
-from bids_anomaly.exceptions import BidsAnomalyError, ExitCode, NothingFoundError
-from bids_anomaly.reports.page import failed_steps
+from bids_anomaly.exceptions import (
+    BidsAnomalyError,
+    ExitCode,
+    MissingInputError,
+    NothingFoundError,
+)
 from bids_anomaly.settings import Settings
 
 
@@ -17,8 +21,8 @@ def rebuild_reports(settings: Settings) -> ExitCode:
     """Write the reports of all sessions that came through to the end in an earlier run.
 
     Nothing else is written but, with ``--primary``, which scan leads; neither the input nor a model
-    is read. Reports that tell of failed steps stay as they are, even where results of a run before
-    are there.
+    is read. Reports of sessions of which steps failed stay as they are, even where results of a run
+    before are there.
 
     Returns
     -------
@@ -36,7 +40,7 @@ def rebuild_reports(settings: Settings) -> ExitCode:
         participants=settings.participant_labels,
         sessions=settings.session_labels,
     )
-    failed = [path for path in records if failed_steps(settings.output_dir / _page(path))]
+    failed = [path for path in records if _has_failed(settings.output_dir, path)]
     records = [path for path in records if path not in failed]
     if settings.dry_run:
         print(*map(_label, records), sep="\n")
@@ -109,9 +113,18 @@ def _label(record: Path) -> str:
     return record.name.removesuffix("_report.json")
 
 
-def _page(record: Path) -> str:
-    """Return the name of the report of a session, given its record."""
-    return f"{_label(record)}.html"
+def _has_failed(output_dir: Path, path: Path) -> bool:
+    """Tell whether steps of a session failed in its last run, given its record."""
+    from bids_anomaly.reports.record import read_record
+    from bids_anomaly.reports.runs import failed_in_last_run
+
+    try:
+        failed_steps = read_record(path).failed_steps
+    except MissingInputError:  # Said when the report is to be written.
+        return False
+    if failed_steps is None:
+        return failed_in_last_run(output_dir, _label(path))
+    return bool(failed_steps)
 
 
 def _rebuild(output_dir: Path, path: Path, primary: str | None) -> tuple[ExitCode, str] | None:

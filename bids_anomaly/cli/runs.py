@@ -14,11 +14,12 @@ from typing import Any
 
 from bids_anomaly import __version__
 from bids_anomaly.exceptions import CannotWriteError, ExitCode
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.settings import Settings
 
 # Packages whose version can change a result.
 RECORDED_PACKAGES = (
-    "antspyx", "deepbet", "nibabel", "nilearn", "nipype", "numpy", "pybids", "scipy", "torch",
+    "antspyx", "nibabel", "nilearn", "nipype", "numpy", "pybids", "scipy", "torch",
 )  # fmt: skip
 
 
@@ -104,6 +105,8 @@ def code_of_run(sessions, comparisons: Sequence) -> ExitCode:
 
 def run_record(settings: Settings, run_id: str, bundles: Mapping) -> dict[str, Any]:
     """Return what is needed to do the same run again."""
+    brain_tool = BRAIN_TOOLS[settings.brain_extraction].package
+    packages = sorted([*RECORDED_PACKAGES, *([brain_tool] if brain_tool else [])])
     return {
         "run": run_id,
         "command": shlex.join(["bids-anomaly", *sys.argv[1:]]),
@@ -119,7 +122,7 @@ def run_record(settings: Settings, run_id: str, bundles: Mapping) -> dict[str, A
             }
             for bundle in bundles.values()
         },
-        "packages": {name: version(name) for name in RECORDED_PACKAGES},
+        "packages": {name: version(name) for name in packages},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "container": os.environ.get("BIDS_ANOMALY_CONTAINER"),

@@ -8,13 +8,8 @@ from contextlib import contextmanager
 from bids_anomaly.cli import values
 from bids_anomaly.cli.main import report_errors
 from bids_anomaly.exceptions import ExitCode, UsageError
+from bids_anomaly.reconstruction.methods import NOISES, TRAINED
 from bids_anomaly.settings import MODALITIES
-
-METHODS = (
-    *("ae", "vae", "fanogan", "dae", "anoddpm", "pddpm", "cddpm", "cadd", "guided", "features"),
-    "restore",
-)
-NOISES = ("simplex", "gaussian", "coarse", "pyramid")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--method",
-        choices=METHODS,
+        choices=TRAINED,
         default="restore",
         help="see docs/methods.md (default: restore)",
     )

@@ -12,7 +12,6 @@ from bids_anomaly.bids.writing import write_json
 from bids_anomaly.cli.locks import LOCK_FILE, emptying, working_in
 from bids_anomaly.exceptions import CannotWriteError, UsageError
 from bids_anomaly.interfaces.records import WRITTEN_FILE, changed_since_written
-from bids_anomaly.reports.page import failed_steps
 
 STAMP = "bids-anomaly.json"
 # Folders that the app makes in a work folder, beside whatever a user keeps there.
@@ -160,8 +159,6 @@ def forget_lost_outputs(session_folder: Path) -> None:
 
 
 def _is_lost(changed: Path) -> bool:
-    # Reports are written by several steps, each of which leaves all that there is to show. What
-    # tells of an earlier failure is no report of theirs.
-    if changed.suffix == ".html":
-        return not changed.exists() or failed_steps(changed) > 0
-    return True
+    # Reports are written by several steps, each of which leaves all that there is to show. Where
+    # one tells of a failure, the record of the session does too, and is not as its step left it.
+    return changed.suffix != ".html" or not changed.exists()

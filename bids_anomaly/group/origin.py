@@ -9,7 +9,7 @@ from bids_anomaly.group.people import Member
 
 
 def origin_of(member: Member) -> dict[str, str]:
-    """Return models and thresholds of a person's results, as far as they say.
+    """Return models, their steps and thresholds of a person's results, as far as they say.
 
     Returns
     -------
@@ -23,6 +23,8 @@ def origin_of(member: Member) -> dict[str, str]:
             digest = str(model.get("Digest", "")).removeprefix("sha256:")[:8]
             name = f"{model.get('Name', 'unknown')} {model.get('Version', '')}".strip()
             said[f"model for {modality}"] = f"{name} ({digest})" if digest else name
+            if "Steps" in model:
+                said[f"number of steps for {modality}"] = str(model["Steps"])
     finding = member.files.get(("anomaly", member.primary))
     content = read_object(sidecar_path(finding)) if finding else {}
     for key, words, unit in (

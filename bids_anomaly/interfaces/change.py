@@ -206,6 +206,7 @@ class WriteChange(StepInterface):
             sources=sources,
             already_stripped=True,
             bundle=None,
+            steps=None,
             healthy_fpr=inputs.healthy_fpr,
             min_lesion_volume=inputs.min_lesion_volume,
             resolution=None,

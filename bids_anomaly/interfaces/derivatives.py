@@ -66,6 +66,7 @@ class _WriteScanMapsInput(FoundInput):
     spread = File(exists=True, desc="in the model grid")
     bundle = Directory(exists=True, mandatory=True, nohash=True)
     bundle_digest = traits.Str(mandatory=True)
+    steps = traits.Either(None, traits.Int(), desc="of the reconstruction, if it knows steps")
 
 
 class WriteScanMaps(StepInterface):
@@ -258,6 +259,7 @@ def describe(
         sources=inputs.sources,
         already_stripped=already_stripped,
         bundle=bundle,
+        steps=getattr(inputs, "steps", None),
         healthy_fpr=getattr(inputs, "healthy_fpr", 0.0),
         min_lesion_volume=getattr(inputs, "min_lesion_volume", 0.0),
         resolution=resolution,

@@ -24,6 +24,7 @@ class _WriteReportInput(BaseInterfaceInputSpec):
     entities = traits.List(traits.Dict(), mandatory=True, desc="of each scan")
     bundles = traits.List(Directory(exists=True), mandatory=True, nohash=True)
     bundle_digests = traits.List(traits.Str(), mandatory=True)
+    steps = traits.Either(None, traits.Int(), desc="that were asked for")
     spaces = traits.List(traits.Str(), mandatory=True, desc="in which maps were written")
     healthy_fpr = traits.Float(mandatory=True)
     min_lesion_volume = traits.Float(mandatory=True)
@@ -66,6 +67,8 @@ class WriteReport(StepInterface):
                 brain_extraction=inputs.brain_method_list[i],
                 white_matter_level=inputs.white_matter_level_list[i],
                 evaluations=inputs.evaluations_list[i],
+                steps=bundle.steps_taken(inputs.steps),
+                method=bundle.method,
             )
             for i, bundle in enumerate(bundles)
         ]
@@ -80,8 +83,10 @@ class WriteReport(StepInterface):
             primary=inputs.primary,
             asked_for=inputs.asked_for,
             spaces=tuple(inputs.spaces),
-            methods=tuple(methods_text(bundles, inputs.brain_method_list, **threshold)),
-            warnings=tuple(model_warnings(bundles)),
+            methods=tuple(
+                methods_text(bundles, inputs.brain_method_list, steps=inputs.steps, **threshold)
+            ),
+            warnings=tuple(model_warnings(bundles, steps=inputs.steps)),
             **threshold,
         )
         output_dir = Path(inputs.output_dir)

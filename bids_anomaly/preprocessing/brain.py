@@ -6,7 +6,8 @@ import nibabel as nib
 import numpy as np
 
 from bids_anomaly.exceptions import BrainExtractionError, UsageError
-from bids_anomaly.preprocessing.brain_finders import deepbet_mask, hd_bet_mask, template_mask
+from bids_anomaly.preprocessing.brain_finders import FINDERS
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.foreground import as_one_piece, foreground
 from bids_anomaly.preprocessing.template import Grid, same_grid
 
@@ -142,19 +143,13 @@ def extract_brain(
     BrainExtractionError
         If no brain of a plausible size is found.
     """
-    match method:
-        case "deepbet":
-            found = deepbet_mask(scan, use_gpu=use_gpu)
-        case "hd-bet":
-            found = hd_bet_mask(scan, use_gpu=use_gpu)
-        case "template":
-            found = template_mask(scan)
-        case _:
-            raise UsageError(
-                "The --brain-extraction parameter must be deepbet, hd-bet, template or none. Got "
-                f"{method!r} instead."
-            )
-    brain = as_one_piece(found)
+    if method not in FINDERS:
+        raise UsageError(
+            f"The --brain-extraction parameter must be one of {', '.join(BRAIN_TOOLS)}. Got "
+            f"{method!r} instead."
+        )
+    options = {"use_gpu": use_gpu} if BRAIN_TOOLS[method].is_network else {}
+    brain = as_one_piece(FINDERS[method](scan, **options))
     litres = _litres(brain, scan)
     low, high = PLAUSIBLE_LITRES
     if not low <= litres <= high:

@@ -151,6 +151,10 @@ def template_mask(scan: nib.Nifti1Image) -> np.ndarray:
     return np.asanyarray(found.dataobj) > 0
 
 
+# By their names in bids_anomaly.preprocessing.brain_tools; those of networks take `use_gpu`.
+FINDERS = {"deepbet": deepbet_mask, "hd-bet": hd_bet_mask, "template": template_mask}
+
+
 def _template_head() -> tuple[nib.Nifti1Image, np.ndarray]:
     """Return the template brain in shells of CSF, skull and scalp, and the distance from cortex.
 

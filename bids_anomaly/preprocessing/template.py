@@ -50,6 +50,16 @@ class Grid(NamedTuple):
         )
 
     @property
+    def description(self) -> dict[str, Any]:
+        """What bundles and nodes say of the grid of a model; :meth:`described` reads it."""
+        return {
+            "template": TEMPLATE,
+            "shape": list(self.shape),
+            "origin": [float(value) for value in self.affine[:3, 3]],
+            "spacing": float(self.spacing[0]),
+        }
+
+    @property
     def spacing(self) -> np.ndarray:
         """Voxel sizes in mm."""
         return voxel_sizes(self.affine)

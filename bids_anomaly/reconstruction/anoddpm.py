@@ -18,7 +18,6 @@ from bids_anomaly.reconstruction.result import Slabs
 from bids_anomaly.synthesis.corrupt import KINDS
 
 build = RepaintingNet
-STEPS, MOST_STEPS = 10, 250
 
 
 def anoddpm(
@@ -28,13 +27,13 @@ def anoddpm(
     *,
     run: Callable,
     levels: Sequence[float],
-    steps: int | None,
+    steps: int,
     generator: Generator,
     **_: object,
 ) -> Slabs:
     """Add noise up to the highest of the levels, and remove it."""
     start = max(levels)
-    down = levels_down(start, min(steps or STEPS, MOST_STEPS))
+    down = levels_down(start, steps)
 
     def evaluate(slab: Tensor, inside: Tensor, noise: Tensor) -> tuple[Tensor]:
         return (denoised(network, noised(slab, inside, noise, start), inside, down),)

@@ -20,24 +20,10 @@ from typing import Any
 
 from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
+from bids_anomaly.reconstruction.methods import METHODS, RELEASE
 from bids_anomaly.scoring.calibration import load_calibration
 from bids_anomaly.scoring.score import RULES
 
-# A new method is a new module beside this one, of its name, and a name here.
-METHODS = (
-    "threshold",
-    "ae",
-    "vae",
-    "fanogan",
-    "dae",
-    "anoddpm",
-    "pddpm",
-    "cddpm",
-    "cadd",
-    "guided",
-    "features",
-    "restore",
-)
 WEIGHTS = "model.safetensors"
 # How preprocessing leaves intensities, whatever the model.
 NORMALISATION = "divided by the white matter level (shorth of likely white matter)"
@@ -74,7 +60,7 @@ class Bundle:
 
     @property
     def method(self) -> str:
-        """One of :data:`METHODS`."""
+        """Key of :data:`bids_anomaly.reconstruction.methods.METHODS`."""
         return self.description["method"]
 
     @property
@@ -84,8 +70,13 @@ class Bundle:
 
     @property
     def grid(self) -> Grid:
-        """The model grid, in the space of the template."""
+        """The model grid."""
         return Grid.described(self.description["grid"])
+
+    @property
+    def template(self) -> str:
+        """The template that the model grid lies in."""
+        return self.description["grid"]["template"]
 
     @property
     def weights(self) -> Path | None:
@@ -95,14 +86,39 @@ class Bundle:
         return (self.folder / self.description.get("weights", WEIGHTS)).resolve()
 
     @property
-    def steps(self) -> int | None:
-        """Number of levels with which the healthy were scored; None is the method's own."""
-        return self.description.get("steps")
+    def levels(self) -> tuple[float, ...]:
+        """Levels of corruption at which it predicts, if its method knows any."""
+        return tuple(self.description.get("levels") or ())
+
+    def steps_taken(self, asked: int | None) -> int | None:
+        """Return in how many steps a scan is reconstructed.
+
+        Parameters
+        ----------
+        asked : int or None
+            What was asked for; None is as in the calibration.
+
+        Returns
+        -------
+        int or None
+            None where the method knows no steps.
+        """
+        own = self.description.get("steps")
+        return METHODS[self.method].steps_taken(asked or own, self.levels)
 
     @property
     def makes_image(self) -> bool:
         """Whether the method makes a pseudo-healthy image, and not a score alone."""
-        return self.weights is not None and self.method != "features"
+        return METHODS[self.method].makes_image
+
+    @property
+    def status(self) -> str:
+        """What it is for, see :class:`bids_anomaly.reconstruction.methods.Method`.
+
+        A bundle from elsewhere is for what its maker says, and if that is nothing, released.
+        """
+        packaged = self.folder.parent == PACKAGED
+        return self.description.get("status", METHODS[self.method].status if packaged else RELEASE)
 
     @property
     def calibration(self) -> Path:
@@ -192,8 +208,9 @@ def _missing(description: Any) -> list[str]:
             missing += [f"{part}.{key}" for key in keys if key not in content]
     if description.get("sha256") and not isinstance(description.get("network"), dict):
         missing.append("network")
-    if description.get("method") == "restore" and not description.get("levels"):
-        missing.append("levels")
+    method = METHODS.get(description.get("method"))
+    if method is not None:
+        missing += [entry for entry in method.needs if not description.get(entry)]
     return missing
 
 

@@ -18,12 +18,11 @@ from torch import Generator, Tensor, nn
 
 from bids_anomaly.reconstruction.covariates import COVARIATES
 from bids_anomaly.reconstruction.diffusion import denoised, levels_down, noised
+from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reconstruction.networks import Covariates, RepaintingNet
 from bids_anomaly.reconstruction.result import Slabs
 from bids_anomaly.synthesis.corrupt import KINDS
 
-# Of each of the two passes.
-STEPS = 3
 SMOOTHED_VOXELS = 3
 # What surrounds a doubtful voxel is painted anew too.
 MARGIN_VOXELS = 1
@@ -68,13 +67,12 @@ def cadd(
     *,
     run: Callable,
     levels: Sequence[float],
-    steps: int | None,
+    steps: int,
     covariates: Tensor,
     generator: Generator,
     **_: object,
 ) -> Slabs:
     """Find out what is doubtful from the lower of two levels, and repaint it from the higher."""
-    steps = steps or STEPS
     low, high = sorted(levels)
 
     def evaluate(slab: Tensor, inside: Tensor, noise: Tensor, known: Tensor) -> tuple[Tensor]:
@@ -109,9 +107,9 @@ def first_pass(
     covariates: Tensor,
     *,
     start: float,
-    steps: int = STEPS,
+    steps: int = METHODS["cadd"].steps,
 ) -> Tensor:
-    """Noise slabs to a level, and go back to healthy ones."""
+    """Noise slabs to a level, and go back to healthy ones; each of the two passes has `steps`."""
     return denoised(
         lambda noisy, level: network(noisy, level, covariates),
         noised(slab, brain, noise, start),

@@ -18,8 +18,6 @@ from bids_anomaly.reconstruction.networks import RepaintingNet
 from bids_anomaly.reconstruction.result import Slabs
 from bids_anomaly.synthesis.corrupt import KINDS
 
-STEPS = 3
-
 
 def build(**arguments) -> RepaintingNet:
     """Return a network that sees the scan, which it changes, and the noisy image beside it."""
@@ -33,13 +31,13 @@ def guided(
     *,
     run: Callable,
     levels: Sequence[float],
-    steps: int | None,
+    steps: int,
     generator: Generator,
     **_: object,
 ) -> Slabs:
     """Go from noise to the healthy volume that belongs to the scan."""
     start = max(levels)
-    down = levels_down(start, steps or STEPS)
+    down = levels_down(start, steps)
 
     def evaluate(slab: Tensor, inside: Tensor, noise: Tensor) -> tuple[Tensor]:
         def predict(noisy: Tensor, level: Tensor) -> Tensor:

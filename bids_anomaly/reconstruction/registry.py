@@ -26,6 +26,7 @@ from bids_anomaly.reconstruction.batching import (
 )
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.covariates import as_numbers
+from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reconstruction.result import Reconstruction
 
 
@@ -55,8 +56,7 @@ def reconstruct(
     batch_size : int or None
         Slices at a time; None takes what fits.
     steps : int or None
-        Number of levels of corruption at which the image is predicted, for methods that go through
-        levels; None is that of the bundle's calibration.
+        In how many steps, for methods that know steps; None is as in the bundle's calibration.
     seed : int
         For methods that draw random numbers.
     covariates : mapping, optional
@@ -94,8 +94,8 @@ def reconstruct(
         slabs,
         brains,
         covariates=torch.tensor(as_numbers(covariates or {})).expand(len(slabs), -1),
-        levels=bundle.description.get("levels", ()),
-        steps=steps or bundle.steps,
+        levels=bundle.levels,
+        steps=bundle.steps_taken(steps),
         seed=seed,
         device=device,
         batch_size=batch_size or batch_size_for(device, thickness=slices if solid else 1),
@@ -139,7 +139,7 @@ def reconstruct_slabs(
     Parameters
     ----------
     method : str
-        One of :data:`bids_anomaly.reconstruction.bundle.METHODS`.
+        Key of :data:`bids_anomaly.reconstruction.methods.METHODS`.
     network : torch.nn.Module or None
         Of the method, on `device`.
     slabs, brain : (N, S, H, W) tensor
@@ -149,7 +149,7 @@ def reconstruct_slabs(
     levels : sequence of float
         Levels of corruption at which the bundle predicts.
     steps : int or None
-        How many levels instead.
+        In how many steps, for methods that know steps; None is the method's own number.
     seed : int
         Of random numbers, which are drawn for all slabs at once on the CPU, so that they depend
         neither on the device nor on the size of the batches.
@@ -166,7 +166,7 @@ def reconstruct_slabs(
         brain,
         covariates=covariates,
         levels=levels,
-        steps=steps,
+        steps=METHODS[method].steps_taken(steps, levels),
         generator=torch.Generator().manual_seed(seed),
         run=partial(in_batches, batch_size=batch_size, device=device),
     )

@@ -26,7 +26,7 @@ def restore(
     *,
     run: Callable,
     levels: Sequence[float],
-    steps: int | None,
+    steps: int,
     **_: object,
 ) -> Slabs:
     """Predict the healthy slices at several levels of corruption, as they are and mirrored.
@@ -58,8 +58,8 @@ def restore(
     )
 
 
-def _levels(default: Sequence[float], steps: int | None) -> Sequence[float]:
-    """Return the levels of the bundle, or `steps` levels evenly spaced over their range."""
-    if steps is None:
-        return default
-    return np.linspace(max(default), min(default), steps).tolist()
+def _levels(own: Sequence[float], steps: int) -> Sequence[float]:
+    """Return the levels of the bundle, or another number of them evenly spaced over their range."""
+    if steps == len(own):
+        return own
+    return np.linspace(max(own), min(own), steps).tolist()

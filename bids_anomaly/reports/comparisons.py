@@ -127,6 +127,12 @@ def _reason_against(comparison: Comparison, output_dir: Path) -> str | None:
             f"their z-scores are from different models ({scans[0].model} and {scans[1].model}, or "
             "other weights or calibration). Run both sessions with one model."
         )
+    # With one model, as many evaluations are as many steps, which older records do not say.
+    if scans[0].evaluations != scans[1].evaluations:
+        return (
+            f"their z-scores are from different numbers of steps ({_effort(scans)}). Run both "
+            "sessions with the same --steps."
+        )
     thresholds = {(record.healthy_fpr, record.min_lesion_volume) for record in records}
     if len(thresholds) > 1:
         return (
@@ -141,6 +147,13 @@ def _reason_against(comparison: Comparison, output_dir: Path) -> str | None:
             if not path.is_file():
                 return f"{path} does not exist. Run that session again."
     return None
+
+
+def _effort(scans: tuple[ScanRecord, ScanRecord]) -> str:
+    """Say how differently two scans were reconstructed by one model."""
+    if any(scan.steps is None for scan in scans):
+        return " and ".join(str(scan.evaluations) for scan in scans) + " evaluations"
+    return " and ".join(str(scan.steps) for scan in scans)
 
 
 def template_chain(

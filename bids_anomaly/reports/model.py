@@ -14,13 +14,13 @@ from scipy.stats import norm
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.reconstruction.bundle import NORMALISATION, PACKAGED, Bundle
+from bids_anomaly.reconstruction.methods import COMPARISON, COMPARISON_IN_WORDS, METHODS
 from bids_anomaly.reports.card import picture_beside, read_card, render_card
 from bids_anomaly.reports.charts import COLOURS, INK, Chart, as_chart, new_axes
 from bids_anomaly.reports.figures import Picture
 from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.reports.page import render
 from bids_anomaly.reports.tables import Table
-from bids_anomaly.reports.text import METHODS_IN_WORDS
 from bids_anomaly.scoring.calibration import Calibration, load_calibration
 from bids_anomaly.settings import Settings
 
@@ -185,10 +185,13 @@ def _details(bundle: Bundle) -> dict[str, str]:
     calibration = dict(description.pop("calibration"))
     training = dict(description.pop("training", {}))
     network = description.pop("network", None)
+    method, levels = METHODS[bundle.method], description.pop("levels", None)
     known = {
         "Name": f"{bundle.name} {bundle.version}",
         "Made for": f"{bundle.modality} scans",
-        "Method": f"{bundle.method}: {METHODS_IN_WORDS.get(bundle.method, bundle.method)}",
+        "Method": f"{method.name}: {method.words}",
+        "References": " ".join(method.references),
+        **({"Weights are": COMPARISON_IN_WORDS} if bundle.status == COMPARISON else {}),
         "Licence": str(description.get("licence", "not said")),
         "Model grid": with_minus(
             f"{shape} voxels of {grid['spacing']:g} mm, the first at {origin} mm in "
@@ -196,6 +199,7 @@ def _details(bundle: Bundle) -> dict[str, str]:
         + str(grid["template"]),
         "Intensities": str(description.get("normalisation", NORMALISATION)),
         "Score": _in_words(description.pop("score")),
+        **({"Levels": f"{_in_words(levels)} ({method.levels})"} if method.levels else {}),
         "Network": "none" if network is None else _in_words(network),
         "Trained on": str(training.pop("data", "nobody" if network is None else "not said")),
         **({"Training": _in_words(training)} if training else {}),
@@ -205,7 +209,7 @@ def _details(bundle: Bundle) -> dict[str, str]:
         "Bundle": f"sha256 {bundle.digest} (weights, description and calibration)",
     }
     said = {"name", "version", "method", "modality", "licence", "normalisation"}
-    said |= {"sha256", "weights"}
+    said |= {"sha256", "weights", "status"}
     others = {
         _heading(key): _in_words(value) for key, value in description.items() if key not in said
     }

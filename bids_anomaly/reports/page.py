@@ -2,10 +2,7 @@
 
 import base64
 import hashlib
-import re
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -17,9 +14,6 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-FAILED_STEPS = re.compile(rb'<meta name="failed-steps" content="([0-9]+)">')
-# The head of a page before its style, with room to spare.
-HEAD_BYTES = 4096
 
 
 def render(template: str, *, scripts: Sequence[str] = (), **content: object) -> str:
@@ -39,14 +33,6 @@ def render(template: str, *, scripts: Sequence[str] = (), **content: object) -> 
     return ENVIRONMENT.get_template(template).render(
         script=Markup(script), script_hash=_hash(script) if script else "", **content
     )
-
-
-def failed_steps(path: Path) -> int:
-    """Return how many failed steps a report tells of; none if there is no report."""
-    with suppress(OSError), path.open("rb") as page:
-        told = FAILED_STEPS.search(page.read(HEAD_BYTES))
-        return int(told[1]) if told else 0
-    return 0
 
 
 def _hash(script: str) -> str:

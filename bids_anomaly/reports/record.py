@@ -4,11 +4,12 @@ From this record and the derivatives a report can be made again at any time.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from bids_anomaly.bids.naming import anat_folder
+from bids_anomaly.bids.naming import anat_folder, entities_of
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.settings import primary_modality
@@ -40,6 +41,11 @@ class ScanRecord:
         What the bias-corrected scan was divided by.
     evaluations : int
         Network evaluations of a slice or volume.
+    steps : int or None
+        In how many steps the scan was reconstructed; None where the method knows no steps, and in
+        records that do not say it.
+    method : str
+        Of the model. Records that do not say it have it from the name of the model.
     """
 
     name: str
@@ -52,6 +58,8 @@ class ScanRecord:
     brain_extraction: str
     white_matter_level: float
     evaluations: int
+    steps: int | None = None
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,9 @@ class SessionRecord:
         Nominal false positive rate, and mm3.
     methods, warnings : tuple of str
         Paragraphs, and what a user can act on.
+    failed_steps : tuple of str or None
+        What failed in the last run that worked on the session; its results are then those of a run
+        before. None in records that do not say it.
     """
 
     label: str
@@ -89,6 +100,7 @@ class SessionRecord:
     min_lesion_volume: float
     methods: tuple[str, ...]
     warnings: tuple[str, ...]
+    failed_steps: tuple[str, ...] | None = ()
 
     @property
     def primary_scan(self) -> ScanRecord:
@@ -123,8 +135,10 @@ def read_record(path: Path) -> SessionRecord:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        scans = tuple(ScanRecord(**scan) for scan in content.pop("scans"))
+        scans = tuple(map(_read_scan, content.pop("scans")))
         lists = {name: tuple(content.pop(name)) for name in ("spaces", "methods", "warnings")}
+        failed = content.pop("failed_steps", None)
+        lists["failed_steps"] = failed if failed is None else tuple(failed)
         record = SessionRecord(scans=scans, **lists, **content)
         if record.primary not in [scan.name for scan in scans]:
             raise ValueError("no scan leads")
@@ -134,6 +148,25 @@ def read_record(path: Path) -> SessionRecord:
             f"The report cannot be made again without {path}, which is missing or was not written "
             "by this version. Run the participant level again without --reports-only."
         ) from error
+
+
+def _read_scan(content: Mapping[str, Any]) -> ScanRecord:
+    method, _, _ = content["model"].partition("-")
+    return ScanRecord(**{"method": method, **content})
+
+
+def record_failure(output_dir: Path, label: str, failed_steps: Iterable[str]) -> None:
+    """Note in the record of a session which of its steps failed.
+
+    A session that never came to its end has no record, and so nothing that could be taken for a
+    result of its last run.
+    """
+    path = record_path(output_dir, label, entities_of(Path(f"{label}_report.json")))
+    try:
+        record = read_record(path)
+    except MissingInputError:
+        return
+    replace(record, failed_steps=tuple(failed_steps)).write(output_dir)
 
 
 def recorded_primary(output_dir: Path, entities: Mapping[str, str]) -> ScanRecord | None:

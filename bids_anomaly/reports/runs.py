@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bids_anomaly.bids.reading import read_object
 from bids_anomaly.reports.tables import Table
 
 # Has not ended when it reads how long the others took.
@@ -61,6 +62,23 @@ def read_runs(output_dir: Path, label: str) -> tuple[dict[str, str], Table | Non
         [[step, *usage] for step, usage in steps.items()],
         numeric=(1, 2),
     )
+
+
+def failed_in_last_run(output_dir: Path, label: str) -> bool:
+    """Tell from the logs whether steps of a session failed in the last run that worked on it.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Derivative dataset.
+    label : str
+        Of the session.
+    """
+    failed = False
+    for log in sorted((output_dir / "logs").glob(f"*/{label}.log")):
+        result = read_object(log.with_name("run.json")).get("result")
+        failed = isinstance(result, Mapping) and label in result.get("failed_sessions", ())
+    return failed
 
 
 def _provenance(run: Mapping[str, Any]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from bids_anomaly.reports.change import read_change
 from bids_anomaly.reports.finding import describe_finding, in_millilitres, percent
 from bids_anomaly.reports.maps import read_scan, reading
 from bids_anomaly.reports.participant import Failure, write_participant_report
-from bids_anomaly.reports.record import ScanRecord, SessionRecord
+from bids_anomaly.reports.record import ScanRecord, SessionRecord, record_failure
 from bids_anomaly.reports.region_chart import region_chart
 from bids_anomaly.reports.runs import read_runs
 from bids_anomaly.reports.tables import (
@@ -82,7 +82,10 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         summary=summary,
         scans=scans,
         methods=record.methods,
-        references=references(),
+        references=references(
+            [scan.method for scan in record.scans],
+            [scan.brain_extraction for scan in record.scans],
+        ),
         failures=[],
         provenance={"bids-anomaly": record.version, **provenance},
         steps=steps,
@@ -100,13 +103,16 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
 
 
 def write_failure_report(output_dir: Path, label: str, failures: list[Failure]) -> Path:
-    """Write the report of a session of which steps failed, and return its path."""
+    """Write the report of a session of which steps failed, and return its path.
+
+    A record that an earlier run left of the session says it too.
+    """
+    record_failure(output_dir, label, [failure.step for failure in failures])
     provenance, steps = read_runs(output_dir, label)
     path = output_dir / f"{label}.html"
     write_participant_report(
         path,
         title=label,
-        references=references(),
         failures=failures,
         provenance={"bids-anomaly": __version__, **provenance},
         steps=steps,

@@ -1,43 +1,22 @@
 """The sentences of a report: how it was done, ready to be pasted into an article."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.scans import TRANSFORMS_TOO
-from bids_anomaly.citation import REFERENCES
-from bids_anomaly.preprocessing.brain import PREPARED_BY
+from bids_anomaly.citation import works_behind
+from bids_anomaly.preprocessing.brain import ALREADY_STRIPPED, PREPARED_BY
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, FALLBACK_FAMILY, Bundle
-
-BRAIN_EXTRACTION = {
-    "deepbet": "The brain was extracted with deepbet.",
-    "hd-bet": "The brain was extracted with HD-BET.",
-    "template": "The brain mask of the template was warped to the head.",
-    "already stripped": "The scans came without skull; what was left of them was taken as brain.",
-    "none": "The scans came without skull; what was left of them was taken as brain.",
-}
-
-# Each method after its article, by its key in :mod:`bids_anomaly.reconstruction.registry`.
-METHODS_IN_WORDS = {
-    "threshold": "the smoothed intensity itself, without a network",
-    "ae": "a convolutional autoencoder",
-    "vae": "a variational autoencoder",
-    "fanogan": "a generative adversarial network with an encoder (f-AnoGAN)",
-    "dae": "a denoising autoencoder",
-    "anoddpm": "a denoising diffusion model (AnoDDPM)",
-    "pddpm": "a patched denoising diffusion model (pDDPM)",
-    "cddpm": "a conditioned denoising diffusion model (cDDPM)",
-    "cadd": "a diffusion model of volumes conditioned on age and sex (CADD)",
-    "guided": "a diffusion model of volumes guided by the scan",
-    "features": "a network whose features are compared with those of healthy people",
-    "restore": "a few-step restoration network",
-}
+from bids_anomaly.reconstruction.methods import COMPARISON, COMPARISON_IN_WORDS, METHODS
 
 
 def methods_text(
     bundles: Sequence[Bundle],
     brain_methods: Sequence[str],
     *,
+    steps: int | None,
     healthy_fpr: float,
     min_lesion_volume: float,
 ) -> list[str]:
@@ -49,6 +28,8 @@ def methods_text(
         The model of each scan.
     brain_methods : sequence of str
         How the brain of each scan was found.
+    steps : int or None
+        What ``--steps`` asked for.
     healthy_fpr : float
         Nominal false positive rate.
     min_lesion_volume : float
@@ -67,21 +48,21 @@ def methods_text(
         f"The first scan was registered to the {TEMPLATE} template by an affine; results in "
         "template space have also gone through "
         + (
-            "the deformation of that pipeline"
-            if any(method.endswith(TRANSFORMS_TOO) for method in brain_methods)
-            else "symmetric normalisation (SyN), estimated from the pseudo-healthy image where "
-            "there is one"
+            "symmetric normalisation (SyN), estimated from the pseudo-healthy image where there is "
+            "one"
+            if _deformed_here(brain_methods)
+            else "the deformation of that pipeline"
         )
         + ", in one interpolation.",
-        ""
-        if all(PREPARED_BY in method for method in brain_methods)
-        else "Bias fields were estimated from healthy tissue alone, as a smooth field of cosines "
+        "Bias fields were estimated from healthy tissue alone, as a smooth field of cosines "
         "beside three tissues and an outlier class (after Ashburner and Friston 2005 and Van "
-        "Leemput et al. 2001), so that lesions were not taken for shading.",
+        "Leemput et al. 2001), so that lesions were not taken for shading."
+        if _corrected_here(brain_methods)
+        else "",
         "Intensities were divided by the level of white matter, found by an estimator that lesions "
         "hardly move.",
     ]
-    models = [_model_sentence(bundle) for bundle in {b.name: b for b in bundles}.values()]
+    models = [_model_sentence(bundle, steps) for bundle in {b.name: b for b in bundles}.values()]
     scoring = (
         f"Scores were compared with those of {_calibration(bundles)}: a voxel is called anomalous "
         f"where fewer than {100 * healthy_fpr:g} % of their voxels score as high; components below "
@@ -92,28 +73,44 @@ def methods_text(
     return [" ".join(filter(None, preprocessing)), " ".join(models), scoring]
 
 
-def references() -> list[str]:
-    """Return what to cite, one work a line."""
-    return [citation for _, citation in REFERENCES]
+def references(methods: Iterable[str], brain_methods: Sequence[str]) -> list[str]:
+    """Return what to cite of the work that the results of a session stand on.
+
+    Parameters
+    ----------
+    methods : iterable of str
+        By which each scan was reconstructed; what this version does not know is left out.
+    brain_methods : sequence of str
+        How the brain of each scan was found.
+    """
+    works = works_behind(
+        [METHODS[name] for name in dict.fromkeys(methods) if name in METHODS],
+        [BRAIN_TOOLS[name] for name in dict.fromkeys(brain_methods) if name in BRAIN_TOOLS],
+        bias=_corrected_here(brain_methods),
+        deformation=_deformed_here(brain_methods),
+    )
+    return [work.reference for work in works]
 
 
-def model_warnings(bundles: Sequence[Bundle], *, steps: int | None = None) -> list[str]:
+def model_warnings(bundles: Sequence[Bundle], *, steps: int | None) -> list[str]:
     """Say what to know of the models before their findings are believed.
 
     Parameters
     ----------
     bundles : sequence of Bundle
-        One a modality.
+        Of each scan, or each modality.
     steps : int or None
-        Levels that ``--steps`` asks for.
+        What ``--steps`` asks for.
 
     Returns
     -------
     list of str
-        Where intensity alone is scored, because no trained model was asked for or exists; and
-        where healthy scores may be those of another number of levels.
+        Where intensity alone is scored, because no trained model was asked for or exists; where
+        weights only serve to compare methods; and where scores are compared with those of another
+        number of steps.
     """
     warnings = []
+    bundles = list({bundle.name: bundle for bundle in bundles}.values())
     modalities = sorted({b.modality for b in bundles if b.method == FALLBACK_FAMILY})
     if modalities:
         warnings.append(
@@ -121,13 +118,20 @@ def model_warnings(bundles: Sequence[Bundle], *, steps: int | None = None) -> li
             "unusual intensity, and no pseudo-healthy image is made. Expect false findings where "
             "healthy tissue is bright (or dark on T1w)."
         )
-    others = [b.name for b in bundles if b.weights and b.steps != steps]
-    if steps is not None and others:
+    compared = [bundle.name for bundle in bundles if bundle.status == COMPARISON]
+    if compared:
         warnings.append(
-            f"{', '.join(others)}: z-scores and thresholds hold for the number of levels of the "
-            f"calibration, and --steps asks for {steps}. If that is another number, calibrate with "
-            "bids-anomaly-calibrate --steps."
+            f"{' and '.join(compared)}: the weights are {COMPARISON_IN_WORDS}. Use --model "
+            f"{DEFAULT_FAMILY} to find it."
         )
+    for bundle in bundles:
+        taken, calibrated = bundle.steps_taken(steps), bundle.steps_taken(None)
+        if taken != calibrated:
+            warnings.append(
+                f"{bundle.name}: z-scores and thresholds hold for the number of steps of the "
+                f"calibration, {calibrated}, and --steps asks for {steps}. Calibrate it with "
+                "bids-anomaly-calibrate --steps, or leave --steps out."
+            )
     return warnings
 
 
@@ -137,7 +141,18 @@ def _brain_sentence(method: str) -> str:
     if prepared:
         name = pipeline.removesuffix(TRANSFORMS_TOO)
         return f"A bias-corrected T1w scan and its brain mask were taken from {name}."
-    return BRAIN_EXTRACTION.get(method, "")
+    tool = BRAIN_TOOLS.get("none" if method == ALREADY_STRIPPED else method)
+    return "" if tool is None else tool.words
+
+
+def _deformed_here(brain_methods: Sequence[str]) -> bool:
+    """Return whether scans were registered to the template by a deformation of this app."""
+    return not any(method.endswith(TRANSFORMS_TOO) for method in brain_methods)
+
+
+def _corrected_here(brain_methods: Sequence[str]) -> bool:
+    """Return whether the bias field of any scan was estimated here."""
+    return not all(PREPARED_BY in method for method in brain_methods)
 
 
 def _calibration(bundles: Sequence[Bundle]) -> str:
@@ -146,7 +161,7 @@ def _calibration(bundles: Sequence[Bundle]) -> str:
     return "; ".join(f"{data} ({modality})" for modality, data in people.items())
 
 
-def _model_sentence(bundle: Bundle) -> str:
+def _model_sentence(bundle: Bundle, steps: int | None) -> str:
     if bundle.method == FALLBACK_FAMILY:
         return f"On {bundle.modality}, normalised and smoothed intensity itself was the score."
     trained = bundle.description.get("training", {}).get("data", "healthy people")
@@ -154,9 +169,11 @@ def _model_sentence(bundle: Bundle) -> str:
         "" if bundle.modality == "T1w" else f", {bundle.modality} painted from their T1w scans,"
     )
     made = "pseudo-healthy image" if bundle.makes_image else "score"
-    anomalies = " with procedural anomalies" if bundle.method == DEFAULT_FAMILY else ""
+    method, taken = METHODS[bundle.method], bundle.steps_taken(steps)
+    anomalies = f" with {method.anomalies}" if method.anomalies else ""
+    briefly = "for a short time, to compare methods, " if bundle.status == COMPARISON else ""
+    in_steps = "" if taken is None else f" in {taken} step{'s' if taken > 1 else ''}"
     return (
-        f"On {bundle.modality}, the {made} was made by {bundle.name} {bundle.version}, "
-        f"{METHODS_IN_WORDS.get(bundle.method, 'a network')} trained on {trained}{painted}"
-        f"{anomalies}."
+        f"On {bundle.modality}, the {made} was made{in_steps} by {bundle.name} {bundle.version}, "
+        f"{method.words}, trained {briefly}on {trained}{painted}{anomalies}."
     )

@@ -14,6 +14,7 @@ from bids_anomaly.exceptions import BadScanError, ModelUnavailableError, UsageEr
 from bids_anomaly.preprocessing.template import Grid, same_grid
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.covariates import COVARIATES
+from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reconstruction.registry import build_network, load_network
 from bids_anomaly.scoring.calibration import Calibration, calibrate
 from bids_anomaly.training.checkpoint import claim_folder
@@ -203,8 +204,8 @@ def _arguments(method: str, grid: Grid, noise: str | None) -> dict[str, Any]:
     if recipe.shaped:
         arguments["shape"] = grid.shape[1::-1]
     if noise is not None:
-        if "noise" not in arguments:
-            noisy = ", ".join(name for name in RECIPES if "noise" in RECIPES[name].network)
+        if METHODS[method].noise is None:
+            noisy = ", ".join(name for name, row in METHODS.items() if row.noise)
             raise UsageError(
                 f"The method {method} learns without noise, so it cannot take --noise {noise}. "
                 f"Leave it out, or choose one of {noisy}."

@@ -9,8 +9,9 @@ from safetensors.torch import save
 from torch import nn
 
 from bids_anomaly.bids.writing import replacing, write_bytes, write_json
-from bids_anomaly.preprocessing.template import TEMPLATE, Grid
+from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reconstruction.bundle import NORMALISATION, WEIGHTS, Bundle, load_bundle
+from bids_anomaly.reconstruction.methods import RELEASE
 from bids_anomaly.scoring.calibration import Calibration, save_calibration
 
 
@@ -59,12 +60,7 @@ def write_bundle(
         "method": method,
         "modality": modality,
         "licence": licence,
-        "grid": {
-            "template": TEMPLATE,
-            "shape": list(grid.shape),
-            "origin": [float(value) for value in grid.affine[:3, 3]],
-            "spacing": float(grid.spacing[0]),
-        },
+        "grid": grid.description,
         "normalisation": NORMALISATION,
         "score": dict(score),
         "calibration": {"data": calibration_data, "people": calibration.people},
@@ -122,5 +118,7 @@ def write_recalibrated(
     }
     if steps is not None:
         content["steps"] = steps
+    if bundle.status != RELEASE:
+        content["status"] = bundle.status
     write_json(folder / "bundle.json", content)
     return load_bundle(folder)

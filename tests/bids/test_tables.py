@@ -44,6 +44,7 @@ def test_every_column_is_described_beside_the_table(output):
         sources=["bids:raw:x"],
         already_stripped=True,
         bundle=None,
+        steps=None,
         healthy_fpr=0.002,
         min_lesion_volume=24.0,
         resolution=None,

@@ -13,14 +13,16 @@ from bids_anomaly.reconstruction.bundle import named_bundle, packaged_bundles
 
 def test_the_list_has_every_packaged_bundle_and_family(capsys):
     assert main(["list"]) == 0
-    families, _, head, *rows = capsys.readouterr().out.splitlines()
+    families, status, _, head, *rows = capsys.readouterr().out.splitlines()
     assert families == (
         "Families for --model: ae, anoddpm, cadd, cddpm, dae, features, guided, pddpm, "
         "restore (default), threshold, vae"
     )
-    assert head.split()[:3] == ["Name", "Modality", "Version"]
+    assert status.startswith("Weights of status comparison are from a short training")
+    assert head.split()[:5] == ["Name", "Modality", "Version", "Method", "Status"]
     for bundle, row in zip(packaged_bundles(), rows, strict=True):
-        assert row.split()[:4] == [bundle.name, bundle.modality, bundle.version, bundle.method]
+        said = [bundle.name, bundle.modality, bundle.version, bundle.method, bundle.status]
+        assert row.split()[:5] == said
 
 
 def test_a_model_is_shown_with_its_card_and_facts(capsys):
@@ -29,6 +31,13 @@ def test_a_model_is_shown_with_its_card_and_facts(capsys):
     bundle = named_bundle("restore-T1w")
     for text in ("Intended use", "Where it fails", bundle.description["sha256"], "0.2 (default)"):
         assert text in shown
+
+
+def test_a_model_for_comparison_says_so(capsys):
+    assert main(["show", "anoddpm-T1w"]) == 0
+    assert "Weights are" in capsys.readouterr().out
+    assert main(["show", "restore-T1w"]) == 0
+    assert "Weights are" not in capsys.readouterr().out
 
 
 def test_a_folder_can_be_shown_and_cannot_steer_the_terminal(tmp_path, capsys):

@@ -393,7 +393,9 @@ def test_the_citation_names_what_the_tool_stands_on(capsys):
     text = capsys.readouterr().out
 
     assert f"bids-anomaly {__version__}" in text
-    assert all(name in text for name in ("2510.14462", "ANTs", "deepbet", "Nipype", "pybids"))
+    works = ("2510.14462", "DISYRE", "ANTs", "deepbet", "Nipype", "pybids")
+    assert all(name in text for name in works)
+    assert "each report names its own" in text
 
 
 def test_the_descriptor_holds_every_argument(capsys):

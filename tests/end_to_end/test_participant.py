@@ -92,7 +92,8 @@ def test_every_promised_file_is_there_and_no_other(anat, finished_run):
     }
     for name in ("dataset_description.json", ".bidsignore", "participants.tsv", "sub-01.html"):
         assert (finished_run.out / name).stat().st_size > 0
-    assert (finished_run.out / "logs" / "CITATION.md").is_file()
+    (citation,) = finished_run.out.glob("logs/*/CITATION.md")
+    assert "deepbet" in citation.read_text()
     assert not list(finished_run.out.rglob(".*-*"))  # nothing half-written
 
 

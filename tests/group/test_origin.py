@@ -14,9 +14,9 @@ def members(tmp_path, synthetic):
     return find_members(tmp_path)
 
 
-def say(member, version: str, rate: float) -> None:
-    model = {"Model": {"Name": "restore-T1w", "Version": version, "Digest": "sha256:0123456789"}}
-    sidecar_path(member.file("zscore", "T1w")).write_text(json.dumps(model))
+def say(member, version: str, rate: float, **how) -> None:
+    model = {"Name": "restore-T1w", "Version": version, "Digest": "sha256:0123456789", **how}
+    sidecar_path(member.file("zscore", "T1w")).write_text(json.dumps({"Model": model}))
     finding = sidecar_path(member.file("anomaly", "T1w"))
     finding.write_text(json.dumps({"NominalFalsePositiveRate": rate}))
 
@@ -34,6 +34,21 @@ def test_results_of_different_models_are_told(members):
         say(member, version, 0.002)
     (note,) = differing_origins(count_origins(members))
     assert "restore-T1w 0.3.0 (01234567) of 2, restore-T1w 0.2.0 (01234567) of 1 sessions" in note
+
+
+def test_results_of_different_numbers_of_steps_are_told(members):
+    for member, steps in zip(members, (2, 2, 8), strict=True):
+        say(member, "0.3.0", 0.002, Steps=steps)
+    counts = count_origins(members)
+    assert len(counts["model for T1w"]) == 1
+    (note,) = differing_origins(counts)
+    assert "the number of steps for T1w is 2 of 2, 8 of 1 sessions" in note
+
+
+def test_results_that_do_not_say_their_steps_are_taken_with_the_others(members):
+    for member, how in zip(members, ({"Steps": 2}, {"Steps": 2}, {}), strict=True):
+        say(member, "0.3.0", 0.002, **how)
+    assert differing_origins(count_origins(members)) == []
 
 
 def test_results_that_say_nothing_are_no_error(members):

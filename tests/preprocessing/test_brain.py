@@ -14,11 +14,13 @@ from bids_anomaly.exceptions import (
     UsageError,
 )
 from bids_anomaly.preprocessing.brain import brain_mask, had_no_skull, prepared_mask, strip_mask
+from bids_anomaly.preprocessing.brain_finders import FINDERS
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.template import Grid
 
 # Not symmetric about any plane, so that a flipped mask would be noticed.
 GRID = Grid.isotropic((64, 80, 72), (-90.0, -126.0, -110.0), 3.0)
-METHODS = ("deepbet", "hd-bet", "template", "none")
+METHODS = tuple(BRAIN_TOOLS)
 
 
 def inside(semi_axes, centre=(0.0, 0.0, 0.0), grid=GRID):
@@ -131,8 +133,12 @@ def test_none_refuses_a_whole_head(head):
             brain_mask(GRID.image(scan), method="none", use_gpu=False)
 
 
+def test_every_tool_but_none_has_a_finder():
+    assert set(FINDERS) == set(BRAIN_TOOLS) - {"none"}
+
+
 def test_an_unknown_method_is_named(head):
-    with pytest.raises(UsageError, match=r"deepbet, hd-bet, template or none. Got 'bet' instead"):
+    with pytest.raises(UsageError, match=r"deepbet, hd-bet, template, none. Got 'bet' instead"):
         brain_mask(GRID.image(head), method="bet", use_gpu=False)
 
 

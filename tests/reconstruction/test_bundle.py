@@ -8,13 +8,14 @@ from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.reconstruction.bundle import (
     DEFAULT_FAMILY,
     FALLBACK_FAMILY,
-    METHODS,
     PACKAGED,
     Bundle,
     choose_bundles,
     load_bundle,
+    named_bundle,
     packaged_bundles,
 )
+from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reconstruction.registry import load_network
 from bids_anomaly.scoring.calibration import load_calibration
 from bids_anomaly.scoring.score import RULES
@@ -42,6 +43,7 @@ def test_a_packaged_bundle_is_whole_and_small(bundle):
     assert bundle.description["score"]["rule"] in RULES
     assert bundle.description["licence"]
     assert all(size % 16 == 0 for size in bundle.grid.shape)
+    assert bundle.grid.description == bundle.description["grid"]
     assert load_calibration(bundle.calibration).people > 0
     assert sum(path.stat().st_size for path in bundle.folder.iterdir()) < 15 * 2**20
 
@@ -145,6 +147,46 @@ def test_bundles_of_one_network_share_its_weights(bundle, tmp_path):
     (bundle / "model.safetensors").unlink()
     with pytest.raises(ModelUnavailableError, match=r"other cannot be read .*model\.safetensors"):
         load_bundle(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "taken"),
+    [
+        ("restore-T1w", 8, 8),
+        ("anoddpm-T1w", None, 10),
+        ("anoddpm-T1w", 400, 250),
+        ("cadd-T1w", None, 3),
+        ("guided-T1w", 1, 1),
+        ("pddpm-T1w", 8, None),
+        ("threshold-T1w", 8, None),
+    ],
+)
+def test_a_bundle_knows_in_how_many_steps_it_reconstructs(name, asked, taken):
+    assert named_bundle(name).steps_taken(asked) == taken
+
+
+def test_a_bundle_of_restore_takes_a_step_for_each_of_its_levels(bundle):
+    change(bundle, levels=[0.5, 0.3, 0.1])
+    assert load_bundle(bundle).steps_taken(None) == 3
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)
+def test_only_the_default_and_the_threshold_are_packaged_to_find_disease(bundle):
+    is_release = bundle.method in (DEFAULT_FAMILY, FALLBACK_FAMILY)
+    assert bundle.status == ("release" if is_release else "comparison")
+
+
+def test_a_bundle_from_elsewhere_is_for_what_it_says(tmp_path):
+    own = shutil.copytree(named_bundle("anoddpm-T1w").folder, tmp_path / "anoddpm-T1w")
+    assert load_bundle(own).status == "release"
+    change(own, status="comparison")
+    assert load_bundle(own).status == "comparison"
+
+
+def test_the_calibration_says_the_number_of_steps_where_nobody_asks_for_another(bundle):
+    change(bundle, steps=5)
+    calibrated = load_bundle(bundle)
+    assert (calibrated.steps_taken(None), calibrated.steps_taken(2)) == (5, 2)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "bundle.json", "calibration.npz"])

@@ -20,7 +20,9 @@ NEW, OLD = (slice(6, 10), slice(8, 12), slice(10, 14)), (slice(18, 22),) * 3
 ABOUT = {"Sessions": ["1", "2"], "Noise": 0.3, "Shift": 0.2, "Limit": 4.2, "Compared": 0.93}
 
 
-def record_of(session, *, digest="0" * 64, healthy_fpr=0.002, spaces=("native",)) -> SessionRecord:
+def record_of(
+    session, *, digest="0" * 64, steps=2, evaluations=4, healthy_fpr=0.002, spaces=("native",)
+) -> SessionRecord:
     scan = ScanRecord(
         name=f"sub-01_ses-{session}_FLAIR",
         modality="FLAIR",
@@ -31,7 +33,8 @@ def record_of(session, *, digest="0" * 64, healthy_fpr=0.002, spaces=("native",)
         makes_image=True,
         brain_extraction="deepbet",
         white_matter_level=1.0,
-        evaluations=4,
+        evaluations=evaluations,
+        steps=steps,
     )
     return SessionRecord(
         label=f"sub-01_ses-{session}",
@@ -159,6 +162,8 @@ def test_a_comparison_that_failed_or_is_still_to_come_is_said(compared):
     ("other", "reason"),
     [
         ({"digest": "1" * 64}, "different models"),
+        ({"steps": 8, "evaluations": 16}, "different numbers of steps (2 and 8). Run both"),
+        ({"steps": None, "evaluations": 16}, "different numbers of steps (4 and 16 evaluations)"),
         ({"healthy_fpr": 0.01}, "different thresholds"),
         ({"spaces": ("MNI152NLin2009aSym",)}, "--output-spaces"),
     ],
@@ -171,6 +176,11 @@ def test_what_cannot_be_compared_is_said(other, reason, compared):
     assert warning.startswith("sub-01_ses-1_FLAIR and sub-01_ses-2_FLAIR are not compared")
     assert reason in warning
     assert read_change(compared, record_of("1"), in_viewer=True).warnings == []
+
+
+def test_a_record_that_does_not_say_its_steps_is_compared_by_its_evaluations(compared):
+    write_session(compared, record_of("2", steps=None))
+    assert plan_comparisons(compared, "01").refusals == []
 
 
 def test_a_lost_map_is_named(compared):

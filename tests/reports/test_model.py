@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from bids_anomaly.exceptions import ModelUnavailableError
-from bids_anomaly.reconstruction.bundle import METHODS, load_bundle, named_bundle, packaged_bundles
+from bids_anomaly.reconstruction.bundle import load_bundle, named_bundle, packaged_bundles
 from bids_anomaly.reports.model import RATES, describe_model, write_model_page
-from bids_anomaly.reports.text import METHODS_IN_WORDS
 
 LABEL = '"><img src=x onerror="document.title=1"><script>document.title=1</script>'
 CARD = f"""# {LABEL}
@@ -73,10 +72,6 @@ def test_thresholds_are_those_that_make_the_mask(folder):
         score = float(row[2].replace("−", "-"))
         assert facts.calibration.zscore(score) == pytest.approx(float(row[1]), abs=0.02)
         assert row[0].startswith(f"{100 * rate:g}")
-
-
-def test_every_method_has_words():
-    assert set(METHODS_IN_WORDS) == set(METHODS)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ SCAN = ScanRecord(
     brain_extraction="deepbet",
     white_matter_level=1.0,
     evaluations=4,
+    steps=2,
+    method="restore",
 )
 
 RUN = {
@@ -224,6 +226,23 @@ def test_a_record_gives_the_same_report_again(derivatives):
     assert write_session_report(derivatives, read_record(path)).read_bytes() == first
 
 
+def test_a_record_that_does_not_say_its_method_has_it_from_the_model(derivatives):
+    path = record_of((TEMPLATE,)).write(derivatives)
+    content = json.loads(path.read_text())
+    del content["scans"][0]["method"]
+    path.write_text(json.dumps(content))
+    assert read_record(path).scans[0].method == "restore"
+
+
+def test_the_references_are_of_what_was_done_to_the_scans(derivatives):
+    other = replace(SCAN, method="anoddpm", brain_extraction="hd-bet")
+    for scan, cited in ((SCAN, True), (other, False)):
+        record = replace(record_of((TEMPLATE,)), scans=(scan,))
+        page = write_session_report(derivatives, record).read_text()
+        assert ("DISYRE" in page) is ("Fisch" in page) is cited
+        assert ("Wyatt" in page) is ("Isensee" in page) is not cited
+
+
 def test_a_lost_map_is_named(derivatives):
     lost = output_path(derivatives, "zscore", ENTITIES, modality="T1w", space=TEMPLATE)
     lost.unlink()
@@ -331,10 +350,50 @@ def test_one_broken_map_stops_no_other_report(two_people, capsys):
     assert "Traceback" not in told
 
 
+FAILURE = Failure("conform (sub-01)", "Broken.", "")
+
+
 def test_a_report_that_tells_of_a_failure_stays(two_people, capsys):
-    path = write_failure_report(two_people, "sub-01", [Failure("conform (sub-01)", "Broken.", "")])
+    path = write_failure_report(two_people, "sub-01", [FAILURE])
     before = path.read_bytes()
     assert reports_only(two_people) == 0
     assert path.read_bytes() == before
     assert (two_people / "sub-02.html").is_file()
     assert "sub-01: left as it is" in capsys.readouterr().err
+
+
+def test_a_failure_stands_in_the_record_of_an_earlier_success_alone(two_people):
+    path = record_path(two_people, "sub-01", ENTITIES)
+    before = read_record(path)
+    write_failure_report(two_people, "sub-01", [FAILURE])
+    assert read_record(path) == replace(before, failed_steps=("conform (sub-01)",))
+    assert read_record(record_path(two_people, "sub-02", {"sub": "02"})).failed_steps == ()
+    # Who never came to the end has results of nothing.
+    write_failure_report(two_people, "sub-03", [FAILURE])
+    assert not (two_people / "sub-03").exists()
+
+
+@pytest.mark.parametrize(
+    ("runs", "stays"),
+    [
+        ({}, False),
+        ({"1": ["sub-01"]}, True),
+        ({"1": ["sub-01"], "2": []}, False),
+        ({"1": [], "2": ["sub-01", "sub-02"]}, True),
+        ({"1": ["sub-01"], "2": None}, False),  # it was killed, and wrote no report
+    ],
+)
+def test_where_a_record_does_not_say_whether_steps_failed_the_logs_do(two_people, runs, stays):
+    path = record_path(two_people, "sub-01", ENTITIES)
+    content = json.loads(path.read_text())
+    del content["failed_steps"]
+    path.write_text(json.dumps(content))
+    for name, failed in runs.items():
+        folder = two_people / "logs" / name
+        folder.mkdir(parents=True)
+        result = {} if failed is None else {"result": {"failed_sessions": failed}}
+        (folder / "run.json").write_text(json.dumps(RUN | result))
+        (folder / "sub-01.log").write_text("conform\n")
+    assert reports_only(two_people) == 0
+    assert (two_people / "sub-01.html").exists() is not stays
+    assert (two_people / "sub-02.html").is_file()

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from bids_anomaly.preprocessing.template import Grid
-from bids_anomaly.reconstruction.bundle import load_bundle
+from bids_anomaly.reconstruction.bundle import load_bundle, named_bundle
 from bids_anomaly.reconstruction.networks import RestorationNet
 from bids_anomaly.reconstruction.registry import load_network, reconstruct
 from bids_anomaly.scoring.calibration import calibrate, load_calibration
-from bids_anomaly.training.export import write_bundle
+from bids_anomaly.training.export import write_bundle, write_recalibrated
 
 GRID = Grid.isotropic((32, 48, 16), (-64.0, -90.0, -30.0), 4.0)
 SCORE = {"rule": "lesion_and_darkening", "smoothing_mm": 1.2, "residual_weight": 1.0}
@@ -93,6 +93,15 @@ def test_a_method_without_a_network_needs_no_weights(tmp_path, calibration):
     assert bundle.weights is None
     names = {path.name for path in bundle.folder.iterdir()}
     assert names == {"bundle.json", "calibration.npz"}
+
+
+@pytest.mark.parametrize(("name", "status"), [("ae-T1w", "comparison"), ("restore-T1w", None)])
+def test_a_copy_is_for_what_the_original_is_for(name, status, tmp_path, calibration):
+    copy = write_recalibrated(
+        named_bundle(name), tmp_path / "copy", calibration=calibration, calibration_data="phantoms"
+    )
+    assert copy.description.get("status") == status
+    assert copy.status == named_bundle(name).status
 
 
 def test_a_bundle_can_be_written_again_in_its_place(bundle, network, calibration):

@@ -8,9 +8,7 @@ import pytest
 import torch
 from torch import Generator
 
-from bids_anomaly.cli.train import METHODS as OFFERED
-from bids_anomaly.cli.train import NOISES
-from bids_anomaly.reconstruction.bundle import METHODS
+from bids_anomaly.reconstruction.methods import METHODS, NOISES, TRAINED
 from bids_anomaly.reconstruction.registry import (
     build_network,
     module_of,
@@ -48,9 +46,17 @@ def small_network(method):
     return build_network(method, arguments)
 
 
-def test_the_command_offers_what_can_be_trained_and_every_method_explains_itself():
-    assert set(OFFERED) == set(RECIPES) == set(METHODS) - {"threshold"}
+def test_every_method_that_learns_has_a_recipe_that_fits_its_row():
+    assert set(TRAINED) == set(RECIPES)
     assert set(NOISES) == set(KINDS)
+    for name, recipe in RECIPES.items():
+        row = METHODS[name]
+        assert row.noise == recipe.network.get("noise"), name
+        assert bool(row.levels) == ("levels" in row.needs) == bool(recipe.levels), name
+        assert ("covariates" in row.needs) == recipe.covariates, name
+
+
+def test_every_method_is_a_function_of_its_module():
     for method in METHODS:
         function = getattr(module_of(method), method)
         assert "run" in inspect.signature(function).parameters or method == "threshold"

@@ -184,6 +184,17 @@ def test_an_option_of_the_network_reaches_every_reconstruction(option, build):
         assert {name: getattr(node.inputs, name) for name in option} == option
 
 
+@pytest.mark.parametrize(
+    ("model", "asked", "said"), [("anoddpm", None, 10), ("anoddpm", 5, 5), ("ae", 5, None)]
+)
+def test_the_steps_of_a_reconstruction_are_said_beside_its_maps(model, asked, said, build):
+    nodes = build(session_of(("T1w", "FLAIR")), steps=asked, model=model).nodes
+    writers = [node for node in nodes if type(node.interface).__name__ == "WriteScanMaps"]
+    assert {node.inputs.steps for node in writers} == {said}
+    (report,) = [node for node in nodes if type(node.interface).__name__ == "WriteReport"]
+    assert report.inputs.steps == asked
+
+
 @pytest.mark.parametrize("method", ["deepbet", "hd-bet", "template", "none"])
 def test_every_brain_is_found_as_was_asked_for(method, build):
     graph = build(session_of(MODALITIES), brain_extraction=method)

@@ -1,0 +1,68 @@
+"""Whose reports are written again when sessions were compared."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from bids_anomaly.cli.changes import run_changes
+from bids_anomaly.reports.comparisons import NEEDED, Comparison
+from bids_anomaly.reports.record import ScanRecord, SessionRecord, record_failure
+from bids_anomaly.workflows import change
+
+
+class PlanMade(Exception):
+    """Raised in place of running anything."""
+
+
+def write_session(folder, session):
+    """Write the record of a session, and empty maps by which it could be compared."""
+    scan = ScanRecord(
+        name=f"sub-01_ses-{session}_FLAIR",
+        modality="FLAIR",
+        entities={"sub": "01", "ses": session},
+        model="restore-FLAIR 0.4.0",
+        digest="0" * 64,
+        calibration="people",
+        makes_image=True,
+        brain_extraction="deepbet",
+        white_matter_level=1.0,
+        evaluations=4,
+    )
+    record = SessionRecord(
+        label=f"sub-01_ses-{session}",
+        version="0.1.0",
+        scans=(scan,),
+        primary=scan.name,
+        asked_for=None,
+        spaces=("native",),
+        healthy_fpr=0.002,
+        min_lesion_volume=24.0,
+        methods=(),
+        warnings=(),
+    )
+    record.write(folder)
+    for output in NEEDED:
+        path = Comparison((record, record), (scan, scan)).of_scan(folder, output, 0, None)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.mark.parametrize(("failed", "again"), [((), ["1", "2"]), (("2",), ["1"])])
+def test_a_session_that_failed_in_any_run_keeps_the_report_that_says_so(
+    failed, again, tmp_path, monkeypatch
+):
+    for session in ("1", "2"):
+        write_session(tmp_path, session)
+    for session in failed:
+        record_failure(tmp_path, f"sub-01_ses-{session}", ["conform (sub-01)"])
+    planned = {}
+
+    def plan(comparisons, **options):
+        planned.update(options)
+        raise PlanMade
+
+    monkeypatch.setattr(change, "init_changes_wf", plan)
+    settings = SimpleNamespace(bids_dir=tmp_path, output_dir=tmp_path, work_dir=tmp_path, seed=0)
+    with pytest.raises(PlanMade):
+        run_changes(settings, ["01"], log_folder=tmp_path, console=None)
+    assert planned["reports"] == [f"sub-01_ses-{session}" for session in again]
