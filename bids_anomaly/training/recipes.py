@@ -37,6 +37,7 @@ RESTORE_SCORES = {
         "smoothing_mm": 0.8,
         "lesion_weight": 0.25,
         **SURROUNDINGS,
+        "surroundings_weight": 0.6,
     },
     "T2w": {"rule": "brightening_in_lesion", "smoothing_mm": SMOOTHING_MM, "fluid_level": 1.8},
 }

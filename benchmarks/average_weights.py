@@ -1,0 +1,59 @@
+"""Average the weights of a bundle and of one that was trained on from it (Wortsman et al. 2022).
+
+What the second has learned anew is kept in part, and what it has forgotten comes back in part
+("Robust fine-tuning of zero-shot models", arXiv 2109.01903)::
+
+    python benchmarks/average_weights.py restore-FLAIR FOLDER/restore-FLAIR 0.3 OUTPUT
+
+OUTPUT has the description and the calibration of the first, so calibrate it (``docs/training.md``).
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from safetensors.torch import load_file, save
+
+from bids_anomaly.bids.writing import write_bytes, write_json
+from bids_anomaly.reconstruction.bundle import named_bundle
+
+
+def main() -> None:
+    """Write the averaged bundle."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("first", help="bundle, packaged or a folder")
+    parser.add_argument("second", help="bundle that was trained with --from the first")
+    parser.add_argument("share", type=float, help="of the second, from 0 to 1")
+    parser.add_argument("output", type=Path, help="new folder")
+    arguments = parser.parse_args()
+    average(arguments.first, arguments.second, arguments.share, arguments.output)
+
+
+def average(first: str, second: str, share: float, output: Path) -> None:
+    """Write the bundle whose weights are (1 - share) of the first plus share of the second."""
+    old, new = named_bundle(first), named_bundle(second)
+    if new.description["network"] != old.description["network"]:
+        raise SystemExit(f"{first} and {second} have different networks.")
+    before, after = load_file(old.weights), load_file(new.weights)
+    shutil.copytree(old.folder, output)
+    mixed = {
+        name: before[name].float().lerp(after[name].float(), share).half().contiguous()
+        for name in before
+    }
+    write_bytes(output / old.weights.name, save(mixed))
+    digest = hashlib.sha256((output / old.weights.name).read_bytes()).hexdigest()
+    description = json.loads((output / "bundle.json").read_text())
+    training = {
+        **new.description["training"],
+        "averaged_with": f"{old.name} {old.version}, sha256:{old.digest}",
+        "share_of_this_training": share,
+    }
+    write_json(output / "bundle.json", {**description, "sha256": digest, "training": training})
+
+
+if __name__ == "__main__":
+    main()
