@@ -9,15 +9,15 @@ OUTPUT has the description and the calibration of the first, so calibrate it (``
 """
 
 import argparse
-import hashlib
 import json
 import shutil
 from pathlib import Path
 
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 
-from bids_anomaly.bids.writing import write_bytes, write_json
+from bids_anomaly.bids.writing import write_json
 from bids_anomaly.reconstruction.bundle import named_bundle
+from bids_anomaly.training.export import write_weights
 
 
 def main() -> None:
@@ -40,12 +40,9 @@ def average(first: str, second: str, share: float, output: Path) -> None:
         raise SystemExit(f"{first} and {second} have different networks.")
     before, after = load_file(old.weights), load_file(new.weights)
     shutil.copytree(old.folder, output)
-    mixed = {
-        name: before[name].float().lerp(after[name].float(), share).half().contiguous()
-        for name in before
-    }
-    write_bytes(output / old.weights.name, save(mixed))
-    digest = hashlib.sha256((output / old.weights.name).read_bytes()).hexdigest()
+    digest = write_weights(
+        output, {name: before[name].float().lerp(after[name].float(), share) for name in before}
+    )
     description = json.loads((output / "bundle.json").read_text())
     training = {
         **new.description["training"],

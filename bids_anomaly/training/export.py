@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from bids_anomaly.bids.writing import replacing, write_bytes, write_json
 from bids_anomaly.preprocessing.template import Grid
@@ -67,19 +67,21 @@ def write_bundle(
         **description,
     }
     if network is not None:
-        weights = folder / WEIGHTS
-        # Not save_file, which makes a file that only its owner may read.
-        write_bytes(
-            weights,
-            save({key: value.half().contiguous() for key, value in network.state_dict().items()}),
-        )
         content["network"] = network.arguments
-        content["sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+        content["sha256"] = write_weights(folder, network.state_dict())
     with replacing(folder / "calibration.npz") as temporary:
         # NumPy appends .npz to names without it; the temporary name has it.
         save_calibration(calibration, temporary)
     write_json(folder / "bundle.json", content)
     return load_bundle(folder)
+
+
+def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> str:
+    """Write the weights of a bundle in half precision, and return their sha256."""
+    # Not save_file, which makes a file that only its owner may read.
+    content = save({key: value.half().contiguous() for key, value in weights.items()})
+    write_bytes(folder / WEIGHTS, content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def write_recalibrated(
