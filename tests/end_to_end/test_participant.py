@@ -92,8 +92,9 @@ def test_every_promised_file_is_there_and_no_other(anat, finished_run):
     }
     for name in ("dataset_description.json", ".bidsignore", "participants.tsv", "sub-01.html"):
         assert (finished_run.out / name).stat().st_size > 0
-    (citation,) = finished_run.out.glob("logs/*/CITATION.md")
-    assert "deepbet" in citation.read_text()
+    # Other tests may have run into this folder again before.
+    first_citation, *_ = sorted(finished_run.out.glob("logs/*/CITATION.md"))
+    assert "deepbet" in first_citation.read_text()
     assert not list(finished_run.out.rglob(".*-*"))  # nothing half-written
 
 
