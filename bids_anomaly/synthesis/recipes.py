@@ -58,7 +58,7 @@ RECIPES = (
         brightens=False,
     ),
     Recipe(
-        shares=(0.60, 0.22, 0.18),
+        shares=(0.56, 0.22, 0.22),
         levels=((1.15, 1.90), (1.15, 1.80), (1.10, 1.70)),
         opposite_shares=(0.03, 0.05, 0.10),
         opposite_levels=(0.05, 0.60),
@@ -68,7 +68,7 @@ RECIPES = (
         brightens=True,
     ),
     Recipe(
-        shares=(0.60, 0.22, 0.18),
+        shares=(0.56, 0.22, 0.22),
         levels=((1.30, 2.40), (1.40, 2.60), (1.40, 2.60)),
         opposite_shares=(0.0, 0.0, 0.10),
         opposite_levels=(0.40, 0.90),
@@ -79,8 +79,8 @@ RECIPES = (
     ),
 )
 
-# Radii in mm (log-uniform) of each kind; 1.25 mm is one voxel of 8 mm3, 29 mm is 100 ml.
-RADII_MM = ((1.25, 9.0), (8.0, 32.0), (6.0, 29.0))
+# Radii in mm (log-uniform) of each kind; 1.25 mm is one voxel of 8 mm3, 42 mm is 300 ml.
+RADII_MM = ((1.25, 9.0), (8.0, 40.0), (6.0, 42.0))
 
 
 def column(name: str, modality: Tensor) -> Tensor:

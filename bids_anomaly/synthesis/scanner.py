@@ -14,6 +14,9 @@ from bids_anomaly.synthesis.draws import Draws, per_sample
 
 # Share of scans that are blurred along the slices, as thick slices are after resampling.
 THICK_SHARE, THICK_SHARE_PAINTED = 0.2, 0.6
+# Share of slabs that are one slice over and over: of a scan that is a single slice, and nearly so
+# of slices that are as thick as the slab.
+REPEATED_SHARE = 0.08
 # Share of brain masks that are too tight, and too wide, in places.
 TIGHT_SHARE, WIDE_SHARE = 0.25, 0.25
 # What lies outside a brain, such as dura, marrow and fat, relative to white matter.
@@ -30,6 +33,8 @@ class Scanner:
         From the slice as it is (0) to its mean over 3 x 3 voxels (1).
     thick : (B, 1, 1, 1) tensor
         Share of each of the neighbouring slices that shows.
+    repeated : (B, 1, 1, 1) bool tensor
+        Whether all slices are the middle one.
     shading : (B, 1, H, W) tensor
         Factor that bias correction has left.
     noise : (B, S, H, W) tensor
@@ -38,12 +43,15 @@ class Scanner:
 
     blur: Tensor
     thick: Tensor
+    repeated: Tensor
     shading: Tensor
     noise: Tensor
 
     @classmethod
-    def draw(cls, shape: torch.Size, painted: Tensor, generator: Generator) -> "Scanner":
-        """Draw scanners for (B, S, H, W) slabs, of which some are `painted`, (B,)."""
+    def draw(
+        cls, shape: torch.Size, painted: Tensor, repeated: Tensor, generator: Generator
+    ) -> "Scanner":
+        """Draw scanners for (B, S, H, W) slabs, some of them `painted` or `repeated`, (B,)."""
         draw = Draws(shape[0], painted.device, generator)
         blur = torch.where(painted, draw.uniform(-0.3, 1.0), draw.uniform(-0.3, 0.8))
         share = torch.where(painted, THICK_SHARE_PAINTED, THICK_SHARE)
@@ -56,11 +64,13 @@ class Scanner:
         # Scans in large voxels are interpolated, and their noise with them.
         grain = per_sample(draw.uniform(-0.5, 1).clamp(min=0))
         noise = noise + grain * (2 * F.avg_pool2d(noise, 3, stride=1, padding=1) - noise)
+        repeated = per_sample(repeated)
         return cls(
             blur=per_sample(blur.clamp(min=0)),
             thick=per_sample(draw.chance(share) * draw.uniform(0.1, 0.33)),
+            repeated=repeated,
             shading=1 + per_sample(strength) * draw.smooth_field(shape[-2:], 4),
-            noise=per_sample(amount.clamp(min=0)) * noise,
+            noise=per_sample(amount.clamp(min=0)) * _repeat_middle(noise, repeated),
         )
 
     def resolve(self, slab: Tensor) -> Tensor:
@@ -68,7 +78,8 @@ class Scanner:
         smooth = F.avg_pool2d(slab, 3, stride=1, padding=1)
         slab = slab + self.blur * (smooth - slab)
         above, below = (_next_slice(slab, step) for step in (1, -1))
-        return slab + self.thick * (above + below - 2 * slab)
+        slab = slab + self.thick * (above + below - 2 * slab)
+        return _repeat_middle(slab, self.repeated)
 
     def scan(self, slab: Tensor, brain: Tensor) -> Tensor:
         """Scan (B, S, H, W) slabs inside the brain."""
@@ -101,6 +112,12 @@ def miss_the_brain(scan: Tensor, brain: Tensor, generator: Generator) -> tuple[T
     level = per_sample(draw.uniform(*OUTSIDE)) * (1 + 0.3 * draw.smooth_field(shape, 16))
     shown = torch.where(brain > 0, scan, level.clamp(min=0))
     return shown * missed, missed
+
+
+def _repeat_middle(slab: Tensor, chosen: Tensor) -> Tensor:
+    """Return slabs of which the chosen ones are their middle slice over and over."""
+    middle = slab.shape[1] // 2
+    return torch.where(chosen, slab[:, middle : middle + 1], slab)
 
 
 def _next_slice(slab: Tensor, step: int) -> Tensor:

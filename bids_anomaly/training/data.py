@@ -12,7 +12,7 @@ from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies, where_seen
 from bids_anomaly.synthesis.contrast import T1W, T1W_CSF, T1W_GREY, paint
 from bids_anomaly.synthesis.draws import Draws, per_sample
-from bids_anomaly.synthesis.scanner import Scanner, miss_the_brain
+from bids_anomaly.synthesis.scanner import REPEATED_SHARE, Scanner, miss_the_brain
 from bids_anomaly.training.volumes import HealthyVolumes
 
 
@@ -98,7 +98,8 @@ def draw_healthy(
     person = torch.randint(len(volumes.scans), (size,), device=device, generator=generator)
     middle = _draw_slices(volumes, slices, size, generator)
     reach = torch.arange(slices, device=device) - slices // 2
-    window = (person[:, None], middle[:, None] + reach)
+    repeated = torch.rand(size, device=device, generator=generator) < REPEATED_SHARE
+    window = (person[:, None], middle[:, None] + reach * ~repeated[:, None])
     painted = modality != T1W
     t1w = torch.where(
         painted[:, None, None, None], volumes.filled[window], volumes.scans[window]
@@ -129,7 +130,7 @@ def draw_healthy(
     pure = _vary_contrast(pure, painted, generator)
     pure, brain = miss_the_brain(pure, anatomy.brain, generator)
     anatomy = replace(anatomy, brain=brain, t1w=anatomy.t1w * brain)
-    scanner = Scanner.draw(pure.shape, painted, generator)
+    scanner = Scanner.draw(pure.shape, painted, repeated, generator)
     return Healthy(
         scanner.scan(pure, brain),
         pure,

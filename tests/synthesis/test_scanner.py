@@ -21,8 +21,9 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def scanner(*, painted=True, seed=0):
-    return Scanner.draw(torch.Size(SHAPE), torch.full(SHAPE[:1], painted), generator(seed))
+def scanner(*, painted=True, repeated=False, seed=0):
+    flags = (torch.full(SHAPE[:1], flag) for flag in (painted, repeated))
+    return Scanner.draw(torch.Size(SHAPE), *flags, generator(seed))
 
 
 def test_a_healthy_slab_and_one_with_an_anomaly_have_the_same_noise(brain):
@@ -51,6 +52,15 @@ def test_thick_slices_show_what_lies_above_and_below(brain):
     share = scanner().resolve(slab)[:, 2, 16, 20]
     assert (share > 0).float().mean() == pytest.approx(0.6, abs=0.12)
     assert share.max() <= 0.34
+
+
+def test_a_single_slice_is_seen_and_as_noisy_in_all_of_its_slab(brain):
+    slab = torch.rand(SHAPE, generator=generator()) * brain
+    seen = scanner(repeated=True)
+    shown = seen.scan(slab, brain)
+    assert torch.equal(shown, shown[:, 2:3].expand_as(shown))
+    # The middle one is as it would have been.
+    assert torch.equal(shown[:, 2], scanner().scan(slab, brain)[:, 2])
 
 
 def test_scanners_shade_and_make_noise_and_leave_nothing_outside_the_brain(brain):

@@ -69,6 +69,14 @@ def test_modalities_are_drawn_evenly_and_only_those_asked_for(volumes):
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
+def test_about_one_slab_in_twelve_is_a_single_slice(volumes, modality):
+    batch = draw(volumes, 300, modalities=[modality])
+    alike = (batch.slab == batch.slab[:, 2:3]).flatten(1).all(1)
+    assert 0.03 < alike.float().mean() < 0.15
+    assert (batch.brains == batch.brains[:, 2:3])[alike].all()
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
 def test_nothing_lies_outside_the_brain(volumes, modality):
     batch = draw(volumes, modalities=[modality])
     outside = batch.brain == 0
