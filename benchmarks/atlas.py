@@ -46,6 +46,7 @@ from bids_anomaly.preprocessing.labels import resample_labels
 from bids_anomaly.preprocessing.registration import Warp, register_deformable
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid, template_brain
+from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 
 DATASET = "ixi-healthy"
 VOTERS = ("train", "calibration")
@@ -99,7 +100,7 @@ def preprocessed(arguments: argparse.Namespace, person: str, output: str) -> nib
 
 
 def own_labels(
-    arguments: argparse.Namespace, person: str, onto: Grid, transforms: Sequence[Path] = ()
+    arguments: argparse.Namespace, person: str, onto: Grid, chain: Chain = SAME_SPACE
 ) -> nib.Nifti1Image:
     """Return the DLMUSE labels of a person, in the model grid or carried on from there."""
     folder = arguments.data / DATASET / "derivatives" / "dlmuse" / f"sub-{person}" / "anat"
@@ -108,7 +109,7 @@ def own_labels(
     to_model_grid = transform_path(
         arguments.preprocessed, entities, origin="T1w", target=TEMPLATE, extension=".h5"
     )
-    return resample_labels(labels, onto, [*transforms, to_model_grid])
+    return resample_labels(labels, onto, chain + Chain.of(to_model_grid))
 
 
 def vote(maps: Sequence[np.ndarray], labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -176,7 +177,7 @@ def _carried_labels(arguments: argparse.Namespace, person: str, onto: Grid) -> n
     path = arguments.results / f"sub-{person}" / "labels.nii.gz"
     if not path.exists():
         warp = register(arguments, person)
-        own_labels(arguments, person, onto, [warp.moving_from_fixed]).to_filename(path)
+        own_labels(arguments, person, onto, Chain.of(warp.moving_from_fixed)).to_filename(path)
     return nib.load(path)
 
 
@@ -273,7 +274,7 @@ def _fit(arguments: argparse.Namespace, person: str) -> Mapping[int, float]:
     """Return the Dice of each region in the model grid of a person; NaN where there is none."""
     grid = Grid.of(preprocessed(arguments, person, "model_scan"))
     own = np.asanyarray(own_labels(arguments, person, grid).dataobj)
-    carried = atlas_labels(grid, [register(arguments, person).fixed_from_moving])
+    carried = atlas_labels(grid, Chain.of(register(arguments, person).fixed_from_moving))
     return dice_of_labels(own, carried, [region.index for region in atlas_regions()])
 
 

@@ -41,6 +41,7 @@ from bids_anomaly.preprocessing.template import (
     template_brain,
     template_white_matter,
 )
+from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 
 SURE_WHITE_MATTER = 0.95
 # Of simulated lesions and fields one person of a dataset is enough.
@@ -56,7 +57,7 @@ class Scan(NamedTuple):
 
     image: nib.Nifti1Image
     brain: nib.Nifti1Image
-    transforms_back: list[Path]
+    template_from_scan: Chain
     lesions: np.ndarray | None
 
     @property
@@ -67,10 +68,7 @@ class Scan(NamedTuple):
     @property
     def white_matter(self) -> np.ndarray:
         """Where white matter is nearly sure, (X, Y, Z) bool array."""
-        invert = [True] * len(self.transforms_back)
-        white = resample(
-            template_white_matter(1), Grid.of(self.image), self.transforms_back, invert=invert
-        )
+        white = resample(template_white_matter(1), Grid.of(self.image), self.template_from_scan)
         return (white.get_fdata() > SURE_WHITE_MATTER) & self.inside
 
 
@@ -90,7 +88,7 @@ def n4(levels: int, scan: nib.Nifti1Image, brain: nib.Nifti1Image, _: object) ->
     return np.maximum(onto, field[inside].min())
 
 
-Method = Callable[[nib.Nifti1Image, nib.Nifti1Image, list[Path]], np.ndarray]
+Method = Callable[[nib.Nifti1Image, nib.Nifti1Image, Chain], np.ndarray]
 METHODS: dict[str, Method] = {
     "bids-anomaly": bias_field,
     "N4, two levels": partial(n4, 2),
@@ -126,7 +124,7 @@ def keeps_disease(data: Path, kept: Path) -> None:
                 values = scan.image.get_fdata(dtype=np.float32)
                 rank = partial(_auprc, scan=scan, modality=modality)
                 fields = [
-                    method(scan.image, scan.brain, scan.transforms_back)
+                    method(scan.image, scan.brain, scan.template_from_scan)
                     for method in METHODS.values()
                 ]
                 figures.append([rank(values), *(rank(values / field) for field in fields)])
@@ -185,7 +183,7 @@ def removes_shading(examples: list[tuple[str, str, Scan]]) -> None:
 
 def field_of(method: Method, scan: Scan) -> np.ndarray:
     """Return the field of a scan by a method."""
-    return method(scan.image, scan.brain, scan.transforms_back)
+    return method(scan.image, scan.brain, scan.template_from_scan)
 
 
 def variation(values: np.ndarray) -> float:
@@ -248,7 +246,10 @@ def example(data: Path, kept: Path, dataset: str, modality: str) -> tuple[str, s
     if Grid.of(scan.image).voxel_volume < 4:
         grid = isotropic_grid(scan.image, 2.0)
         scan = Scan(
-            resample(scan.image, grid), resample_mask(scan.brain, grid), scan.transforms_back, None
+            resample(scan.image, grid),
+            resample_mask(scan.brain, grid),
+            scan.template_from_scan,
+            None,
         )
     return f"{dataset} {person}", modality, scan
 
@@ -273,12 +274,12 @@ def prepared(data: Path, kept: Path, of_set, person: str, modality: str) -> Scan
         register_linear(masked(image, brain), fixed, kind=kind, seed=0, folder=folder)
         (folder / "done").touch()
     affine = kept / of_set.dataset / f"{person}-{reference}" / "affine.mat"
-    back = [affine] if modality == reference else [folder / "rigid.mat", affine]
+    links = [affine] if modality == reference else [affine, folder / "rigid.mat"]
     image, brain = (nib.load(path) for path in names.values())
     lesions = None
     if isinstance(of_set, Patients):
         lesions = _lesions(data, kept, of_set, person, modality, Grid.of(image))
-    return Scan(image, brain, back, lesions)
+    return Scan(image, brain, Chain.of(*links).inverse(), lesions)
 
 
 def _lesions(
@@ -286,14 +287,14 @@ def _lesions(
 ) -> np.ndarray:
     """Return the lesions of a person in the grid of a scan, (X, Y, Z) bool array."""
     truth = read_mask(data / patients.dataset / patients.truth.format(person))
-    transforms = []
+    chain = SAME_SPACE
     drawn_on = patients.truth_modality
     if drawn_on not in (None, modality):
         rigid = kept / patients.dataset / f"{person}-{drawn_on}" / "rigid.mat"
         if not rigid.exists():
             prepared(data, kept, patients, person, drawn_on)
-        transforms = [rigid]
-    return np.asanyarray(resample_mask(truth, onto, transforms).dataobj) > 0
+        chain = Chain.of(rigid)
+    return np.asanyarray(resample_mask(truth, onto, chain).dataobj) > 0
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ from scipy.spatial.transform import Rotation
 from scored import preset_mask, reconstructed, zscore
 from table import line
 
-from bids_anomaly.preprocessing.midpoint import halfway, midpoint_grid, write_matrix
+from bids_anomaly.preprocessing.midpoint import halfway, midpoint_grid
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import write_matrix
 from bids_anomaly.reconstruction.bundle import Bundle, choose_bundles
 from bids_anomaly.scoring.change import (
     VERDICTS,

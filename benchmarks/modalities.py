@@ -24,6 +24,7 @@ from bids_anomaly.bids.naming import output_path, transform_path
 from bids_anomaly.evaluation.metrics import auprc, dice
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import Chain
 from bids_anomaly.scoring.calibration import healthy_exceedance
 from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
 from bids_anomaly.settings import Settings
@@ -55,9 +56,9 @@ def measures(data: Path, outputs: Path, person: str) -> dict[str, dict[str, floa
     """Return AUPRC and Dice of T1w, FLAIR, and the mean of both."""
     entities = {"sub": person}
     grid = Grid.of(nib.load(output_path(outputs, "zscore", entities, modality="T1w")))
-    moved = [
-        transform_path(outputs, entities, origin="FLAIR", target="T1w", extension=".txt"),
-    ]
+    moved = Chain.of(
+        transform_path(outputs, entities, origin="FLAIR", target="T1w", extension=".txt")
+    )
 
     def from_flair(output: str) -> nib.Nifti1Image:
         return nib.load(output_path(outputs, output, entities, modality="FLAIR"))

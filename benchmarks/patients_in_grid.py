@@ -12,6 +12,7 @@ from bids_anomaly.evaluation.metrics import auprc
 from bids_anomaly.evaluation.raw import find_raw, raw_score, read_raw
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import Chain
 from bids_anomaly.training.lesions import MARGIN_VOXELS, lesion_share, transform_to_model_grid
 from bids_anomaly.training.people import load_people
 
@@ -70,7 +71,7 @@ def patients_in_grid(
         scan = person.scan.get_fdata(dtype=np.float32)
         grid, to_grid = Grid.of(person.scan), transform_to_model_grid(person, preprocessed)
         came_as = read_raw(find_raw(person.path, preprocessed, data / patients.dataset))
-        in_grid = resample(came_as, grid, [to_grid]).get_fdata(dtype=np.float32)
+        in_grid = resample(came_as, grid, Chain.of(to_grid)).get_fdata(dtype=np.float32)
         raw = raw_score(in_grid, brain, grid.spacing, modality=modality)
         label = person.participant.removeprefix("sub-")
         yield Patient(label, raw, scan, brain, truth, person.known)

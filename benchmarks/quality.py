@@ -30,6 +30,7 @@ from bids_anomaly.preprocessing.intensity import to_model_grid
 from bids_anomaly.preprocessing.registration import masked, register_linear
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import MODEL_GRID_2MM, Grid, template_brain
+from bids_anomaly.preprocessing.transforms import Chain
 from bids_anomaly.scoring.quality import measure_quality
 from bids_anomaly.scoring.quality_limits import check_quality
 
@@ -179,7 +180,10 @@ def quality_of(path: Path, case: Case) -> dict[str, float]:
             Grid(brain.shape, off).image(np.asanyarray(image.dataobj))
             for image in (corrected, brain)
         )
-    in_grid, brain_in_grid, level = to_model_grid(corrected, brain, [done.affine], MODEL_GRID_2MM)
+    scan_from_template = Chain.of(done.affine)
+    in_grid, brain_in_grid, level = to_model_grid(
+        corrected, brain, scan_from_template, MODEL_GRID_2MM
+    )
     return measure_quality(
         done.scan,
         done.brain,
@@ -205,7 +209,7 @@ def preprocess(path: Path, break_scan: Callable | None, break_brain: Callable | 
         seed=0,
         folder=Path(tempfile.mkdtemp(dir=SCRATCH.name)),
     )
-    return Done(scan, brain, affine, correct_bias(scan, brain, [affine]))
+    return Done(scan, brain, affine, correct_bias(scan, brain, Chain.of(affine).inverse()))
 
 
 def inverted(scan: nib.Nifti1Image) -> nib.Nifti1Image:

@@ -30,6 +30,7 @@ from bids_anomaly.evaluation.restoration import contrast_removed
 from bids_anomaly.evaluation.scan import ALL_SIZES, LESION_FREE_MM
 from bids_anomaly.preprocessing.resample import resample_mask
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.reconstruction.bundle import Bundle
 
 REFERENCE = "T1w"
@@ -259,9 +260,9 @@ def case_of(data: Path, outputs: Path, patients: Patients, person: str, modality
     """Read the brain that a run found, and bring the mask of the lesions to its grid."""
     brain = nib.load(output_path(outputs, "brain", {"sub": person}, modality=modality))
     lesions = read_mask(data / patients.dataset / patients.truth.format(person))
-    transforms = []
+    chain = SAME_SPACE
     if patients.truth_modality not in (None, modality):
-        transforms = [
+        chain = Chain.of(
             transform_path(
                 outputs,
                 {"sub": person},
@@ -269,9 +270,9 @@ def case_of(data: Path, outputs: Path, patients: Patients, person: str, modality
                 target=modality,
                 extension=".txt",
             )
-        ]
+        )
     grid = Grid.of(brain)
-    truth = np.asanyarray(resample_mask(lesions, grid, transforms).dataobj) > 0
+    truth = np.asanyarray(resample_mask(lesions, grid, chain).dataobj) > 0
     return Case(grid, np.asanyarray(brain.dataobj) > 0, truth)
 
 

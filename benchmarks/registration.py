@@ -41,6 +41,7 @@ from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
 from bids_anomaly.preprocessing.registration import Warp
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_brain
+from bids_anomaly.preprocessing.transforms import LPS, Chain
 from bids_anomaly.reconstruction.bundle import Bundle, choose_bundles
 from bids_anomaly.reconstruction.registry import reconstruct
 
@@ -169,7 +170,7 @@ def overlaps(
     person's own labels do.
     """
     grid = Grid.of(labels)
-    carried = [atlas_labels(grid, [warp.fixed_from_moving]) for warp in warps]
+    carried = [atlas_labels(grid, Chain.of(warp.fixed_from_moving)) for warp in warps]
     origins = lesioned.origins()
     own = map_coordinates(np.asanyarray(labels.dataobj), origins, order=0)
     carried[0] = map_coordinates(carried[0], origins, order=0)
@@ -196,8 +197,7 @@ def zones_around(lesion: np.ndarray, spacing: float) -> dict[str, np.ndarray]:
 
 def _targets(warp: Warp, points: np.ndarray, spacing: float) -> np.ndarray:
     """Return where points of the template, (3, N) in voxels, go in the model grid."""
-    # ITK's vectors are in mm along LPS+.
-    field = np.asanyarray(nib.load(warp.moving_from_fixed).dataobj)[:, :, :, 0] * [-1, -1, 1]
+    field = np.asanyarray(nib.load(warp.moving_from_fixed).dataobj)[:, :, :, 0] * LPS
     return points + field[tuple(points)].T / spacing
 
 

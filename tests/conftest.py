@@ -163,6 +163,7 @@ def write_person() -> Callable[..., None]:
 
     from bids_anomaly.preprocessing.composite import write_composite
     from bids_anomaly.preprocessing.template import TEMPLATE, Grid
+    from bids_anomaly.preprocessing.transforms import Chain
 
     # 5 mm, so that the brain of the template just fits.
     model_grid = Grid.isotropic((32, 48, 32), (-77.5, -132.5, -75.0), 5.0)
@@ -194,8 +195,7 @@ def write_person() -> Callable[..., None]:
         ants.write_transform(shift, str(matrix))
         write_composite(
             Path(f"{stem}_from-{modality}_to-{TEMPLATE}_mode-image_desc-affine_xfm.h5"),
-            [matrix],
-            [False],
+            Chain.of(matrix),
         )
         matrix.unlink()
 

@@ -61,7 +61,7 @@ def init_scan_derivatives_wf(
 
     Inputs
     ------
-    corrected, brain, brain_method, white_matter_level, transform, transforms, transforms_back
+    corrected, brain, brain_method, white_matter_level, transform, transforms
         Of the scan, from :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`.
     residual, spread, zscore
         In the model grid, and z-scores in the grid of the scan; from
@@ -84,7 +84,6 @@ def init_scan_derivatives_wf(
                 "white_matter_level",
                 "transform",
                 "transforms",
-                "transforms_back",
                 "residual",
                 "spread",
                 "zscore",
@@ -101,8 +100,6 @@ def init_scan_derivatives_wf(
         "modality": modality,
         "sources": list(sources),
     }
-    # A scan reaches the model grid by one affine, or by a rigid transform and the affine.
-    linear_transforms = 1 if reference_modality is None else 2
     threshold = {"healthy_fpr": healthy_fpr, "min_lesion_volume": min_lesion_volume}
     outputnode = Node(IdentityInterface(["written"]), name="outputnode")
     writers = 1 + len(output_spaces) + (reference_modality is not None)
@@ -113,28 +110,18 @@ def init_scan_derivatives_wf(
         space: Node(FindAnomalies(**threshold), name=f"find_{space}", mem_gb=WRITE_MEM_GB)
         for space in dict.fromkeys((NATIVE, *output_spaces))
     }
-    chains = {}
+    to_template = ("transforms", "scan_from_template")
     for space, find in found.items():
         workflow.connect([(inputnode, find, [("brain", "brain"), ("zscore", "zscore")])])
-        if space == NATIVE:
-            continue
-        chains[space] = Node(Merge(2), name=f"chain_{space}", run_without_submitting=True)
-        workflow.connect(
-            [
-                (inputnode, chains[space], [("scan_from_template", "in1"), ("transforms", "in2")]),
-                (chains[space], find, [("out", "scan_transforms")]),
-            ]
-        )
+        if space != NATIVE:
+            workflow.connect([(inputnode, find, [(t, t) for t in to_template])])
     findings = [(name, name) for name in ("brain", "zscore", "probability", "mask")]
     write_findings = Node(
-        WriteFindings(**described, **threshold, invert=[True] * linear_transforms),
+        WriteFindings(**described, **threshold),
         name="write_findings",
         mem_gb=WRITE_MEM_GB,
     )
-    passed_on = [
-        ("transforms_back", "transforms"),
-        ("template_from_scan", "template_from_scan"),
-    ]
+    passed_on = [(name, name) for name in ("transforms", "template_from_scan")]
     workflow.connect(
         [
             (found[NATIVE], write_findings, findings),
@@ -158,17 +145,13 @@ def init_scan_derivatives_wf(
             ("corrected", "scan"),
             ("brain_method", "brain_method"),
             ("white_matter_level", "white_matter_level"),
+            ("transforms", "transforms"),
             ("residual", "residual"),
             ("spread", "spread"),
         ]
-        if space == NATIVE:
-            write.inputs.invert = [True] * linear_transforms
-            passed_on.append(("transforms_back", "transforms"))
-        else:
+        if space != NATIVE:
             write.inputs.space = space
-            write.inputs.invert = [False]
-            passed_on.append(("scan_from_template", "transforms"))
-            workflow.connect(chains[space], "out", write, "scan_transforms")
+            passed_on.append(("scan_from_template", "scan_from_template"))
         workflow.connect(
             [
                 (found[space], write, findings),

@@ -261,7 +261,6 @@ def init_session_wf(
                         "white_matter_level",
                         "transform",
                         "transforms",
-                        "transforms_back",
                     ),
                 ),
                 (reconstruct, derivatives, _same_names("residual", "spread", "zscore")),

@@ -84,8 +84,6 @@ def init_preprocess_wf(
         The affine of the reference, or the rigid transform of another scan.
     transforms
         List that pulls the scan onto the model grid.
-    transforms_back
-        The same transforms in reverse order: inverted, they lead back.
     scan_in_model_grid, brain_in_model_grid, white_matter_level
         What models take.
     quality
@@ -103,7 +101,6 @@ def init_preprocess_wf(
                 "brain_method",
                 "transform",
                 "transforms",
-                "transforms_back",
                 "scan_in_model_grid",
                 "brain_in_model_grid",
                 "white_matter_level",
@@ -144,7 +141,7 @@ def init_preprocess_wf(
             name="register_to_template",
             mem_gb=REGISTRATION_MEM_GB,
         )
-        inputs_of_chain = {"affine": (register, "transform")}
+        links = [(register, "transform")]
     else:
         register = Node(
             RegisterToReference(seed=seed),
@@ -160,14 +157,10 @@ def init_preprocess_wf(
                 ),
             ]
         )
-        inputs_of_chain = {
-            "affine": (inputnode, "reference_affine"),
-            "rigid": (register, "transform"),
-        }
-    chain = _chain(workflow, list(inputs_of_chain.values()), name="chain_transforms")
-    chain_back = _chain(
-        workflow, list(reversed(inputs_of_chain.values())), name="chain_transforms_back"
-    )
+        links = [(inputnode, "reference_affine"), (register, "transform")]
+    chain = Node(Merge(len(links)), name="chain_transforms", run_without_submitting=True)
+    for position, (node, output) in enumerate(links, start=1):
+        workflow.connect(node, output, chain, f"in{position}")
     corrected = conform
     if prepared is None:
         corrected = Node(CorrectBias(), name="correct_bias", mem_gb=REGISTRATION_MEM_GB)
@@ -175,7 +168,7 @@ def init_preprocess_wf(
             [
                 (conform, corrected, [("out_file", "in_file")]),
                 (find_brain, corrected, [("out_mask", "in_mask")]),
-                (chain_back, corrected, [("out", "transforms_back")]),
+                (chain, corrected, [("out", "transforms")]),
             ]
         )
     workflow.connect(
@@ -189,7 +182,6 @@ def init_preprocess_wf(
             (find_brain, outputnode, [("out_mask", "brain"), ("method", "brain_method")]),
             (register, outputnode, [("transform", "transform")]),
             (chain, outputnode, [("out", "transforms")]),
-            (chain_back, outputnode, [("out", "transforms_back")]),
             (
                 to_model_grid,
                 outputnode,
@@ -224,11 +216,3 @@ def init_preprocess_wf(
     else:
         workflow.connect(to_model_grid, "scan", outputnode, "scan_in_model_grid")
     return workflow
-
-
-def _chain(workflow: Workflow, transforms: list[tuple[Node, str]], *, name: str) -> Node:
-    """Add a node that lists transforms, each given as a node and its output."""
-    chain = Node(Merge(len(transforms)), name=name, run_without_submitting=True)
-    for position, (node, output) in enumerate(transforms, start=1):
-        workflow.connect(node, output, chain, f"in{position}")
-    return chain

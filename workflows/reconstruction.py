@@ -14,7 +14,7 @@ RECONSTRUCT_MEM_GB = 1.2
 SCORE_MEM_GB = 1.5
 # What the workflow takes, by the names that preprocessing gives it.
 IN_MODEL_GRID = ("scan_in_model_grid", "brain_in_model_grid")
-OF_SCAN = ("corrected", "brain", "white_matter_level", "transforms_back")
+OF_SCAN = ("corrected", "brain", "white_matter_level", "transforms")
 
 
 def init_reconstruct_wf(
@@ -57,7 +57,7 @@ def init_reconstruct_wf(
     Inputs
     ------
     scan_in_model_grid, brain_in_model_grid
-    corrected, brain, white_matter_level, transforms_back
+    corrected, brain, white_matter_level, transforms
         The scan as it was acquired, from
         :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`, like the two above.
 
@@ -119,7 +119,7 @@ def init_reconstruct_wf(
                     ("corrected", "scan"),
                     ("brain", "brain"),
                     ("white_matter_level", "white_matter_level"),
-                    ("transforms_back", "transforms_back"),
+                    ("transforms", "transforms"),
                     ("brain_in_model_grid", "brain_in_model_grid"),
                 ],
             ),

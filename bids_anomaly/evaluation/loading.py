@@ -16,13 +16,14 @@ from bids_anomaly.evaluation.matching import (
     Pair,
     Prediction,
     Truth,
-    transforms_of,
+    chain_between,
 )
 from bids_anomaly.evaluation.raw import find_raw, read_raw
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid, same_grid
+from bids_anomaly.preprocessing.transforms import Chain
 
 # Structural similarity looks three voxels around; what is cut off around the brain is empty.
 MARGIN = 4
@@ -182,26 +183,27 @@ def load_raw(
             raise BadScanError(f"The scan {path} is in another grid than its results.")
     else:
         itself = Truth(path, prediction.entities, prediction.modality)
-        with _transforms(Pair(prediction, itself)) as chain:
+        with _chain(Pair(prediction, itself)) as chain:
             image = resample(image, grid, chain)
     return _values(image)[window]
 
 
 def _truth_in(grid: Grid, pair: Pair, binary: nib.Nifti1Image) -> np.ndarray:
     """Bring a mask to a grid."""
-    with _transforms(pair) as chain:
+    with _chain(pair) as chain:
         return _values(resample_mask(binary, grid, chain)) > 0
 
 
 @contextmanager
-def _transforms(pair: Pair) -> Iterator[list[Path]]:
+def _chain(pair: Pair) -> Iterator[Chain]:
     """Give what brings an image from the space of the truth to the grid of the prediction."""
-    transforms, invert = transforms_of(*pair)
     with TemporaryDirectory() as folder:
-        yield [
-            _inverse(path, Path(folder)) if inverted else path
-            for path, inverted in zip(transforms, invert, strict=True)
-        ]
+        yield Chain.of(
+            *(
+                _inverse(path, Path(folder)) if inverted else path
+                for path, inverted in chain_between(*pair).links
+            )
+        )
 
 
 def _inverse(rigid: Path, folder: Path) -> Path:

@@ -18,6 +18,7 @@ from bids_anomaly.bids.naming import (
     suffix_of,
 )
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
+from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.reports.record import recorded_primary
 
 # Masks of the brain lie beside those of lesions.
@@ -183,16 +184,16 @@ def match(prediction: Prediction, masks: Iterable[Truth]) -> Truth | None:
     return best[0]
 
 
-def transforms_of(prediction: Prediction, truth: Truth) -> tuple[list[Path], list[bool]]:
+def chain_between(prediction: Prediction, truth: Truth) -> Chain:
     """Return what brings a mask to the grid of a prediction.
 
     Masks without a space are taken to be drawn on the scan, or on one that is registered to it.
 
     Returns
     -------
-    list of Path, list of bool
-        Transforms in the order of :func:`bids_anomaly.preprocessing.resample.resample_mask`, and
-        which of them to invert (rigid ones only).
+    Chain
+        From the grid of the prediction to the space of the mask; rigid transforms, which may be
+        inverted, are text files.
 
     Raises
     ------
@@ -202,20 +203,20 @@ def transforms_of(prediction: Prediction, truth: Truth) -> tuple[list[Path], lis
     origin = prediction.modality if truth.space is None else truth.space
     target = prediction.space or prediction.modality
     if origin == target:
-        return [], []
+        return SAME_SPACE
     to_reference = _rigid(prediction)
     reference = prediction.modality if to_reference is None else entities_of(to_reference)["to"]
-    steps: list[tuple[Path, bool]] = []
+    links: list[tuple[Path, bool]] = []
     # The first one leads away from the grid of the result.
     if prediction.space:
-        steps.append((_transform(prediction, reference, prediction.space, truth), False))
+        links.append((_transform(prediction, reference, prediction.space, truth), False))
     elif to_reference is not None:
-        steps.append((to_reference, True))
+        links.append((to_reference, True))
     if origin == prediction.modality and to_reference is not None:
-        steps.append((to_reference, False))
+        links.append((to_reference, False))
     elif origin != reference:
-        steps.append((_transform(prediction, origin, reference, truth), False))
-    return [path for path, _ in steps], [inverted for _, inverted in steps]
+        links.append((_transform(prediction, origin, reference, truth), False))
+    return Chain(tuple(links))
 
 
 def _rigid(prediction: Prediction) -> Path | None:

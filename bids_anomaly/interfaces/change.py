@@ -44,7 +44,8 @@ class RegisterMidpoint(StepInterface):
     output_spec = _RegisterMidpointOutput
 
     def _step(self, folder: Path) -> dict:
-        from bids_anomaly.preprocessing.midpoint import register_midpoint, write_matrix
+        from bids_anomaly.preprocessing.midpoint import register_midpoint
+        from bids_anomaly.preprocessing.transforms import write_matrix
 
         (first, second), (first_brain, second_brain) = (
             [_conformed(path) for path in files]
@@ -88,7 +89,8 @@ class WriteChange(StepInterface):
     output_spec = WriteOutput
 
     def _step(self, folder: Path) -> dict:
-        from bids_anomaly.preprocessing.midpoint import Midpoint, midpoint_grid, read_matrix
+        from bids_anomaly.preprocessing.midpoint import Midpoint, midpoint_grid
+        from bids_anomaly.preprocessing.transforms import read_matrix
         from bids_anomaly.scoring.change import (
             judge_lesions,
             label_together,
@@ -175,8 +177,12 @@ class WriteChange(StepInterface):
 
     def _places(self, labels: np.ndarray, grid, midpoint, folder: Path) -> list[tuple]:
         """Return the centroid in the template, region and side of each lesion."""
-        from bids_anomaly.preprocessing.midpoint import read_matrix, write_matrix
-        from bids_anomaly.preprocessing.points import move_points
+        from bids_anomaly.preprocessing.transforms import (
+            Chain,
+            move_points,
+            read_matrix,
+            write_matrix,
+        )
         from bids_anomaly.scoring.lesions import locate_lesions
 
         count = int(labels.max())
@@ -194,8 +200,7 @@ class WriteChange(StepInterface):
                 to_reference = np.linalg.inv(read_matrix(rigids[which])) @ scan_from_midpoint
             matrix = folder / f"reference_{which}.mat"
             write_matrix(matrix, to_reference)
-            chain = [matrix, pulls_template]
-            found.append(move_points(points, chain, invert=[False, False]))
+            found.append(move_points(points, Chain.of(matrix, pulls_template)))
         # Half way here too, so that neither session decides.
         return locate_lesions(labels[tuple(voxels.T)], np.mean(found, axis=0))
 
@@ -244,15 +249,15 @@ class WriteChange(StepInterface):
         self, which: int, grid, transform: Path, matrix: np.ndarray, lesions: np.ndarray
     ) -> list[Path]:
         """Write a scan, its lesions and its transform, which belong to one session."""
-        from bids_anomaly.preprocessing.midpoint import write_matrix
         from bids_anomaly.preprocessing.registration import masked
         from bids_anomaly.preprocessing.resample import resample
+        from bids_anomaly.preprocessing.transforms import Chain, write_matrix
 
         inputs = self.inputs
         entities = dict(inputs.scan_entities[which])
         scan = masked(_conformed(inputs.scans[which]), _conformed(inputs.brains[which]))
         maps = {
-            "preproc": (resample(scan, grid, [transform]), inputs.scans),
+            "preproc": (resample(scan, grid, Chain.of(transform)), inputs.scans),
             "anomaly": (grid.image(lesions), inputs.lesions),
         }
         written = []

@@ -48,9 +48,8 @@ class FoundInput(WriteInput):
     probability = File(exists=True, mandatory=True)
     mask = File(exists=True, mandatory=True)
     transforms = InputMultiObject(
-        File(exists=True), desc="from the output grid to the model grid, none for the identity"
+        File(exists=True), mandatory=True, desc="pull the scan onto the model grid"
     )
-    invert = traits.List(traits.Bool(), mandatory=True)
     healthy_fpr = traits.Float(mandatory=True)
     min_lesion_volume = traits.Float(mandatory=True)
 
@@ -59,8 +58,8 @@ class _WriteScanMapsInput(FoundInput):
     scan = File(exists=True, mandatory=True, desc="bias-corrected, native")
     brain_method = traits.Str(mandatory=True)
     white_matter_level = traits.Float(mandatory=True)
-    scan_transforms = InputMultiObject(
-        File(exists=True), desc="from the output grid to the native grid, none for native outputs"
+    scan_from_template = File(
+        exists=True, desc="pulls the model grid onto the template; not for native outputs"
     )
     residual = File(exists=True, desc="in the model grid")
     spread = File(exists=True, desc="in the model grid")
@@ -79,14 +78,19 @@ class WriteScanMaps(StepInterface):
         from bids_anomaly.preprocessing.brain import had_no_skull
         from bids_anomaly.preprocessing.resample import resample
         from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
+        from bids_anomaly.preprocessing.transforms import Chain
         from bids_anomaly.reconstruction.bundle import load_bundle
         from bids_anomaly.scoring.maps import scan_maps
 
         inputs = self.inputs
         bundle = load_bundle(Path(inputs.bundle))
         scan = load_image(inputs.scan)
+        scan_to_model = Chain.of(*inputs.transforms)
         if isdefined(inputs.space):
-            scan = resample(scan, OUTPUT_GRID, paths(inputs.scan_transforms))
+            to_model = Chain.of(inputs.scan_from_template)
+            scan = resample(scan, OUTPUT_GRID, to_model + scan_to_model)
+        else:
+            to_model = scan_to_model.inverse()
         normalised = scan.get_fdata(dtype=np.float32) / np.float32(inputs.white_matter_level)
         maps = scan_maps(
             Grid.of(scan).image(normalised),
@@ -94,8 +98,7 @@ class WriteScanMaps(StepInterface):
             load_findings(inputs),
             residual=_image(inputs.residual),
             spread=_image(inputs.spread),
-            transforms=paths(inputs.transforms),
-            invert=inputs.invert,
+            to_model=to_model,
         )
         written = write_maps(
             inputs,
@@ -125,6 +128,7 @@ class WriteModelGrid(StepInterface):
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.composite import write_composite
+        from bids_anomaly.preprocessing.transforms import Chain
 
         maps = {
             "model_scan": load_image(self.inputs.scan),
@@ -138,9 +142,8 @@ class WriteModelGrid(StepInterface):
             target=self.inputs.space,
             extension=".h5",
         )
-        transforms = paths(self.inputs.transforms)
         with replacing(path) as temporary:
-            write_composite(temporary, transforms, [False] * len(transforms))
+            write_composite(temporary, Chain.of(*self.inputs.transforms))
         return {"written": record_written(folder, [*written, path])}
 
 
@@ -158,14 +161,16 @@ class WriteTransforms(StepInterface):
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.composite import write_composite
+        from bids_anomaly.preprocessing.transforms import Chain
 
         inputs = self.inputs
-        forward = [Path(inputs.scan_from_template), Path(inputs.affine)]
-        backward = [Path(inputs.affine), Path(inputs.template_from_scan)]
+        affine = Chain.of(inputs.affine)
+        forward = Chain.of(inputs.scan_from_template) + affine
+        backward = affine.inverse() + Chain.of(inputs.template_from_scan)
         written = []
-        for origin, target, transforms, invert in (
-            (inputs.modality, inputs.space, forward, (False, False)),
-            (inputs.space, inputs.modality, backward, (True, False)),
+        for origin, target, chain in (
+            (inputs.modality, inputs.space, forward),
+            (inputs.space, inputs.modality, backward),
         ):
             path = transform_path(
                 Path(inputs.output_dir),
@@ -175,7 +180,7 @@ class WriteTransforms(StepInterface):
                 extension=".h5",
             )
             with replacing(path) as temporary:
-                write_composite(temporary, transforms, invert)
+                write_composite(temporary, chain)
             written.append(path)
         return {"written": record_written(folder, written)}
 

@@ -19,7 +19,6 @@ from bids_anomaly.interfaces.derivatives import (
     FoundInput,
     WriteOutput,
     load_findings,
-    paths,
     table_path,
     write_described_table,
     write_maps,
@@ -30,8 +29,9 @@ from bids_anomaly.interfaces.records import record_written
 class _FindAnomaliesInput(BaseInterfaceInputSpec):
     brain = File(exists=True, mandatory=True, desc="native")
     zscore = File(exists=True, mandatory=True, desc="native")
-    scan_transforms = InputMultiObject(
-        File(exists=True), desc="from the template to the native grid; none for native findings"
+    transforms = InputMultiObject(File(exists=True), desc="pull the scan onto the model grid")
+    scan_from_template = File(
+        exists=True, desc="pulls the model grid onto the template; not for native findings"
     )
     healthy_fpr = traits.Float(mandatory=True)
     min_lesion_volume = traits.Float(mandatory=True)
@@ -56,14 +56,15 @@ class FindAnomalies(StepInterface):
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.resample import resample_mask
         from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
+        from bids_anomaly.preprocessing.transforms import Chain
         from bids_anomaly.scoring.maps import resample_in_brain, scan_findings
 
         inputs = self.inputs
         brain, zscore = load_image(inputs.brain), load_image(inputs.zscore)
-        if isdefined(inputs.scan_transforms):
-            transforms = paths(inputs.scan_transforms)
-            zscore = resample_in_brain(zscore, brain, OUTPUT_GRID, transforms)
-            brain = resample_mask(brain, OUTPUT_GRID, transforms)
+        if isdefined(inputs.scan_from_template):
+            chain = Chain.of(inputs.scan_from_template, *inputs.transforms)
+            zscore = resample_in_brain(zscore, brain, OUTPUT_GRID, chain)
+            brain = resample_mask(brain, OUTPUT_GRID, chain)
         found = scan_findings(
             brain,
             zscore,
@@ -100,24 +101,28 @@ class WriteFindings(StepInterface):
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
         from bids_anomaly.preprocessing.template import Grid
+        from bids_anomaly.preprocessing.transforms import Chain
         from bids_anomaly.scoring.lesions import describe_lesions, label_lesions
         from bids_anomaly.scoring.regions import measure_regions
 
         inputs = self.inputs
         brain, found = load_image(inputs.brain), load_findings(inputs)
         grid, inside = Grid.of(brain), np.asanyarray(brain.dataobj) > 0
-        from_template = {
-            "transforms": [*paths(inputs.transforms), Path(inputs.template_from_scan)],
-            "invert": [*inputs.invert, False],
-        }
+        template_from_scan = Chain.of(*inputs.transforms).inverse() + Chain.of(
+            inputs.template_from_scan
+        )
         labels = label_lesions(found.mask)
         lesions = [
             (lesion.index, f"lesion-{lesion.index}", lesion.volume, *lesion.centroid, *lesion[3:])
             for lesion in describe_lesions(
-                labels, z=found.z, probability=found.probability, grid=grid, **from_template
+                labels,
+                z=found.z,
+                probability=found.probability,
+                grid=grid,
+                template_from_scan=template_from_scan,
             )
         ]
-        atlas = np.where(inside, atlas_labels(grid, **from_template, within=inside), -1)
+        atlas = np.where(inside, atlas_labels(grid, template_from_scan, within=inside), -1)
         regions = [
             (*each.region, *each[1:])
             for each in measure_regions(

@@ -58,12 +58,13 @@ class ReadDeformation(StepInterface):
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.composite import write_displacement_field
         from bids_anomaly.preprocessing.template import Grid
+        from bids_anomaly.preprocessing.transforms import Chain
 
         inputs = self.inputs
-        affine = Path(inputs.affine)
+        affine = Chain.of(inputs.affine)
         there, back = folder / "warp.nii.gz", folder / "inverse_warp.nii.gz"
         grid = Grid.described(inputs.grid)
         # From the template to the scan, and on to the model grid; and the same way back.
-        write_displacement_field(there, [Path(inputs.to_template), affine], [False, True], grid)
-        write_displacement_field(back, [affine, Path(inputs.from_template)], [False, False], grid)
+        write_displacement_field(there, Chain.of(inputs.to_template) + affine.inverse(), grid)
+        write_displacement_field(back, affine + Chain.of(inputs.from_template), grid)
         return {"scan_from_template": str(there), "template_from_scan": str(back)}

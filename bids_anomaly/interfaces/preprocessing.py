@@ -75,8 +75,8 @@ class _ScanAndBrainInput(BaseInterfaceInputSpec):
 
 
 class _CorrectBiasInput(_ScanAndBrainInput):
-    transforms_back = InputMultiObject(
-        File(exists=True), mandatory=True, desc="inverted, they pull the template onto the scan"
+    transforms = InputMultiObject(
+        File(exists=True), mandatory=True, desc="pull the scan onto the template"
     )
 
 
@@ -88,11 +88,12 @@ class CorrectBias(StepInterface):
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.bias import correct_bias
+        from bids_anomaly.preprocessing.transforms import Chain
 
         corrected = correct_bias(
             load_image(self.inputs.in_file),
             load_image(self.inputs.in_mask),
-            [Path(path) for path in self.inputs.transforms_back],
+            Chain.of(*self.inputs.transforms).inverse(),
         )
         return {"out_file": save_image(corrected, folder / "corrected.nii.gz")}
 
@@ -171,11 +172,12 @@ class ToModelGrid(StepInterface):
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.intensity import to_model_grid
         from bids_anomaly.preprocessing.template import Grid
+        from bids_anomaly.preprocessing.transforms import Chain
 
         scan, brain, level = to_model_grid(
             load_image(self.inputs.in_file),
             load_image(self.inputs.in_mask),
-            [Path(path) for path in self.inputs.transforms],
+            Chain.of(*self.inputs.transforms),
             Grid.described(self.inputs.grid),
         )
         return {

@@ -23,8 +23,8 @@ class _ScoreInput(BaseInterfaceInputSpec):
     brain_in_model_grid = File(exists=True, mandatory=True)
     pseudo_healthy = File(exists=True, desc="in the model grid")
     anomaly = File(exists=True, desc="in the model grid")
-    transforms_back = InputMultiObject(
-        File(exists=True), mandatory=True, desc="inverted, they pull the model grid onto the scan"
+    transforms = InputMultiObject(
+        File(exists=True), mandatory=True, desc="pull the scan onto the model grid"
     )
     bundle = Directory(exists=True, mandatory=True, nohash=True)
     bundle_digest = traits.Str(mandatory=True)
@@ -42,6 +42,7 @@ class Score(StepInterface):
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.template import Grid
+        from bids_anomaly.preprocessing.transforms import Chain
         from bids_anomaly.reconstruction.bundle import load_bundle
         from bids_anomaly.scoring.calibration import load_calibration
         from bids_anomaly.scoring.maps import resample_in_brain
@@ -51,13 +52,12 @@ class Score(StepInterface):
         image = load_image(self.inputs.scan)
         grid = Grid.of(image)
         covered = load_image(self.inputs.brain_in_model_grid)
-        transforms = [Path(path) for path in self.inputs.transforms_back]
+        to_model = Chain.of(*self.inputs.transforms).inverse()
 
         def in_scan(path) -> np.ndarray | None:
             if not isdefined(path):
                 return None
-            invert = [True] * len(transforms)
-            brought = resample_in_brain(load_image(path), covered, grid, transforms, invert=invert)
+            brought = resample_in_brain(load_image(path), covered, grid, to_model)
             return brought.get_fdata(dtype=np.float32)
 
         brain = np.asanyarray(load_image(self.inputs.brain).dataobj) > 0

@@ -5,7 +5,6 @@ says how it was made and how well it fits people who had no part in it.
 """
 
 import csv
-from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from bids_anomaly.preprocessing.labels import resample_labels
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
+from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 
 ATLAS_FOLDER = Path(str(files("bids_anomaly.resources") / "atlas"))
 ATLAS_NAME = f"tpl-{TEMPLATE}_res-1_atlas-DLMUSE_dseg"
@@ -60,21 +60,16 @@ def atlas_regions() -> tuple[Region, ...]:
 
 
 def atlas_labels(
-    onto: Grid,
-    transforms: Sequence[Path] = (),
-    *,
-    invert: Sequence[bool] | None = None,
-    within: np.ndarray | None = None,
+    onto: Grid, chain: Chain = SAME_SPACE, *, within: np.ndarray | None = None
 ) -> np.ndarray:
     """Return the labels of the atlas in another grid.
 
     Parameters
     ----------
     onto : Grid
-        Any grid, in the space of the template if there are no transforms.
-    transforms, invert
-        As for :func:`bids_anomaly.preprocessing.resample.resample`: the chain leads from the space
-        of `onto` to the template.
+        Any grid, in the space of the template if there is no chain.
+    chain : Chain
+        From the space of `onto` to the template.
     within : (X, Y, Z) bool array, optional
         Where labels are needed; all over the grid by default.
 
@@ -83,7 +78,7 @@ def atlas_labels(
     (X, Y, Z) int16 array
         An index of :func:`atlas_regions`, or 0, at the centre of each voxel of `onto`.
     """
-    labels = resample_labels(atlas_image(), onto, transforms, invert=invert, within=within)
+    labels = resample_labels(atlas_image(), onto, chain, within=within)
     return np.asanyarray(labels.dataobj)
 
 

@@ -1,8 +1,6 @@
 """Remove the slow intensity changes that coils leave in a scan, and leave disease in it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import nibabel as nib
@@ -11,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from bids_anomaly.preprocessing.resample import isotropic_grid, resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid, template_tissues
+from bids_anomaly.preprocessing.transforms import Chain
 
 # A field as smooth as this needs no finer samples.
 SPACING_MM = 4.0
@@ -55,7 +54,7 @@ STAGES = (Stage(250.0, 0.2, 0.5, 5), Stage(140.0, 0.14, 0.6, 5), Stage(100.0, 0.
 
 
 def correct_bias(
-    scan: nib.Nifti1Image, brain: nib.Nifti1Image, transforms_back: Sequence[Path]
+    scan: nib.Nifti1Image, brain: nib.Nifti1Image, template_from_scan: Chain
 ) -> nib.Nifti1Image:
     """Divide a scan by its bias field, estimated inside the brain from its healthy tissue.
 
@@ -73,9 +72,8 @@ def correct_bias(
         Arbitrary units.
     brain : nibabel.Nifti1Image
         Brain mask in the grid of `scan`.
-    transforms_back : sequence of Path
-        Matrices that pull the scan onto the template, the last one first: inverted, in this
-        order, they pull the template onto the scan.
+    template_from_scan : Chain
+        It pulls the template onto the scan.
 
     Returns
     -------
@@ -83,12 +81,12 @@ def correct_bias(
         float32, in the grid of `scan`. The logarithm of the field has a mean of 0 in the brain.
     """
     grid = Grid.of(scan)
-    field = bias_field(scan, brain, transforms_back)
+    field = bias_field(scan, brain, template_from_scan)
     return grid.image(scan.get_fdata(dtype=np.float32) / field)
 
 
 def bias_field(
-    scan: nib.Nifti1Image, brain: nib.Nifti1Image, transforms_back: Sequence[Path]
+    scan: nib.Nifti1Image, brain: nib.Nifti1Image, template_from_scan: Chain
 ) -> np.ndarray:
     """Estimate the bias field of a scan; parameters are those of :func:`correct_bias`.
 
@@ -104,10 +102,9 @@ def bias_field(
     if not inside.any():
         # An empty brain has no field; its white matter level says so to the user.
         return np.ones(scan.shape, np.float32)
-    inverted = [True] * len(transforms_back)
     tissues = np.stack(
         [
-            resample(tissue, coarse, transforms_back, invert=inverted).get_fdata(dtype=np.float32)
+            resample(tissue, coarse, template_from_scan).get_fdata(dtype=np.float32)
             for tissue in template_tissues(1)
         ],
         axis=-1,

@@ -19,6 +19,7 @@ from bids_anomaly.exceptions import DeviceUnavailableError, ModelUnavailableErro
 from bids_anomaly.preprocessing.head import head_box, head_mask
 from bids_anomaly.preprocessing.resample import isotropic_grid, resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid, template_brain
+from bids_anomaly.preprocessing.transforms import LPS, Chain
 
 # The networks look at a field of view as a whole, and lose a brain that is a small part of it.
 HEAD_HEIGHT_MM = 220.0
@@ -147,7 +148,7 @@ def template_mask(scan: nib.Nifti1Image) -> np.ndarray:
             )
             scan_from_template = Path(result["fwdtransforms"][0])
         cranium = image_of((cortex_distance <= SURROUNDINGS["csf"][0]).astype(np.float32))
-        found = resample_mask(cranium, Grid.of(scan), [scan_from_template], invert=[True])
+        found = resample_mask(cranium, Grid.of(scan), Chain.of(scan_from_template).inverse())
     return np.asanyarray(found.dataobj) > 0
 
 
@@ -184,9 +185,8 @@ def _align_vaults(
         nib.affines.apply_affine(image.affine, ndimage.center_of_mass(part))
         for image, part in ((template, template_vault), (scan, vault))
     )
-    to_itk = np.array([-1, -1, 1])  # ITK counts towards left, posterior and superior
     translation = ants.create_ants_transform(
-        transform_type="AffineTransform", dimension=3, translation=tuple((end - start) * to_itk)
+        transform_type="AffineTransform", dimension=3, translation=tuple((end - start) * LPS)
     )
     ants.write_transform(translation, str(folder / "vaults.mat"))
     return folder / "vaults.mat"

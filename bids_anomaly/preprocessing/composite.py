@@ -4,7 +4,6 @@ The former is ITK's HDF5: a composite transform and its members, the one that ac
 in the last place.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from shutil import move
 from tempfile import TemporaryDirectory
@@ -16,25 +15,23 @@ import numpy as np
 
 from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import Chain
 
 GROUP = "TransformGroup"
 
 
-def write_composite(path: Path, transforms: Sequence[Path], invert: Sequence[bool]) -> None:
+def write_composite(path: Path, chain: Chain) -> None:
     """Write a chain of transforms as an ITK composite transform.
 
     Parameters
     ----------
     path : Path
         Written in HDF5, whatever its name; readers expect ``.h5``.
-    transforms : sequence of Path
-        Matrices (``.mat``) and displacement fields (``.nii.gz``), in the order of
-        antsApplyTransforms.
-    invert : sequence of bool
-        Which of the matrices to invert.
+    chain : Chain
+        Of matrices (``.mat``) and displacement fields (``.nii.gz``).
     """
     members = [("CompositeTransform", None, None)]
-    for transform, inverted in reversed(list(zip(transforms, invert, strict=True))):
+    for transform, inverted in reversed(chain.links):
         if transform.suffix == ".mat":
             members.append(_affine(transform, inverted))
         else:
@@ -53,17 +50,15 @@ def write_composite(path: Path, transforms: Sequence[Path], invert: Sequence[boo
                 )
 
 
-def write_displacement_field(
-    path: Path, transforms: Sequence[Path], invert: Sequence[bool], onto: Grid
-) -> None:
+def write_displacement_field(path: Path, chain: Chain, onto: Grid) -> None:
     """Write a chain of transforms as one displacement field.
 
     Parameters
     ----------
     path : Path
         Ends in ``.nii.gz``.
-    transforms, invert
-        As for :func:`bids_anomaly.preprocessing.resample.resample`; composites (``.h5``) too.
+    chain : Chain
+        Composites (``.h5``) may be in it too.
     onto : Grid
         Where the field is known, in the space that the chain leads from; it is 0 elsewhere.
 
@@ -72,15 +67,14 @@ def write_displacement_field(
     MissingInputError
         If the content of a transform was not fetched.
     """
-    for transform in transforms:
+    for transform, _ in chain.links:
         require_content(transform)
     reference = ants.from_nibabel_nifti(onto.image(np.zeros(onto.shape, np.float32)))
     with TemporaryDirectory(prefix="bids-anomaly-") as scratch:
         composed = ants.apply_transforms(
             reference,
             reference,
-            transformlist=[str(transform) for transform in transforms],
-            whichtoinvert=list(invert),
+            **chain.for_ants,
             compose=f"{scratch}/",
         )
         move(composed, path)

@@ -1,8 +1,5 @@
 """Put scans of any scanner on one intensity scale: white matter is 1."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import nibabel as nib
 import numpy as np
 
@@ -10,6 +7,7 @@ from bids_anomaly.exceptions import ConstantImageError
 from bids_anomaly.preprocessing.registration import masked
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid, template_white_matter
+from bids_anomaly.preprocessing.transforms import Chain
 
 # Voxels of the template that are white matter in nearly everybody after an affine registration.
 SURE_WHITE_MATTER = 0.95
@@ -56,7 +54,7 @@ def white_matter_level(scan: np.ndarray, likely_white_matter: np.ndarray) -> flo
 
 
 def to_model_grid(
-    scan: nib.Nifti1Image, brain: nib.Nifti1Image, transforms: Sequence[Path], grid: Grid
+    scan: nib.Nifti1Image, brain: nib.Nifti1Image, scan_from_template: Chain, grid: Grid
 ) -> tuple[nib.Nifti1Image, nib.Nifti1Image, float]:
     """Bring a scan into the model grid, with white matter at 1 and nothing outside the brain.
 
@@ -66,8 +64,8 @@ def to_model_grid(
         Bias-corrected, native space.
     brain : nibabel.Nifti1Image
         Brain mask in the grid of `scan`.
-    transforms : sequence of Path
-        They pull the scan onto the template, in the order of antsApplyTransforms.
+    scan_from_template : Chain
+        It pulls the scan onto the template.
     grid : Grid
         The model grid.
 
@@ -78,9 +76,10 @@ def to_model_grid(
     level : float
         The white matter intensity of `scan` that was divided by.
     """
-    brain_in_grid = resample_mask(brain, grid, transforms)
+    brain_in_grid = resample_mask(brain, grid, scan_from_template)
     inside = np.asanyarray(brain_in_grid.dataobj) > 0
-    scan_in_grid = resample(masked(scan, brain), grid, transforms).get_fdata(dtype=np.float32)
+    moved = resample(masked(scan, brain), grid, scan_from_template)
+    scan_in_grid = moved.get_fdata(dtype=np.float32)
     prior = resample(template_white_matter(1), grid).get_fdata(dtype=np.float32)
     level = white_matter_level(scan_in_grid, inside & (prior > SURE_WHITE_MATTER))
     return grid.image((scan_in_grid * inside / level).astype(np.float32)), brain_in_grid, level

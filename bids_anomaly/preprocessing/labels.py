@@ -3,9 +3,7 @@
 Taking the label of the nearest voxel instead leaves steps of the size of the old voxels.
 """
 
-from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 
 import ants
 import nibabel as nib
@@ -13,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 
 # A position that no voxel has: those within the field of view start at -1/2.
 OUTSIDE = -1.0
@@ -21,9 +20,8 @@ OUTSIDE = -1.0
 def resample_labels(
     labels: nib.Nifti1Image,
     onto: Grid,
-    transforms: Sequence[Path] = (),
+    chain: Chain = SAME_SPACE,
     *,
-    invert: Sequence[bool] | None = None,
     within: np.ndarray | None = None,
 ) -> nib.Nifti1Image:
     """Resample a label map, as if each label were resampled linearly and the largest share won.
@@ -37,9 +35,8 @@ def resample_labels(
         3-D integers, any space.
     onto : Grid
         The grid of the result.
-    transforms, invert
-        As for :func:`bids_anomaly.preprocessing.resample.resample`: the chain leads from the space
-        of `onto` to the space of `labels`.
+    chain : Chain
+        From the space of `onto` to the space of `labels`.
     within : (X, Y, Z) bool array, optional
         In the grid `onto`: the result is 0 elsewhere, which takes no time.
 
@@ -55,7 +52,7 @@ def resample_labels(
         return onto.image(found)
     (box,) = ndimage.find_objects(within.astype(np.uint8))
     part = Grid.of(onto.image(within.astype(np.uint8)).slicer[box])
-    positions = _positions(Grid.of(labels), part, transforms, invert)
+    positions = _positions(Grid.of(labels), part, chain)
     # A slab at a time: eight neighbours of every voxel of a 1 mm head would take a gigabyte.
     for slab, inside, place in zip(
         found[box], within[box], np.moveaxis(positions, 1, 0), strict=True
@@ -64,9 +61,7 @@ def resample_labels(
     return onto.image(found)
 
 
-def _positions(
-    source: Grid, onto: Grid, transforms: Sequence[Path], invert: Sequence[bool] | None
-) -> np.ndarray:
+def _positions(source: Grid, onto: Grid, chain: Chain) -> np.ndarray:
     """Return where in `source` each voxel of `onto` lies, (3, X, Y, Z) in voxels."""
     reference = ants.from_nibabel_nifti(onto.image(np.zeros(onto.shape, np.float32)))
     # Linear interpolation of a ramp is exact.
@@ -76,8 +71,7 @@ def _positions(
             ants.apply_transforms(
                 reference,
                 ants.from_nibabel_nifti(source.image(ramp)),
-                transformlist=[str(path) for path in transforms],
-                whichtoinvert=list(invert) if invert is not None else [False] * len(transforms),
+                **chain.for_ants,
                 interpolator="linear",
                 singleprecision=True,
                 defaultvalue=OUTSIDE,

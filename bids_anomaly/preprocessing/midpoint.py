@@ -9,16 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import ants
 import nibabel as nib
 import numpy as np
 from scipy.linalg import expm, logm
 
 from bids_anomaly.preprocessing.registration import masked, register_linear
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import read_matrix
 
-# ITK counts x and y the other way round than NIfTI.
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # What is left around the brains in the grid of the midpoint.
 MARGIN_MM = 6.0
 
@@ -100,39 +98,6 @@ def midpoint_grid(
     shape = np.ceil((high - low) / spacing).astype(int) + 1
     origin = (low + high) / 2 - spacing * (shape - 1) / 2
     return Grid.isotropic(tuple(int(n) for n in shape), tuple(origin), spacing)
-
-
-def write_matrix(path: Path, matrix: np.ndarray) -> None:
-    """Write a transform of points (mm, RAS+) as an ITK file.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.mat`` (which ANTs can invert on the fly) or ``.txt``.
-    matrix : (4, 4) array
-        It takes points of the grid that an image is resampled onto to points of that image.
-    """
-    lps = LPS @ matrix @ LPS
-    transform = ants.create_ants_transform(
-        transform_type="AffineTransform",
-        precision="double",
-        matrix=lps[:3, :3],
-        translation=lps[:3, 3].tolist(),
-        center=(0.0, 0.0, 0.0),
-    )
-    ants.write_transform(transform, str(path))
-
-
-def read_matrix(path: Path) -> np.ndarray:
-    """Read a linear transform of an ITK file, of any kind, as (4, 4) in mm of RAS+."""
-    transform = ants.read_transform(str(path))
-    origin = np.array(transform.apply_to_point([0.0, 0.0, 0.0]))
-    # Far points keep the precision of directions, whatever ITK rounds to.
-    axes = [np.array(transform.apply_to_point(list(100.0 * axis))) for axis in np.eye(3)]
-    lps = np.eye(4)
-    lps[:3, :3] = (np.array(axes) - origin).T / 100
-    lps[:3, 3] = origin
-    return LPS @ lps @ LPS
 
 
 def _register(moving: nib.Nifti1Image, fixed: nib.Nifti1Image, seed: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Find how scans correspond: rigid between scans of a person, affine and SyN to the template.
 
-All transforms are ITK files. Read a name such as ``scan_from_template`` as "takes points of the
-template to points of the scan", which is what pulls the scan onto the grid of the template.
+All transforms are ITK files; :mod:`bids_anomaly.preprocessing.transforms` says how to read names
+such as ``scan_from_template``.
 """
 
 from collections.abc import Iterator

@@ -1,23 +1,15 @@
 """Bring an image onto another grid, through any number of transforms, in one interpolation."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import ants
 import nibabel as nib
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 
 
-def resample(
-    image: nib.Nifti1Image,
-    onto: Grid,
-    transforms: Sequence[Path] = (),
-    *,
-    invert: Sequence[bool] | None = None,
-) -> nib.Nifti1Image:
+def resample(image: nib.Nifti1Image, onto: Grid, chain: Chain = SAME_SPACE) -> nib.Nifti1Image:
     """Resample a continuous image linearly; what lies outside its field of view becomes 0.
 
     In directions in which `onto` is coarser than the image, the image is smoothed first so that
@@ -31,11 +23,8 @@ def resample(
         3-D, any space.
     onto : Grid
         The grid of the result.
-    transforms : sequence of Path
-        ITK transform files, in the order of antsApplyTransforms (the last one acts on the image
-        first); their chain leads from the space of `onto` to the space of `image`.
-    invert : sequence of bool, optional
-        Which of the transforms to invert (matrices only); none by default.
+    chain : Chain
+        From the space of `onto` to the space of `image`; none where they are the same.
 
     Returns
     -------
@@ -47,28 +36,20 @@ def resample(
     moved = ants.apply_transforms(
         reference,
         moving,
-        transformlist=[str(path) for path in transforms],
-        # Always explicit: left to itself, ANTsPy inverts some matrices.
-        whichtoinvert=list(invert) if invert is not None else [False] * len(transforms),
+        **chain.for_ants,
         interpolator="linear",
         singleprecision=True,
     )
     return onto.image(moved.numpy().astype(np.float32))
 
 
-def resample_mask(
-    mask: nib.Nifti1Image,
-    onto: Grid,
-    transforms: Sequence[Path] = (),
-    *,
-    invert: Sequence[bool] | None = None,
-) -> nib.Nifti1Image:
+def resample_mask(mask: nib.Nifti1Image, onto: Grid, chain: Chain = SAME_SPACE) -> nib.Nifti1Image:
     """Resample a binary mask: a voxel belongs to it if about half of it does, or more.
 
     Parameters are those of :func:`resample`; the result is uint8, 0 or 1. Onto its own grid, and
-    without transforms, a mask stays as it is.
+    without a chain, a mask stays as it is.
     """
-    share = resample(mask, onto, transforms, invert=invert)
+    share = resample(mask, onto, chain)
     return onto.image((share.get_fdata(dtype=np.float32) >= 0.5).astype(np.uint8))
 
 

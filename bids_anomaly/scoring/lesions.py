@@ -1,8 +1,6 @@
 """Take a mask of anomalies apart into lesions, and say of each how large, how sure and where."""
 
-from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import nibabel as nib
@@ -11,8 +9,8 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from bids_anomaly.preprocessing.atlas import atlas_image, atlas_regions
-from bids_anomaly.preprocessing.points import move_points
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import Chain, move_points
 
 # Voxels that touch at a corner belong together: 26 neighbours.
 NEIGHBOURS = np.ones((3, 3, 3), bool)
@@ -80,8 +78,7 @@ def describe_lesions(
     z: np.ndarray,
     probability: np.ndarray,
     grid: Grid,
-    transforms: Sequence[Path],
-    invert: Sequence[bool],
+    template_from_scan: Chain,
 ) -> list[Lesion]:
     """Measure every lesion.
 
@@ -93,9 +90,8 @@ def describe_lesions(
         How unusual each voxel is, and how probably anomalous.
     grid : Grid
         That of the arrays, in the space of the person.
-    transforms, invert
-        The chain that pulls the template onto the person, see
-        :func:`bids_anomaly.preprocessing.resample.resample`.
+    template_from_scan : Chain
+        It pulls the template onto the person.
 
     Returns
     -------
@@ -106,7 +102,7 @@ def describe_lesions(
     if len(voxels) == 0:
         return []
     at = tuple(voxels.T)
-    places = move_points(nib.affines.apply_affine(grid.affine, voxels), transforms, invert=invert)
+    places = move_points(nib.affines.apply_affine(grid.affine, voxels), template_from_scan)
     order = np.argsort(labels[at], kind="stable")
     ends = np.cumsum(np.bincount(labels[at])[1:])[:-1]
     voxel_volume = grid.voxel_volume

@@ -1,7 +1,5 @@
 """Bring what a model says to the grid of the scan, and what was found there to the template."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import nibabel as nib
@@ -9,6 +7,7 @@ import numpy as np
 
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import Chain
 from bids_anomaly.scoring.calibration import healthy_exceedance
 from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
 
@@ -41,8 +40,7 @@ def scan_maps(
     *,
     residual: nib.Nifti1Image | None,
     spread: nib.Nifti1Image | None,
-    transforms: Sequence[Path],
-    invert: Sequence[bool],
+    to_model: Chain,
 ) -> dict[str, nib.Nifti1Image]:
     """Return all maps of one scan in the grid of `scan`.
 
@@ -59,9 +57,8 @@ def scan_maps(
         What :func:`scan_findings` found, in the same grid.
     residual, spread : nibabel.Nifti1Image or None
         In the model grid.
-    transforms, invert
-        From the grid of the result to the model grid, see
-        :func:`bids_anomaly.preprocessing.resample.resample`.
+    to_model : Chain
+        From the grid of the result to the model grid.
 
     Returns
     -------
@@ -73,7 +70,7 @@ def scan_maps(
     inside = np.asanyarray(brain.dataobj) > 0
 
     def in_brain(image: nib.Nifti1Image) -> np.ndarray:
-        return resample(image, grid, transforms, invert=invert).get_fdata(dtype=np.float32) * inside
+        return resample(image, grid, to_model).get_fdata(dtype=np.float32) * inside
 
     values = scan.get_fdata(dtype=np.float32)
     maps = {"preproc": values, "zscore": found.z, "brain": inside}
@@ -114,12 +111,7 @@ def scan_findings(
 
 
 def resample_in_brain(
-    values: nib.Nifti1Image,
-    brain: nib.Nifti1Image,
-    onto: Grid,
-    transforms: Sequence[Path],
-    *,
-    invert: Sequence[bool] | None = None,
+    values: nib.Nifti1Image, brain: nib.Nifti1Image, onto: Grid, chain: Chain
 ) -> nib.Nifti1Image:
     """Resample what is known inside the brain only, without the 0 outside leaking in.
 
@@ -127,7 +119,7 @@ def resample_in_brain(
     ----------
     values, brain : nibabel.Nifti1Image
         In one grid; `values` are 0 outside the brain.
-    onto, transforms, invert
+    onto, chain
         See :func:`bids_anomaly.preprocessing.resample.resample`.
 
     Returns
@@ -135,8 +127,8 @@ def resample_in_brain(
     nibabel.Nifti1Image
         float32; at the surface, the mean over the part of a voxel that is brain.
     """
-    share = resample(brain, onto, transforms, invert=invert).get_fdata(dtype=np.float32)
-    sums = resample(values, onto, transforms, invert=invert).get_fdata(dtype=np.float32)
+    share = resample(brain, onto, chain).get_fdata(dtype=np.float32)
+    sums = resample(values, onto, chain).get_fdata(dtype=np.float32)
     known = share > LEAST_SHARE
     return onto.image(np.where(known, sums / np.where(known, share, 1), 0).astype(np.float32))
 

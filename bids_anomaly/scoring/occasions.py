@@ -12,6 +12,7 @@ from bids_anomaly.preprocessing.blur import blur, missing_blur, resolution
 from bids_anomaly.preprocessing.midpoint import Midpoint
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import Chain
 
 # A voxel of the midpoint belongs to a brain if at least this share of it does; z-scores are then
 # the mean over that share, so that the 0 outside does not leak in.
@@ -84,16 +85,17 @@ def bring_together(
     """
     brains, fields, values = [], [], []
     for occasion, file in zip(occasions, files, strict=True):
+        chain = Chain.of(file)
         inside = np.asanyarray(occasion.brain.dataobj) > 0
         own = Grid.of(occasion.brain)
-        share = resample(own.image(inside.astype(np.float32)), grid, [file]).get_fdata(
+        share = resample(own.image(inside.astype(np.float32)), grid, chain).get_fdata(
             dtype=np.float32
         )
         z = occasion.zscore.get_fdata(dtype=np.float32) * inside
-        sums = resample(own.image(z), grid, [file]).get_fdata(dtype=np.float32)
+        sums = resample(own.image(z), grid, chain).get_fdata(dtype=np.float32)
         values.append(np.where(share > 0.05, sums / np.maximum(share, 0.05), 0))
         brains.append(share >= LEAST_SHARE)
-        seen = resample(own.image(_inner(own.shape)), grid, [file])
+        seen = resample(own.image(_inner(own.shape)), grid, chain)
         fields.append(seen.get_fdata(dtype=np.float32) >= WHOLE)
     seen = fields[0] & fields[1]
     compared = brains[0] & brains[1] & seen

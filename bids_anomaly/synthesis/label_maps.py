@@ -13,6 +13,7 @@ from bids_anomaly.preprocessing.labels import resample_labels
 from bids_anomaly.preprocessing.registration import register_linear
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_brain
+from bids_anomaly.preprocessing.transforms import Chain
 from bids_anomaly.synthesis.tissues import CONTRASTS, LABELS, LATERAL_VENTRICLES, TISSUES, VALUES
 
 # Voxels of tissue maps are this much smaller than those of scans, so that borders show partial
@@ -64,7 +65,7 @@ def tissues_in_grid(path: Path, grid: Grid, *, seed: int) -> np.ndarray:
             seed=seed,
             folder=Path(scratch),
         )
-        moved = resample_labels(tissues, _finer(grid), [affine])
+        moved = resample_labels(tissues, _finer(grid), Chain.of(affine))
     return np.asanyarray(moved.dataobj).astype(np.uint8)
 
 

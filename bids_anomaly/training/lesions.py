@@ -11,6 +11,7 @@ from bids_anomaly.evaluation.matching import find_truth
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import Chain
 from bids_anomaly.training.people import Preprocessed
 
 # Rims of lesions are abnormal too, and masks are uncertain by a voxel.
@@ -71,7 +72,7 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
     transform = transform_to_model_grid(person, derivatives)
     lesions = np.zeros(person.scan.shape, np.float32)
     for path in found:
-        share = resample(read_mask(path), Grid.of(person.scan), [transform])
+        share = resample(read_mask(path), Grid.of(person.scan), Chain.of(transform))
         lesions = np.maximum(lesions, share.get_fdata(dtype=np.float32))
     return lesions
 

@@ -17,6 +17,7 @@ from bids_anomaly.preprocessing.conform import conform
 from bids_anomaly.preprocessing.registration import masked, register_linear
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_brain
+from bids_anomaly.preprocessing.transforms import Chain
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
 FIELD_BOX = FIELD_OF_VIEW.affine[:3, 3] + 2 * np.array([[0, 0, 0], FIELD_OF_VIEW.shape])
@@ -103,7 +104,9 @@ def test_the_two_brains_align_to_the_template_and_are_not_it(truth, tmp_path):
         folder = tmp_path / str(index)
         folder.mkdir()
         affine = register_linear(moving, template, kind="Affine", seed=1, folder=folder)
-        aligned.append(resample(moving, Grid.of(template), [affine]).get_fdata(dtype=np.float32))
+        aligned.append(
+            resample(moving, Grid.of(template), Chain.of(affine)).get_fdata(dtype=np.float32)
+        )
         assert dice(aligned[-1] > 50, inside) > 0.95
     for one, other in ((*aligned,), (aligned[0], reference), (aligned[1], reference)):
         assert 0.4 < np.corrcoef(one[inside], other[inside])[0, 1] < 0.85

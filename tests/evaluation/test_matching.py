@@ -11,14 +11,15 @@ from bids_anomaly.evaluation.matching import (
     Pair,
     Prediction,
     Truth,
+    chain_between,
     find_predictions,
     find_truth,
     match,
-    transforms_of,
 )
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
 from bids_anomaly.preprocessing.composite import write_composite
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
+from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.reports.record import ScanRecord, SessionRecord
 
 SHIFT = 8.0
@@ -140,7 +141,8 @@ def session(tmp_path, write_result):
         ants.write_transform(shift, str(path))
     for origin, target in (("T1w", TEMPLATE), (TEMPLATE, "T1w")):
         path = transform_path(tmp_path, entities, origin=origin, target=target, extension=".h5")
-        write_composite(path, [matrix], [origin == TEMPLATE])
+        chain = Chain.of(matrix)
+        write_composite(path, chain.inverse() if origin == TEMPLATE else chain)
     return tmp_path
 
 
@@ -192,11 +194,11 @@ def test_a_mask_of_other_resolution_keeps_its_place_and_volume(
 def test_the_space_between_two_sessions_is_no_reference(session):
     result = Prediction(session, {"sub": "01"}, "T1w", None)
     truth = Truth(session / f"sub-01_space-{TEMPLATE}_mask.nii.gz", {}, TEMPLATE)
-    before = transforms_of(result, truth)
+    before = chain_between(result, truth)
     transform_path(
         session, {"sub": "01"}, origin="T1w", target="midpoint1to2", extension=".txt"
     ).touch()
-    assert transforms_of(result, truth) == before
+    assert chain_between(result, truth) == before
 
 
 def test_another_scan_of_the_modality_moves_no_mask(session):
@@ -205,16 +207,13 @@ def test_another_scan_of_the_modality_moves_no_mask(session):
         entities = {"sub": "01", "acq": "second"}
         transform_path(session, entities, origin=origin, target="T1w", extension=".txt").touch()
     truth = Truth(session / "sub-01_space-FLAIR_mask.nii.gz", {}, "FLAIR")
-    assert transforms_of(Prediction(session, {"sub": "01"}, "FLAIR", None), truth) == (
-        [],
-        [],
-    )
+    assert chain_between(Prediction(session, {"sub": "01"}, "FLAIR", None), truth) == SAME_SPACE
     own = transform_path(session, {"sub": "01"}, origin="FLAIR", target="T1w", extension=".txt")
     reference = Prediction(session, {"sub": "01"}, "T1w", None)
     own_truth = Truth(session / f"sub-01_space-{TEMPLATE}_mask.nii.gz", {}, TEMPLATE)
-    assert all("acq-" not in path.name for path in transforms_of(reference, own_truth)[0])
+    assert all("acq-" not in path.name for path, _ in chain_between(reference, own_truth).links)
     scan = Prediction(session, {"sub": "01"}, "FLAIR", None)
-    assert own in transforms_of(scan, own_truth)[0]
+    assert own in dict(chain_between(scan, own_truth).links)
 
 
 def test_a_mask_without_orientation_is_refused(tmp_path, write_result, write_truth, ball):
@@ -230,7 +229,7 @@ def test_a_mask_without_orientation_is_refused(tmp_path, write_result, write_tru
 def test_a_space_that_no_transform_leads_from_is_an_error(session):
     truth = Truth(session / "sub-01_space-T2w_mask.nii.gz", {}, "T2w")
     with pytest.raises(MissingInputError, match="no transform from T2w to T1w"):
-        transforms_of(Prediction(session, {"sub": "01"}, "FLAIR", None), truth)
+        chain_between(Prediction(session, {"sub": "01"}, "FLAIR", None), truth)
 
 
 def test_a_mask_that_misses_the_brain_is_an_error(tmp_path, write_result, write_truth, grid):

@@ -6,8 +6,8 @@ import pytest
 
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.interfaces.change import WriteChange
-from bids_anomaly.preprocessing.midpoint import write_matrix
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import write_matrix
 
 GRID = Grid.isotropic((40, 40, 40), (-40.0, -40.0, -40.0), 2.0)
 BRAIN = np.zeros(GRID.shape, np.uint8)

@@ -5,6 +5,7 @@ from scipy.ndimage import gaussian_filter
 
 from bids_anomaly.preprocessing.bias import bias_field, correct_bias
 from bids_anomaly.preprocessing.template import Grid, template_tissues, template_white_matter
+from bids_anomaly.preprocessing.transforms import SAME_SPACE
 
 GRID = Grid.isotropic((52, 60, 48), (-78.0, -90.0, -72.0), 3.0)
 GREY, WHITE = 70.0, 100.0
@@ -41,7 +42,7 @@ def tissue_masks():
 
 @pytest.fixture(scope="module")
 def corrected(phantom):
-    return correct_bias(*phantom, [])
+    return correct_bias(*phantom, SAME_SPACE)
 
 
 def variation(scan, tissue):
@@ -79,7 +80,7 @@ def test_thick_slices_stay_finite_and_bounded_up_to_the_edge():
     field = np.exp(0.3 * position[..., 2] / 60)
     scan = (20 + 80 * inside) * field  # something everywhere, up to the edge
     corrected = correct_bias(
-        grid.image(scan.astype(np.float32)), grid.image(inside.astype(np.uint8)), []
+        grid.image(scan.astype(np.float32)), grid.image(inside.astype(np.uint8)), SAME_SPACE
     ).get_fdata()
     assert np.isfinite(corrected).all()
     assert corrected.min() >= 0
@@ -90,7 +91,7 @@ def test_zeros_inside_the_brain_do_no_harm(phantom, corrected):
     scan, brain = phantom
     values = scan.get_fdata(dtype=np.float32).copy()
     values[24:28, 28:32, 22:26] = 0
-    with_hole = correct_bias(GRID.image(values), brain, []).get_fdata()
+    with_hole = correct_bias(GRID.image(values), brain, SAME_SPACE).get_fdata()
     assert np.isfinite(with_hole).all()
     assert not with_hole[24:28, 28:32, 22:26].any()
     far = np.asanyarray(brain.dataobj) > 0
@@ -109,7 +110,7 @@ def test_a_rind_of_grey_matter_and_csf_is_not_taken_for_bias():
     grey = load_mni152_gm_template(resolution=2).get_fdata()
     noise = np.random.default_rng(0).normal(scale=0.03, size=grid.shape)
     scan = (0.3 + 0.45 * grey + 0.7 * white + noise) * (brain.get_fdata() > 0)
-    corrected = correct_bias(grid.image(scan.astype(np.float32)), brain, []).get_fdata()
+    corrected = correct_bias(grid.image(scan.astype(np.float32)), brain, SAME_SPACE).get_fdata()
     surely_white = white > 0.95
     field = scan[surely_white] / corrected[surely_white]
     assert field.std() / field.mean() < 0.02
@@ -134,7 +135,7 @@ def template_head():
 
 def field_of(grid, inside, values):
     brain = grid.image(inside.astype(np.uint8))
-    return bias_field(grid.image(values.astype(np.float32)), brain, [])
+    return bias_field(grid.image(values.astype(np.float32)), brain, SAME_SPACE)
 
 
 @pytest.mark.parametrize(("contrast", "level"), [("FLAIR", 1.6), ("T1w", 0.5)])

@@ -15,6 +15,7 @@ from bids_anomaly.preprocessing.template import (
     template_brain,
     template_white_matter,
 )
+from bids_anomaly.preprocessing.transforms import SAME_SPACE
 
 SHAPE = (20, 20, 20)
 EVERYWHERE = np.ones(SHAPE, bool)
@@ -91,7 +92,10 @@ def head():
 
 def normalise(scan, brain):
     return to_model_grid(
-        MODEL_GRID_2MM.image(scan), MODEL_GRID_2MM.image(brain.astype(np.uint8)), (), MODEL_GRID_2MM
+        MODEL_GRID_2MM.image(scan),
+        MODEL_GRID_2MM.image(brain.astype(np.uint8)),
+        SAME_SPACE,
+        MODEL_GRID_2MM,
     )
 
 

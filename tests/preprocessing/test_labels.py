@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from bids_anomaly.preprocessing.labels import resample_labels
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import Chain
 
 GRID = Grid.isotropic((14, 16, 12), (-15.0, 4.0, -9.0), 2.0)
 FINE = Grid.isotropic((27, 31, 23), (-15.0, 4.0, -9.0), 1.0)
@@ -46,19 +47,19 @@ def test_onto_its_own_grid_a_label_map_stays_as_it_is(blobs):
 def test_where_nothing_is_asked_for_there_is_nothing_and_elsewhere_the_same(blobs, shear, share):
     within = np.zeros(FINE.shape, bool)
     within[4:19, 8:25, 3:14] = np.random.default_rng(2).random((15, 17, 11)) < share
-    whole = labels_of(resample_labels(blobs, FINE, [shear]))
-    found = labels_of(resample_labels(blobs, FINE, [shear], within=within))
+    whole = labels_of(resample_labels(blobs, FINE, Chain.of(shear)))
+    found = labels_of(resample_labels(blobs, FINE, Chain.of(shear), within=within))
     np.testing.assert_array_equal(found, whole * within)
 
 
 @pytest.mark.parametrize("inverted", [False, True])
 def test_the_label_with_the_largest_linear_share_wins(blobs, shear, inverted):
+    chain = Chain.of(shear).inverse() if inverted else Chain.of(shear)
     shares = {
         label: resample(
             GRID.image((labels_of(blobs) == label).astype(np.float32)),
             FINE,
-            [shear],
-            invert=[inverted],
+            chain,
         ).get_fdata()
         for label in (0, 4, 23, 207)
     }
@@ -67,7 +68,7 @@ def test_the_label_with_the_largest_linear_share_wins(blobs, shear, inverted):
     # Ties, and what lies outside the field of view, are left out.
     clear = (first - second > 1e-3) & (stacked.sum(axis=0) > 0.999)
     assert clear.mean() > 0.3
-    found = labels_of(resample_labels(blobs, FINE, [shear], invert=[inverted]))
+    found = labels_of(resample_labels(blobs, FINE, chain))
     expected = np.array(list(shares))[stacked.argmax(axis=0)]
     np.testing.assert_array_equal(found[clear], expected[clear])
 

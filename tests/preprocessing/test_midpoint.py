@@ -10,12 +10,11 @@ from bids_anomaly.preprocessing.midpoint import (
     halfway,
     mean_motion,
     midpoint_grid,
-    read_matrix,
     register_midpoint,
-    write_matrix,
 )
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_brain
+from bids_anomaly.preprocessing.transforms import Chain, read_matrix, write_matrix
 
 SEED = 3
 angles = arrays(float, 3, elements=st.floats(-40, 40))
@@ -63,7 +62,7 @@ def test_a_file_holds_the_matrix_and_resamples_as_it_says(tmp_path):
     where = nib.affines.apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
     place = np.array([8.0, -6.0, 10.0])
     spot = grid.image(np.exp(-((where - place) ** 2).sum(-1) / 50).astype(np.float32))
-    moved = resample(spot, grid, [tmp_path / "m.mat"]).get_fdata()
+    moved = resample(spot, grid, Chain.of(tmp_path / "m.mat")).get_fdata()
     highest = grid.affine @ [*np.unravel_index(moved.argmax(), moved.shape), 1]
     expected = nib.affines.apply_affine(np.linalg.inv(matrix), place)
     assert np.abs(highest[:3] - expected).max() <= 1
@@ -84,7 +83,7 @@ def test_two_scans_meet_half_way(pair, tmp_path):
     write_matrix(tmp_path / "pose.mat", np.linalg.inv(second_from_first))
     grid = Grid(first.shape, first.affine + np.diag([0, 0, 0, 0]))
     grid.affine[:3, 3] += second_from_first[:3, 3]
-    second = resample(first, grid, [tmp_path / "pose.mat"])
+    second = resample(first, grid, Chain.of(tmp_path / "pose.mat"))
     masks = [
         nib.Nifti1Image((scan.get_fdata() > 0.1).astype(np.uint8), scan.affine)
         for scan in (first, second)

@@ -6,10 +6,10 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from bids_anomaly.preprocessing.composite import write_composite, write_displacement_field
-from bids_anomaly.preprocessing.midpoint import read_matrix
 from bids_anomaly.preprocessing.registration import masked, register_linear
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_brain
+from bids_anomaly.preprocessing.transforms import Chain, read_matrix
 
 SEED = 3
 
@@ -39,7 +39,7 @@ def pose(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def moved(brain, pose):
-    return resample(brain, Grid.of(brain), [pose])
+    return resample(brain, Grid.of(brain), Chain.of(pose))
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +87,12 @@ def warp(brain, tmp_path):
 
 @pytest.mark.parametrize("inverted", [False, True])
 def test_one_composite_file_does_what_the_chain_does(brain, pose, warp, tmp_path, inverted):
-    chain, invert = [warp, pose], [False, inverted]
+    last = Chain.of(pose).inverse() if inverted else Chain.of(pose)
+    chain = Chain.of(warp) + last
     path = tmp_path / "composite.h5"
-    write_composite(path, chain, invert)
-    by_chain = resample(brain, Grid.of(brain), chain, invert=invert).get_fdata()
-    by_file = resample(brain, Grid.of(brain), [path]).get_fdata()
+    write_composite(path, chain)
+    by_chain = resample(brain, Grid.of(brain), chain).get_fdata()
+    by_file = resample(brain, Grid.of(brain), Chain.of(path)).get_fdata()
     assert np.abs(by_chain - brain.get_fdata()).max() > 0.2
     np.testing.assert_allclose(by_file, by_chain, atol=1e-3)
 
@@ -100,26 +101,28 @@ def test_one_composite_file_does_what_the_chain_does(brain, pose, warp, tmp_path
 def test_one_displacement_field_does_what_the_chain_does(brain, pose, warp, tmp_path, inverted):
     """The members of a chain may be composites, such as those of fMRIPrep."""
     composite, field = tmp_path / "composite.h5", tmp_path / "field.nii.gz"
-    write_composite(composite, [warp, pose], [False, False])
-    chain, invert = [composite, pose], [False, inverted]
-    write_displacement_field(field, chain, invert, Grid.of(brain))
-    by_chain = resample(brain, Grid.of(brain), chain, invert=invert).get_fdata()
-    by_field = resample(brain, Grid.of(brain), [field]).get_fdata()
+    write_composite(composite, Chain.of(warp, pose))
+    last = Chain.of(pose).inverse() if inverted else Chain.of(pose)
+    chain = Chain.of(composite) + last
+    write_displacement_field(field, chain, Grid.of(brain))
+    by_chain = resample(brain, Grid.of(brain), chain).get_fdata()
+    by_field = resample(brain, Grid.of(brain), Chain.of(field)).get_fdata()
     np.testing.assert_allclose(by_field, by_chain, atol=1e-3)
 
 
 def test_a_transform_without_its_affine_is_the_deformation(brain, pose, warp, tmp_path):
     """So the transforms of another pipeline serve where an affine comes first."""
     composite, field = tmp_path / "composite.h5", tmp_path / "field.nii.gz"
-    write_composite(composite, [warp, pose], [False, False])
-    write_displacement_field(field, [composite, pose], [False, True], Grid.of(brain))
+    write_composite(composite, Chain.of(warp, pose))
+    chain = Chain.of(composite) + Chain.of(pose).inverse()
+    write_displacement_field(field, chain, Grid.of(brain))
     np.testing.assert_allclose(nib.load(field).get_fdata(), nib.load(warp).get_fdata(), atol=1e-4)
 
 
 def test_a_composite_that_cannot_be_written_is_an_error(pose, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="composite"):
-        write_composite(tmp_path / "file" / "composite.h5", [pose], [False])
+        write_composite(tmp_path / "file" / "composite.h5", Chain.of(pose))
 
 
 def test_outside_its_mask_a_scan_is_nothing(brain):

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from bids_anomaly.preprocessing.resample import isotropic_grid, resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import Chain
 
 GRID = Grid.isotropic((30, 32, 28), (-15.0, 4.0, -9.0), 1.0)
 
@@ -35,7 +36,7 @@ def itk(tmp_path):
             center=(0, -20, 5),
         )
         ants.write_transform(transform, str(tmp_path / f"{name}.mat"))
-        return tmp_path / f"{name}.mat"
+        return Chain.of(tmp_path / f"{name}.mat")
 
     return write
 
@@ -53,16 +54,16 @@ def test_onto_its_own_grid_an_image_stays_as_it_is(smooth):
 
 def test_an_image_moves_by_what_an_itk_transform_says(smooth, itk):
     # Points of the result go 2 mm to the left (LPS +x), 3 mm forward and 1 mm up in the image.
-    path = itk("shift", translation=(2, -3, 1))
-    moved = values_of(resample(smooth, GRID, [path]))
+    chain = itk("shift", translation=(2, -3, 1))
+    moved = values_of(resample(smooth, GRID, chain))
     np.testing.assert_allclose(
         moved, np.roll(values_of(smooth), (2, -3, -1), axis=(0, 1, 2)), atol=1e-4
     )
 
 
 def test_an_inverted_transform_moves_it_the_other_way(smooth, itk):
-    path = itk("shift", translation=(2, -3, 1))
-    moved = values_of(resample(smooth, GRID, [path], invert=[True]))
+    chain = itk("shift", translation=(2, -3, 1))
+    moved = values_of(resample(smooth, GRID, chain.inverse()))
     np.testing.assert_allclose(
         moved, np.roll(values_of(smooth), (-2, 3, 1), axis=(0, 1, 2)), atol=1e-4
     )
@@ -70,26 +71,26 @@ def test_an_inverted_transform_moves_it_the_other_way(smooth, itk):
 
 def test_a_transform_followed_by_its_inverse_changes_nothing(smooth, itk):
     turned = Rotation.from_euler("xyz", (8, -5, 12), degrees=True).as_matrix() * 1.1
-    path = itk("turn", turned, (3, 1, -2))
-    same = resample(smooth, GRID, [path, path], invert=[False, True])
+    chain = itk("turn", turned, (3, 1, -2))
+    same = resample(smooth, GRID, chain + chain.inverse())
     np.testing.assert_allclose(values_of(same), values_of(smooth), atol=1e-3)
 
 
 def test_there_and_back_is_the_same_up_to_interpolation(smooth, itk):
     turned = Rotation.from_euler("z", 6, degrees=True).as_matrix()
-    path = itk("turn", turned)
-    there = resample(smooth, GRID, [path])
+    chain = itk("turn", turned)
+    there = resample(smooth, GRID, chain)
     assert np.abs(values_of(there) - values_of(smooth)).max() > 0.05
-    back = resample(there, GRID, [path], invert=[True])
+    back = resample(there, GRID, chain.inverse())
     assert np.abs(values_of(back) - values_of(smooth)).mean() < 0.01
 
 
 def test_the_last_transform_acts_on_the_image_first(smooth, itk):
     turn = itk("turn", Rotation.from_euler("z", 30, degrees=True).as_matrix())
     shift = itk("shift", translation=(4, 0, 0))
-    at_once = values_of(resample(smooth, GRID, [turn, shift]))
-    one_by_one = values_of(resample(resample(smooth, GRID, [shift]), GRID, [turn]))
-    other_order = values_of(resample(smooth, GRID, [shift, turn]))
+    at_once = values_of(resample(smooth, GRID, turn + shift))
+    one_by_one = values_of(resample(resample(smooth, GRID, shift), GRID, turn))
+    other_order = values_of(resample(smooth, GRID, shift + turn))
     # Shifting by whole voxels does not interpolate, so only float rounding is left.
     assert np.abs(at_once - one_by_one).max() < 1e-3
     assert np.abs(at_once - other_order).max() > 0.1
@@ -120,8 +121,8 @@ def test_a_voxel_belongs_to_a_mask_when_most_of_it_does():
 def test_masks_hold_only_0_and_1_after_a_rotation(itk):
     mask = np.zeros(GRID.shape, np.uint8)
     mask[8:20, 8:20, 8:20] = 1
-    path = itk("turn", Rotation.from_euler("xyz", (5, 9, 20), degrees=True).as_matrix())
-    turned = np.asanyarray(resample_mask(GRID.image(mask), GRID, [path]).dataobj)
+    chain = itk("turn", Rotation.from_euler("xyz", (5, 9, 20), degrees=True).as_matrix())
+    turned = np.asanyarray(resample_mask(GRID.image(mask), GRID, chain).dataobj)
     assert set(np.unique(turned)) == {0, 1}
 
 

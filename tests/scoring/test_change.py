@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from bids_anomaly.preprocessing.midpoint import halfway, midpoint_grid, write_matrix
+from bids_anomaly.preprocessing.midpoint import halfway, midpoint_grid
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import write_matrix
 from bids_anomaly.scoring.change import (
     LesionChange,
     directions,

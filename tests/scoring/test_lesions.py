@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from bids_anomaly.preprocessing.template import MODEL_GRID_2MM, Grid
+from bids_anomaly.preprocessing.transforms import SAME_SPACE
 from bids_anomaly.scoring.lesions import describe_lesions, label_lesions, side_of
 
 TOUCHING = np.ones((3, 3, 3))
@@ -23,8 +24,7 @@ def describe(mask, *, z=None, probability=None, grid=MODEL_GRID_2MM):
         z=mask * 4.0 if z is None else z,
         probability=mask * 0.9 if probability is None else probability,
         grid=grid,
-        transforms=[],
-        invert=[],
+        template_from_scan=SAME_SPACE,
     )
 
 

@@ -6,6 +6,7 @@ from scipy.stats import norm
 
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.scoring.maps import resample_in_brain, scan_findings, scan_maps
 
 NATIVE = Grid.isotropic((32, 34, 30), (-16.0, -17.0, -15.0), 1.0)
@@ -44,15 +45,14 @@ def maps(scan, brain, zscore):
     return make(scan, brain, zscore)
 
 
-def make(scan, brain, zscore, *, min_lesion_volume=0.0, transforms=(), **changes):
+def make(scan, brain, zscore, *, min_lesion_volume=0.0, to_model=SAME_SPACE, **changes):
     given = {
         "residual": MODEL.image(smooth(MODEL, 1)),
         "spread": MODEL.image(np.abs(smooth(MODEL, 2))),
         **changes,
     }
-    chain = {"transforms": transforms, "invert": [False] * len(transforms)}
     found = scan_findings(brain, zscore, healthy_fpr=0.002, min_lesion_volume=min_lesion_volume)
-    return scan_maps(scan, brain, found, **chain, **given)
+    return scan_maps(scan, brain, found, to_model=to_model, **given)
 
 
 def test_all_maps_lie_in_the_grid_of_the_scan(maps, scan):
@@ -107,10 +107,11 @@ def test_maps_follow_the_transform(scan, brain, zscore, tmp_path):
         transform_type="AffineTransform", translation=(-4.0, 0.0, 0.0)
     )
     ants.write_transform(shift, str(tmp_path / "shift.mat"))
+    chain = Chain.of(tmp_path / "shift.mat")
     outside, inside = slice(2, -6), slice(6, -2)
     for name in ("residual", "spread"):
         here = make(scan, brain, zscore)[name].get_fdata()
-        there = make(scan, brain, zscore, transforms=[tmp_path / "shift.mat"])[name].get_fdata()
+        there = make(scan, brain, zscore, to_model=chain)[name].get_fdata()
         # LPS -4 is 4 mm to the right in the model grid, so all comes 4 mm further left.
         both = there[outside].astype(bool) & here[inside].astype(bool)
         assert both.any()
@@ -121,7 +122,7 @@ def test_the_zero_outside_the_brain_does_not_leak_into_its_surface():
     """A brain full of one value has that value up to its last voxel, in a finer grid too."""
     brain = np.zeros(MODEL.shape, np.float32)
     brain[5:-5, 6:-6, 5:-5] = 1
-    brought = resample_in_brain(MODEL.image(3.2 * brain), MODEL.image(brain), NATIVE, [])
+    brought = resample_in_brain(MODEL.image(3.2 * brain), MODEL.image(brain), NATIVE, SAME_SPACE)
     share = resample(MODEL.image(brain), NATIVE).get_fdata()
     np.testing.assert_allclose(brought.get_fdata()[share > 0.01], 3.2, rtol=1e-5)
     assert ((share > 0.02) & (share < 0.98)).any()
