@@ -21,15 +21,13 @@ from sklearn.metrics import roc_auc_score
 
 from bids_anomaly.bids.naming import suffix_of
 from bids_anomaly.reconstruction.bundle import choose_bundles
-from bids_anomaly.scoring.calibration import healthy_exceedance
-from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
+from bids_anomaly.scoring.findings import Threshold, find
 from bids_anomaly.scoring.lesions import label_lesions
-from bids_anomaly.settings import Settings
 from bids_anomaly.training.lesions import lesion_share
 from bids_anomaly.training.people import Preprocessed, load_people
 
 DATASET = "elderly-wmh"
-RATES = (Settings.healthy_fpr, 0.005, 0.01)
+RATES = (Threshold.healthy_fpr, 0.005, 0.01)
 # Spread that halves a probability, in units of white matter.
 SPREADS = (0.02, 0.1)
 CANDIDATES = {
@@ -99,12 +97,8 @@ def rows(modality: str, rate: float, found: list[dict[str, list[float]]]) -> lis
 
 def components(scan: Scored, rate: float) -> dict[str, list[float]]:
     """Return the candidates of every lesion of a scan, and whether it is true."""
-    probability = anomaly_probability(healthy_exceedance(scan.z), rate)
-    mask = anomaly_mask(
-        probability,
-        scan.brain,
-        min_volume=Settings.min_lesion_volume,
-        voxel_volume=scan.voxel_volume,
+    _, probability, mask = find(
+        scan.z, scan.brain, Threshold(healthy_fpr=rate), voxel_volume=scan.voxel_volume
     )
     labels = label_lesions(mask)
     found: dict[str, list[float]] = {name: [] for name in (*CANDIDATES, "true")}

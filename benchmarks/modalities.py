@@ -25,9 +25,7 @@ from bids_anomaly.evaluation.metrics import auprc, dice
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.preprocessing.transforms import Chain
-from bids_anomaly.scoring.calibration import healthy_exceedance
-from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
-from bids_anomaly.settings import Settings
+from bids_anomaly.scoring.findings import Threshold, find
 
 ELDERLY = PATIENTS[0]
 ALONE, TOGETHER = "FLAIR", "mean z of both"
@@ -78,12 +76,7 @@ def measures(data: Path, outputs: Path, person: str) -> dict[str, dict[str, floa
 
 def judged(z: np.ndarray, brain: np.ndarray, truth: np.ndarray, grid: Grid) -> Mapping[str, float]:
     """Return AUPRC, and the Dice at the threshold of the app."""
-    mask = anomaly_mask(
-        anomaly_probability(healthy_exceedance(z), Settings.healthy_fpr),
-        brain,
-        min_volume=Settings.min_lesion_volume,
-        voxel_volume=grid.voxel_volume,
-    )
+    mask = find(z, brain, Threshold(), voxel_volume=grid.voxel_volume).mask
     free = brain & ~truth
     return {
         "AUPRC": auprc(z[brain], truth[brain]),

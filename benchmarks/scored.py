@@ -11,9 +11,8 @@ import numpy as np
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.registry import reconstruct
 from bids_anomaly.reconstruction.result import Reconstruction
-from bids_anomaly.scoring.calibration import healthy_exceedance, load_calibration
-from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
-from bids_anomaly.settings import Settings
+from bids_anomaly.scoring.calibration import load_calibration
+from bids_anomaly.scoring.findings import Threshold, find
 from bids_anomaly.training.controls import score_of
 
 ARRAYS = ("pseudo_healthy", "spread", "anomaly")
@@ -92,12 +91,15 @@ def zscore(
 
 
 def preset_mask(
-    z: np.ndarray, brain: np.ndarray, *, voxel_volume: float, min_volume: float | None = None
+    z: np.ndarray,
+    brain: np.ndarray,
+    *,
+    voxel_volume: float,
+    min_volume: float = Threshold.min_lesion_volume,
 ) -> np.ndarray:
     """Return the mask at the threshold that the app presets; tiny components left out."""
-    preset = Settings.min_lesion_volume if min_volume is None else min_volume
-    probability = anomaly_probability(healthy_exceedance(z), Settings.healthy_fpr)
-    return anomaly_mask(probability, brain, min_volume=preset, voxel_volume=voxel_volume)
+    preset = Threshold(min_lesion_volume=min_volume)
+    return find(z, brain, preset, voxel_volume=voxel_volume).mask
 
 
 def _reconstruct(

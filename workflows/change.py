@@ -140,7 +140,6 @@ def init_compare_wf(
         RegisterMidpoint(scans=both("preproc"), brains=both("brain"), seed=seed),
         name="register_midpoint",
     )
-    record = comparison.records[0]
     write_change = Node(
         WriteChange(
             output_dir=str(output_dir),
@@ -152,8 +151,7 @@ def init_compare_wf(
             brains=both("brain"),
             zscores=both("zscore"),
             lesions=both("lesions"),
-            healthy_fpr=record.healthy_fpr,
-            min_lesion_volume=record.min_lesion_volume,
+            threshold=comparison.records[0].threshold,
         ),
         name="write_change",
         mem_gb=CHANGE_MEM_GB,

@@ -9,6 +9,7 @@ from nipype.pipeline.engine import Node, Workflow
 from bids_anomaly.interfaces.derivatives import WriteRigid, WriteScanMaps
 from bids_anomaly.interfaces.findings import FindAnomalies, WriteFindings
 from bids_anomaly.reconstruction.bundle import Bundle
+from bids_anomaly.scoring.findings import Threshold
 
 # Dense maps of a 1 mm scan; measured by benchmarks/participant.py, with room to spare.
 WRITE_MEM_GB = 1.5
@@ -26,8 +27,7 @@ def init_scan_derivatives_wf(
     steps: int | None,
     reference_modality: str | None,
     output_spaces: Sequence[str],
-    healthy_fpr: float,
-    min_lesion_volume: float,
+    threshold: Threshold,
     name: str = "scan_derivatives_wf",
 ) -> Workflow:
     """Write the maps, lesions and regions of one scan.
@@ -56,8 +56,8 @@ def init_scan_derivatives_wf(
         Suffix of the reference scan; None if this scan is the reference.
     output_spaces : sequence of str
         ``native`` and template names.
-    healthy_fpr, min_lesion_volume : float
-        Nominal false positive rate, and mm3.
+    threshold : Threshold
+        By which anomalies are found.
 
     Inputs
     ------
@@ -100,14 +100,13 @@ def init_scan_derivatives_wf(
         "modality": modality,
         "sources": list(sources),
     }
-    threshold = {"healthy_fpr": healthy_fpr, "min_lesion_volume": min_lesion_volume}
     outputnode = Node(IdentityInterface(["written"]), name="outputnode")
     writers = 1 + len(output_spaces) + (reference_modality is not None)
     written = Node(Merge(writers), name="list_written", run_without_submitting=True)
     workflow.connect(written, "out", outputnode, "written")
     # Lesions are told apart where the person was scanned, whatever spaces were asked for.
     found = {
-        space: Node(FindAnomalies(**threshold), name=f"find_{space}", mem_gb=WRITE_MEM_GB)
+        space: Node(FindAnomalies(threshold=threshold), name=f"find_{space}", mem_gb=WRITE_MEM_GB)
         for space in dict.fromkeys((NATIVE, *output_spaces))
     }
     to_template = ("transforms", "scan_from_template")
@@ -117,7 +116,7 @@ def init_scan_derivatives_wf(
             workflow.connect([(inputnode, find, [(t, t) for t in to_template])])
     findings = [(name, name) for name in ("brain", "zscore", "probability", "mask")]
     write_findings = Node(
-        WriteFindings(**described, **threshold),
+        WriteFindings(**described, threshold=threshold),
         name="write_findings",
         mem_gb=WRITE_MEM_GB,
     )
@@ -136,7 +135,7 @@ def init_scan_derivatives_wf(
                 bundle=str(bundle.folder),
                 bundle_digest=bundle.digest,
                 steps=bundle.steps_taken(steps),
-                **threshold,
+                threshold=threshold,
             ),
             name=f"write_{space}",
             mem_gb=WRITE_MEM_GB,

@@ -14,6 +14,7 @@ from bids_anomaly.interfaces.derivatives import WriteModelGrid
 from bids_anomaly.interfaces.quality import WriteQuality
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.reconstruction.bundle import Bundle
+from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.workflows.derivatives import init_scan_derivatives_wf
 from bids_anomaly.workflows.preprocessing import init_preprocess_wf
 from bids_anomaly.workflows.reconstruction import IN_MODEL_GRID, OF_SCAN, init_reconstruct_wf
@@ -37,8 +38,7 @@ def init_run_wf(
     brain_extraction: str,
     strict: bool,
     output_spaces: Sequence[str],
-    healthy_fpr: float,
-    min_lesion_volume: float,
+    threshold: Threshold,
     primary: str | None,
     steps: int | None,
     device: str,
@@ -76,8 +76,7 @@ def init_run_wf(
             brain_extraction=brain_extraction,
             strict=strict,
             output_spaces=output_spaces,
-            healthy_fpr=healthy_fpr,
-            min_lesion_volume=min_lesion_volume,
+            threshold=threshold,
             primary=primary,
             steps=steps,
             device=device,
@@ -101,8 +100,7 @@ def init_session_wf(
     brain_extraction: str,
     strict: bool,
     output_spaces: Sequence[str],
-    healthy_fpr: float,
-    min_lesion_volume: float,
+    threshold: Threshold,
     primary: str | None,
     steps: int | None,
     device: str,
@@ -136,8 +134,8 @@ def init_session_wf(
         Whether scans of doubtful quality stop before the reconstruction.
     output_spaces : sequence of str
         ``native`` and template names.
-    healthy_fpr, min_lesion_volume : float
-        Nominal false positive rate, and mm3.
+    threshold : Threshold
+        By which anomalies are found.
     primary : str or None
         Modality whose scan leads, where a session has one.
     steps, device, batch_size, seed, omp_nthreads
@@ -231,8 +229,7 @@ def init_session_wf(
     written = {
         "output_dir": output_dir,
         "output_spaces": output_spaces,
-        "healthy_fpr": healthy_fpr,
-        "min_lesion_volume": min_lesion_volume,
+        "threshold": threshold,
         "steps": steps,
     }
     derived: list[Workflow] = []

@@ -11,6 +11,7 @@ from bids_anomaly.bids.scans import Session
 from bids_anomaly.interfaces.derivatives import WriteTransforms
 from bids_anomaly.interfaces.reports import WriteReport
 from bids_anomaly.reconstruction.bundle import Bundle
+from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.workflows.derivatives import NATIVE
 
 # Of three scans, with room to spare; logs tell the peak of each step.
@@ -29,8 +30,7 @@ def init_session_outputs_wf(
     output_dir: Path,
     bundles: Mapping[str, Bundle],
     output_spaces: Sequence[str],
-    healthy_fpr: float,
-    min_lesion_volume: float,
+    threshold: Threshold,
     primary: str | None,
     steps: int | None,
     name: str = "session_outputs_wf",
@@ -51,8 +51,8 @@ def init_session_outputs_wf(
         The model for each BIDS suffix.
     output_spaces : sequence of str
         ``native`` and template names.
-    healthy_fpr, min_lesion_volume : float
-        Nominal false positive rate, and mm3.
+    threshold : Threshold
+        By which anomalies are found.
     primary : str or None
         Modality whose scan leads, where there is one.
     steps : int or None
@@ -123,8 +123,7 @@ def init_session_outputs_wf(
             bundle_digests=[bundle.digest for bundle in session_bundles],
             steps=steps,
             spaces=list(output_spaces),
-            healthy_fpr=healthy_fpr,
-            min_lesion_volume=min_lesion_volume,
+            threshold=threshold,
         ),
         name="write_report",
         mem_gb=REPORT_MEM_GB,

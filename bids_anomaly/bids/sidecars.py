@@ -5,6 +5,7 @@ from typing import Any
 
 from bids_anomaly.bids.tables import COLUMNS
 from bids_anomaly.reconstruction.bundle import Bundle
+from bids_anomaly.scoring.findings import Threshold
 
 WHITE_MATTER_UNITS = "white matter intensity = 1"
 DESCRIPTIONS: dict[str, str] = {
@@ -43,8 +44,7 @@ def sidecar(
     already_stripped: bool,
     bundle: Bundle | None,
     steps: int | None,
-    healthy_fpr: float,
-    min_lesion_volume: float,
+    threshold: Threshold | None,
     resolution: str | None,
 ) -> dict[str, Any]:
     """Describe one image or table.
@@ -61,10 +61,8 @@ def sidecar(
         The model; not said of scans and brain masks, in which no model had a part.
     steps : int or None
         In how many steps it reconstructed the scan, if its method knows steps.
-    healthy_fpr : float
-        Nominal false positive rate.
-    min_lesion_volume : float
-        In mm3.
+    threshold : Threshold or None
+        Said of what was found by it.
     resolution : str or None
         Of images in a template space.
 
@@ -84,9 +82,9 @@ def sidecar(
     if output in ("zscore", "change"):
         content["Units"] = "standard deviations"
     if output in FINDINGS:
-        content["NominalFalsePositiveRate"] = healthy_fpr
+        content["NominalFalsePositiveRate"] = threshold.healthy_fpr
     if output in FINDINGS and output != "probability":
-        content["MinimumLesionVolume"] = min_lesion_volume
+        content["MinimumLesionVolume"] = threshold.min_lesion_volume
     if bundle is not None and output not in OF_NO_MODEL:
         content["Model"] = model_of(bundle, steps)
     if resolution is not None:

@@ -110,6 +110,7 @@ def _run(
     from bids_anomaly.cli.console import make_console
     from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of
     from bids_anomaly.cli.workfolder import forget_lost_outputs
+    from bids_anomaly.scoring.findings import Threshold
     from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
 
     workflow = init_run_wf(
@@ -122,8 +123,7 @@ def _run(
         brain_extraction=settings.brain_extraction,
         strict=settings.strict,
         output_spaces=settings.output_spaces,
-        healthy_fpr=settings.healthy_fpr,
-        min_lesion_volume=settings.min_lesion_volume,
+        threshold=Threshold(settings.healthy_fpr, settings.min_lesion_volume),
         primary=settings.primary,
         steps=settings.steps,
         device="cpu" if settings.device == "cpu" else "cuda:0",  # the only GPU that steps see

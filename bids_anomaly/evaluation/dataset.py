@@ -13,8 +13,8 @@ from bids_anomaly.evaluation.matching import (
     Prediction,
     find_predictions,
     find_truth,
-    mask_settings,
     match,
+    threshold_of,
 )
 from bids_anomaly.evaluation.measures import MEASURES
 from bids_anomaly.evaluation.raw import RAW_INTENSITY, raw_score
@@ -250,7 +250,7 @@ def _row(
 ) -> Row:
     prediction = pair.prediction
     healthy_scan = load_healthy(prediction, healthy, window=maps.window) if healthy else None
-    _, min_volume = mask_settings(prediction)
+    min_volume = threshold_of(prediction).min_lesion_volume
     result = evaluate_scan(maps, min_volume=min_volume, healthy_scan=healthy_scan)
     is_control = prediction.entities["sub"] in controls if controls else not maps.lesioned
     return Row(

@@ -20,6 +20,7 @@ from bids_anomaly.bids.naming import (
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.reports.record import recorded_primary
+from bids_anomaly.scoring.findings import Threshold
 
 # Masks of the brain lie beside those of lesions.
 NO_LESION = "brain"
@@ -259,11 +260,13 @@ def _sidecar(path: Path) -> dict:
         raise BadScanError(f"The file {sidecar_path(path)} is not JSON ({error}).") from error
 
 
-def mask_settings(prediction: Prediction) -> tuple[float, float]:
-    """Return the nominal false positive rate and the least volume (mm3) of a prediction's mask."""
+def threshold_of(prediction: Prediction) -> Threshold:
+    """Return by which threshold the mask of a prediction was found."""
     content = _sidecar(prediction.path("anomaly"))
     try:
-        return float(content["NominalFalsePositiveRate"]), float(content["MinimumLesionVolume"])
+        return Threshold(
+            float(content["NominalFalsePositiveRate"]), float(content["MinimumLesionVolume"])
+        )
     except KeyError as error:
         raise MissingInputError(
             f"The file {sidecar_path(prediction.path('anomaly'))} does not say {error}. Run "

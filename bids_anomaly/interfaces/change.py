@@ -21,6 +21,7 @@ from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.interfaces.base import StepInterface
 from bids_anomaly.interfaces.derivatives import WriteOutput, paths
 from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.scoring.findings import Threshold
 
 # Brain masks of one person overlap more than this even if one of them leaks.
 LEAST_OVERLAP = 0.8
@@ -78,8 +79,7 @@ class _WriteChangeInput(BaseInterfaceInputSpec):
     rigids = InputMultiObject(
         File(exists=True), desc="pull each scan onto its reference, if it is another"
     )
-    healthy_fpr = traits.Float(mandatory=True)
-    min_lesion_volume = traits.Float(mandatory=True)
+    threshold = traits.Instance(Threshold, mandatory=True)
 
 
 class WriteChange(StepInterface):
@@ -120,7 +120,7 @@ class WriteChange(StepInterface):
             for occasion, matrix in zip(occasions, midpoint, strict=True)
         ]
         judged = judge_lesions(
-            labels, together, changes, volumes, min_volume=inputs.min_lesion_volume
+            labels, together, changes, volumes, min_volume=inputs.threshold.min_lesion_volume
         )
         described = {
             "Sessions": [entities["ses"] for entities in inputs.scan_entities],
@@ -212,8 +212,7 @@ class WriteChange(StepInterface):
             already_stripped=True,
             bundle=None,
             steps=None,
-            healthy_fpr=inputs.healthy_fpr,
-            min_lesion_volume=inputs.min_lesion_volume,
+            threshold=inputs.threshold,
             resolution=None,
         )
         reference = output_path(

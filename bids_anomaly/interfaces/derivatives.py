@@ -21,6 +21,7 @@ from bids_anomaly.bids.tables import write_table
 from bids_anomaly.bids.writing import replacing, write_image, write_json
 from bids_anomaly.interfaces.base import StepInterface, load_image
 from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.scoring.findings import Findings, Threshold
 
 
 class WriteInput(BaseInterfaceInputSpec):
@@ -50,8 +51,7 @@ class FoundInput(WriteInput):
     transforms = InputMultiObject(
         File(exists=True), mandatory=True, desc="pull the scan onto the model grid"
     )
-    healthy_fpr = traits.Float(mandatory=True)
-    min_lesion_volume = traits.Float(mandatory=True)
+    threshold = traits.Instance(Threshold, mandatory=True)
 
 
 class _WriteScanMapsInput(FoundInput):
@@ -211,10 +211,8 @@ class WriteRigid(StepInterface):
         return {"written": record_written(folder, [path])}
 
 
-def load_findings(inputs):
+def load_findings(inputs) -> Findings:
     """Read what was found, from the files that a node is given."""
-    from bids_anomaly.scoring.maps import Findings
-
     return Findings(
         load_image(inputs.zscore).get_fdata(dtype=np.float32),
         load_image(inputs.probability).get_fdata(dtype=np.float32),
@@ -265,8 +263,7 @@ def describe(
         already_stripped=already_stripped,
         bundle=bundle,
         steps=getattr(inputs, "steps", None),
-        healthy_fpr=getattr(inputs, "healthy_fpr", 0.0),
-        min_lesion_volume=getattr(inputs, "min_lesion_volume", 0.0),
+        threshold=getattr(inputs, "threshold", None),
         resolution=resolution,
     )
 

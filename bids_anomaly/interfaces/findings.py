@@ -24,6 +24,7 @@ from bids_anomaly.interfaces.derivatives import (
     write_maps,
 )
 from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.scoring.findings import Threshold, find
 
 
 class _FindAnomaliesInput(BaseInterfaceInputSpec):
@@ -33,8 +34,7 @@ class _FindAnomaliesInput(BaseInterfaceInputSpec):
     scan_from_template = File(
         exists=True, desc="pulls the model grid onto the template; not for native findings"
     )
-    healthy_fpr = traits.Float(mandatory=True)
-    min_lesion_volume = traits.Float(mandatory=True)
+    threshold = traits.Instance(Threshold, mandatory=True)
 
 
 class _FindAnomaliesOutput(TraitedSpec):
@@ -57,7 +57,7 @@ class FindAnomalies(StepInterface):
         from bids_anomaly.preprocessing.resample import resample_mask
         from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
         from bids_anomaly.preprocessing.transforms import Chain
-        from bids_anomaly.scoring.maps import resample_in_brain, scan_findings
+        from bids_anomaly.scoring.maps import resample_in_brain
 
         inputs = self.inputs
         brain, zscore = load_image(inputs.brain), load_image(inputs.zscore)
@@ -65,13 +65,13 @@ class FindAnomalies(StepInterface):
             chain = Chain.of(inputs.scan_from_template, *inputs.transforms)
             zscore = resample_in_brain(zscore, brain, OUTPUT_GRID, chain)
             brain = resample_mask(brain, OUTPUT_GRID, chain)
-        found = scan_findings(
-            brain,
-            zscore,
-            healthy_fpr=inputs.healthy_fpr,
-            min_lesion_volume=inputs.min_lesion_volume,
-        )
         grid = Grid.of(brain)
+        found = find(
+            zscore.get_fdata(dtype=np.float32),
+            np.asanyarray(brain.dataobj) > 0,
+            inputs.threshold,
+            voxel_volume=grid.voxel_volume,
+        )
         images = {
             "brain": brain,
             "zscore": grid.image(found.z),

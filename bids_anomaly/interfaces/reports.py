@@ -13,6 +13,7 @@ from nipype.interfaces.base import (
 
 from bids_anomaly.interfaces.base import StepInterface
 from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.scoring.findings import Threshold
 
 
 class _WriteReportInput(BaseInterfaceInputSpec):
@@ -26,8 +27,7 @@ class _WriteReportInput(BaseInterfaceInputSpec):
     bundle_digests = traits.List(traits.Str(), mandatory=True)
     steps = traits.Either(None, traits.Int(), desc="that were asked for")
     spaces = traits.List(traits.Str(), mandatory=True, desc="in which maps were written")
-    healthy_fpr = traits.Float(mandatory=True)
-    min_lesion_volume = traits.Float(mandatory=True)
+    threshold = traits.Instance(Threshold, mandatory=True)
     brain_method_list = InputMultiObject(traits.Str(), mandatory=True)
     white_matter_level_list = InputMultiObject(traits.Float(), mandatory=True)
     evaluations_list = InputMultiObject(traits.Int(), mandatory=True)
@@ -72,10 +72,6 @@ class WriteReport(StepInterface):
             )
             for i, bundle in enumerate(bundles)
         ]
-        threshold = {
-            "healthy_fpr": inputs.healthy_fpr,
-            "min_lesion_volume": inputs.min_lesion_volume,
-        }
         record = SessionRecord(
             label=inputs.label,
             version=__version__,
@@ -84,10 +80,15 @@ class WriteReport(StepInterface):
             asked_for=inputs.asked_for,
             spaces=tuple(inputs.spaces),
             methods=tuple(
-                methods_text(bundles, inputs.brain_method_list, steps=inputs.steps, **threshold)
+                methods_text(
+                    bundles,
+                    inputs.brain_method_list,
+                    steps=inputs.steps,
+                    threshold=inputs.threshold,
+                )
             ),
             warnings=tuple(model_warnings(bundles, steps=inputs.steps)),
-            **threshold,
+            threshold=inputs.threshold,
         )
         output_dir = Path(inputs.output_dir)
         written = [record.write(output_dir), write_session_report(output_dir, record)]

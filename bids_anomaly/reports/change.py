@@ -191,7 +191,7 @@ def _counts(rows: Sequence[Row]) -> str:
 
 
 def _note(about: dict[str, Any], comparison: Comparison) -> str:
-    least = comparison.records[0].min_lesion_volume
+    least = comparison.records[0].threshold.min_lesion_volume
     return (
         "Both scans were registered to the space half way between them. "
         f"{100 * about['Compared']:.0f} % of the brain that either saw was seen by both and is "

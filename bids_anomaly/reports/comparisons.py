@@ -133,7 +133,7 @@ def _reason_against(comparison: Comparison, output_dir: Path) -> str | None:
             f"their z-scores are from different numbers of steps ({_effort(scans)}). Run both "
             "sessions with the same --steps."
         )
-    thresholds = {(record.healthy_fpr, record.min_lesion_volume) for record in records}
+    thresholds = {record.threshold for record in records}
     if len(thresholds) > 1:
         return (
             "their lesions are from different thresholds. Run both sessions with the same "

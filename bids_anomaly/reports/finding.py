@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bids_anomaly.reports.tables import Row, region_in_words
+from bids_anomaly.scoring.findings import Threshold
 
 # Findings from this confidence on are called sure: the rate of healthy voxels that score as high is
 # a twentieth of the nominal one.
@@ -31,8 +32,7 @@ def describe_finding(
     title: str,
     calibration: str,
     change: str,
-    healthy_fpr: float,
-    min_lesion_volume: float,
+    threshold: Threshold,
 ) -> Finding:
     """Describe what was found in a scan.
 
@@ -48,8 +48,8 @@ def describe_finding(
         Whose voxels its scores were compared with.
     change : str
         What changed since the session before, empty if that is not known.
-    healthy_fpr, min_lesion_volume : float
-        Nominal false positive rate, and mm3.
+    threshold : Threshold
+        By which it was found.
 
     Returns
     -------
@@ -64,13 +64,12 @@ def describe_finding(
         headline = f"{title}: {many}, {in_millilitres(anomalous)} marked."
     else:
         headline = f"{title}: no findings."
-    threshold = _threshold(share, brain, calibration, healthy_fpr, min_lesion_volume)
     return Finding(
         headline,
         NO_DISEASE_VOLUME,
         {
             **({"Change": change} if change else {}),
-            "Threshold": threshold,
+            "Threshold": _threshold(share, brain, calibration, threshold),
             **({"Where": _where(regions)} if lesions else {}),
             **({"How unusual": _how_unusual(lesions)} if lesions else {}),
             **({"How sure": _how_sure(lesions)} if lesions else {}),
@@ -90,18 +89,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.{1 if share >= 0.1 else 2}f} %"
 
 
-def _threshold(
-    share: float, brain: float, calibration: str, healthy_fpr: float, min_lesion_volume: float
-) -> str:
+def _threshold(share: float, brain: float, calibration: str, threshold: Threshold) -> str:
     """Say what is called anomalous, compared with whom, and how much of the brain that is."""
     reference = (
-        f"A voxel is marked where less than {100 * healthy_fpr:g} % of the reference scores as "
-        f"high: {calibration}."
+        f"A voxel is marked where less than {100 * threshold.healthy_fpr:g} % of the reference "
+        f"scores as high: {calibration}."
     )
     if not share:
         return (
             f"{reference} None is in this brain of {in_millilitres(brain)}, apart from places "
-            f"smaller than {min_lesion_volume:g} mm³. Disease that changes little stays below it."
+            f"smaller than {threshold.min_lesion_volume:g} mm³. Disease that changes little stays "
+            "below it."
         )
     return (
         f"{reference} Here {percent(share)} of the brain is marked. How much would be without "

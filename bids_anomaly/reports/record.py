@@ -12,6 +12,7 @@ from typing import Any
 from bids_anomaly.bids.naming import anat_folder, entities_of
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.settings import primary_modality
 
 
@@ -81,8 +82,8 @@ class SessionRecord:
         Modality that was to lead, if one was named.
     spaces : tuple of str
         In which maps were written: ``native`` and names of templates.
-    healthy_fpr, min_lesion_volume : float
-        Nominal false positive rate, and mm3.
+    threshold : Threshold
+        By which anomalies were found.
     methods, warnings : tuple of str
         Paragraphs, and what a user can act on.
     failed_steps : tuple of str or None
@@ -96,8 +97,7 @@ class SessionRecord:
     primary: str
     asked_for: str | None
     spaces: tuple[str, ...]
-    healthy_fpr: float
-    min_lesion_volume: float
+    threshold: Threshold
     methods: tuple[str, ...]
     warnings: tuple[str, ...]
     failed_steps: tuple[str, ...] | None = ()
@@ -116,7 +116,9 @@ class SessionRecord:
     def write(self, output_dir: Path) -> Path:
         """Write or replace the record, and return its path."""
         path = record_path(output_dir, self.label, self.scans[0].entities)
-        write_json(path, asdict(self))
+        content = asdict(self)
+        content |= content.pop("threshold")
+        write_json(path, content)
         return path
 
 
@@ -139,7 +141,8 @@ def read_record(path: Path) -> SessionRecord:
         lists = {name: tuple(content.pop(name)) for name in ("spaces", "methods", "warnings")}
         failed = content.pop("failed_steps", None)
         lists["failed_steps"] = failed if failed is None else tuple(failed)
-        record = SessionRecord(scans=scans, **lists, **content)
+        threshold = Threshold(*map(content.pop, ("healthy_fpr", "min_lesion_volume")))
+        record = SessionRecord(scans=scans, threshold=threshold, **lists, **content)
         if record.primary not in [scan.name for scan in scans]:
             raise ValueError("no scan leads")
         return record

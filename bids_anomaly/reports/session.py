@@ -55,7 +55,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         regions = _rows(output_dir, "regions", scan)
         leads = " (primary)" if scan == record.primary_scan and len(record.scans) > 1 else ""
         summary[f"{title}{leads}"] = _burden(lesions)
-        warnings += _warnings(title, scan, lesions, regions, record.healthy_fpr)
+        warnings += _warnings(title, scan, lesions, regions, record.threshold.healthy_fpr)
         said = {
             "title": title,
             "numbers": _numbers(scan, lesions, regions),
@@ -66,8 +66,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
                 title=title,
                 calibration=scan.calibration,
                 change=change.of_scan(scan.name),
-                healthy_fpr=record.healthy_fpr,
-                min_lesion_volume=record.min_lesion_volume,
+                threshold=record.threshold,
             ),
             "lesions": lesion_table(lesions, in_viewer=in_template),
             "regions": region_table(regions),

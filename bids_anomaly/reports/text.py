@@ -10,6 +10,7 @@ from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, FALLBACK_FAMILY, Bundle
 from bids_anomaly.reconstruction.methods import COMPARISON, COMPARISON_IN_WORDS, METHODS
+from bids_anomaly.scoring.findings import Threshold
 
 
 def methods_text(
@@ -17,8 +18,7 @@ def methods_text(
     brain_methods: Sequence[str],
     *,
     steps: int | None,
-    healthy_fpr: float,
-    min_lesion_volume: float,
+    threshold: Threshold,
 ) -> list[str]:
     """Describe what was done to the scans of a session.
 
@@ -30,10 +30,8 @@ def methods_text(
         How the brain of each scan was found.
     steps : int or None
         What ``--steps`` asked for.
-    healthy_fpr : float
-        Nominal false positive rate.
-    min_lesion_volume : float
-        In mm3.
+    threshold : Threshold
+        By which anomalies were found.
 
     Returns
     -------
@@ -65,8 +63,8 @@ def methods_text(
     models = [_model_sentence(bundle, steps) for bundle in {b.name: b for b in bundles}.values()]
     scoring = (
         f"Scores were compared with those of {_calibration(bundles)}: a voxel is called anomalous "
-        f"where fewer than {100 * healthy_fpr:g} % of their voxels score as high; components below "
-        f"{min_lesion_volume:g} mm³ were left out."
+        f"where fewer than {100 * threshold.healthy_fpr:g} % of their voxels score as high; "
+        f"components below {threshold.min_lesion_volume:g} mm³ were left out."
     )
     if several:
         scoring += " Each scan was judged by itself."

@@ -1,7 +1,70 @@
-"""From healthy exceedance rates to the probability of an anomaly, and to a mask."""
+"""What counts as an anomaly: from z-scores to probabilities, and to a mask."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from skimage.morphology import remove_small_objects
+
+from bids_anomaly.scoring.calibration import healthy_exceedance
+from bids_anomaly.settings import Settings
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """From where on voxels are called anomalous; by default as the app presets it.
+
+    Attributes
+    ----------
+    healthy_fpr : float
+        Nominal false positive rate, between 0 and 0.5.
+    min_lesion_volume : float
+        Smallest lesion that is kept, in mm3.
+    """
+
+    healthy_fpr: float = Settings.healthy_fpr
+    min_lesion_volume: float = Settings.min_lesion_volume
+
+
+class Findings(NamedTuple):
+    """What was found, in one grid.
+
+    Attributes
+    ----------
+    z : (X, Y, Z) array
+        How unusual each voxel is; 0 outside the brain.
+    probability : (X, Y, Z) array
+        Of an anomaly, see :func:`anomaly_probability`.
+    mask : (X, Y, Z) bool array
+        Where it is above one half, without small components.
+    """
+
+    z: np.ndarray
+    probability: np.ndarray
+    mask: np.ndarray
+
+
+def find(
+    z: np.ndarray, brain: np.ndarray, threshold: Threshold, *, voxel_volume: float
+) -> Findings:
+    """Find what is anomalous in a scan.
+
+    Parameters
+    ----------
+    z : (X, Y, Z) array
+        In healthy standard deviations; what lies outside the brain does not matter.
+    brain : (X, Y, Z) bool array
+        Brain mask.
+    threshold : Threshold
+    voxel_volume : float
+        In mm3.
+    """
+    z = z * brain
+    probability = anomaly_probability(healthy_exceedance(z), threshold.healthy_fpr) * brain
+    mask = anomaly_mask(
+        probability, brain, min_volume=threshold.min_lesion_volume, voxel_volume=voxel_volume
+    )
+    return Findings(z, probability, mask)
 
 
 def anomaly_probability(exceedance: np.ndarray, healthy_fpr: float) -> np.ndarray:

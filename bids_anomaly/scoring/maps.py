@@ -1,36 +1,15 @@
 """Bring what a model says to the grid of the scan, and what was found there to the template."""
 
-from typing import NamedTuple
-
 import nibabel as nib
 import numpy as np
 
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.preprocessing.transforms import Chain
-from bids_anomaly.scoring.calibration import healthy_exceedance
-from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
+from bids_anomaly.scoring.findings import Findings
 
 # Voxels of which less is brain say nothing.
 LEAST_SHARE = 0.01
-
-
-class Findings(NamedTuple):
-    """What was found, in one grid.
-
-    Attributes
-    ----------
-    z : (X, Y, Z) array
-        How unusual each voxel is; 0 outside the brain.
-    probability : (X, Y, Z) array
-        Of an anomaly, see :func:`bids_anomaly.scoring.findings.anomaly_probability`.
-    mask : (X, Y, Z) bool array
-        Where it is above one half, without small components.
-    """
-
-    z: np.ndarray
-    probability: np.ndarray
-    mask: np.ndarray
 
 
 def scan_maps(
@@ -54,7 +33,7 @@ def scan_maps(
     brain : nibabel.Nifti1Image
         Brain mask in the same grid.
     found : Findings
-        What :func:`scan_findings` found, in the same grid.
+        What was found in the same grid.
     residual, spread : nibabel.Nifti1Image or None
         In the model grid.
     to_model : Chain
@@ -81,33 +60,6 @@ def scan_maps(
         maps["spread"] = in_brain(spread)
     maps["probability"], maps["anomaly"] = found.probability, found.mask
     return {name: _image(grid, array) for name, array in maps.items()}
-
-
-def scan_findings(
-    brain: nib.Nifti1Image,
-    zscore: nib.Nifti1Image,
-    *,
-    healthy_fpr: float,
-    min_lesion_volume: float,
-) -> Findings:
-    """Return what was found in one scan.
-
-    Parameters
-    ----------
-    brain, zscore : nibabel.Nifti1Image
-        Brain mask and z-scores in the same grid, which is that of the result.
-    healthy_fpr : float
-        Nominal false positive rate.
-    min_lesion_volume : float
-        In mm3.
-    """
-    inside = np.asanyarray(brain.dataobj) > 0
-    z = zscore.get_fdata(dtype=np.float32) * inside
-    probability = anomaly_probability(healthy_exceedance(z), healthy_fpr) * inside
-    mask = anomaly_mask(
-        probability, inside, min_volume=min_lesion_volume, voxel_volume=Grid.of(brain).voxel_volume
-    )
-    return Findings(z, probability, mask)
 
 
 def resample_in_brain(

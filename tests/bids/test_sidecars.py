@@ -2,6 +2,7 @@ import pytest
 
 from bids_anomaly.bids.sidecars import sidecar
 from bids_anomaly.reconstruction.bundle import named_bundle
+from bids_anomaly.scoring.findings import Threshold
 
 
 def described(output, bundle, steps):
@@ -11,8 +12,7 @@ def described(output, bundle, steps):
         already_stripped=False,
         bundle=named_bundle(bundle),
         steps=steps,
-        healthy_fpr=0.002,
-        min_lesion_volume=24.0,
+        threshold=Threshold(),
         resolution=None,
     )
 

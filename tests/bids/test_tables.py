@@ -6,6 +6,7 @@ import pytest
 from bids_anomaly.bids.naming import OUTPUTS
 from bids_anomaly.bids.sidecars import sidecar
 from bids_anomaly.bids.tables import COLUMNS, read_table, write_table
+from bids_anomaly.scoring.findings import Threshold
 
 
 def test_a_table_reads_back_as_it_was_written(tmp_path):
@@ -45,8 +46,7 @@ def test_every_column_is_described_beside_the_table(output):
         already_stripped=True,
         bundle=None,
         steps=None,
-        healthy_fpr=0.002,
-        min_lesion_volume=24.0,
+        threshold=Threshold(),
         resolution=None,
     )
     for column in COLUMNS[output]:

@@ -7,6 +7,7 @@ import pytest
 from bids_anomaly.cli.changes import run_changes
 from bids_anomaly.reports.comparisons import NEEDED, Comparison
 from bids_anomaly.reports.record import ScanRecord, SessionRecord, record_failure
+from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.workflows import change
 
 
@@ -35,8 +36,7 @@ def write_session(folder, session):
         primary=scan.name,
         asked_for=None,
         spaces=("native",),
-        healthy_fpr=0.002,
-        min_lesion_volume=24.0,
+        threshold=Threshold(),
         methods=(),
         warnings=(),
     )

@@ -21,6 +21,7 @@ from bids_anomaly.interfaces.records import record_written
 from bids_anomaly.reports.participant import Failure, write_participant_report
 from bids_anomaly.reports.record import ScanRecord, SessionRecord
 from bids_anomaly.reports.session import write_failure_report
+from bids_anomaly.scoring.findings import Threshold
 
 
 def check_often(folder):
@@ -215,8 +216,7 @@ RECORD = SessionRecord(
     primary=SCAN.name,
     asked_for=None,
     spaces=(),
-    healthy_fpr=0.002,
-    min_lesion_volume=24.0,
+    threshold=Threshold(),
     methods=(),
     warnings=(),
 )

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
-from scipy.stats import norm
 
 from bids_anomaly.bids.naming import anat_folder, file_name, output_path, sidecar_path
 from bids_anomaly.preprocessing.template import Grid
-from bids_anomaly.scoring.findings import anomaly_mask, anomaly_probability
+from bids_anomaly.scoring.findings import Threshold, find
 
 FPR, MIN_VOLUME = 0.002, 100.0
 # Voxels of 64 mm3 in a brain that is a ball of 44 mm radius.
@@ -57,10 +56,8 @@ def write_result() -> Callable[..., np.ndarray]:
         z = (random.standard_normal(grid.shape) + strength * lesion) * brain
         healthy = 1 + 0.1 * gaussian_filter(random.standard_normal(grid.shape), 1)
         scan = healthy + 0.8 * lesion
-        probability = anomaly_probability(norm.sf(z), FPR) * brain
-        mask = anomaly_mask(
-            probability, brain, min_volume=MIN_VOLUME, voxel_volume=grid.voxel_volume
-        )
+        threshold = Threshold(FPR, MIN_VOLUME)
+        _, probability, mask = find(z, brain, threshold, voxel_volume=grid.voxel_volume)
         maps = {
             "zscore": z,
             "brain": brain,

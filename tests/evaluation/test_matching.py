@@ -21,6 +21,7 @@ from bids_anomaly.preprocessing.composite import write_composite
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.reports.record import ScanRecord, SessionRecord
+from bids_anomaly.scoring.findings import Threshold
 
 SHIFT = 8.0
 
@@ -120,8 +121,7 @@ def write_record(folder, entities, *modalities, primary):
         primary=file_name(entities, primary, ""),
         asked_for=None,
         spaces=("native",),
-        healthy_fpr=0.002,
-        min_lesion_volume=24.0,
+        threshold=Threshold(),
         methods=(),
         warnings=(),
     ).write(folder)

@@ -8,6 +8,7 @@ from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.interfaces.change import WriteChange
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.preprocessing.transforms import write_matrix
+from bids_anomaly.scoring.findings import Threshold
 
 GRID = Grid.isotropic((40, 40, 40), (-40.0, -40.0, -40.0), 2.0)
 BRAIN = np.zeros(GRID.shape, np.uint8)
@@ -43,8 +44,7 @@ def compare(tmp_path):
             scan_entities=[{"sub": "01", "ses": "1"}, {"sub": "01", "ses": "2"}],
             modality="FLAIR",
             space="midpoint1to2",
-            healthy_fpr=0.002,
-            min_lesion_volume=24.0,
+            threshold=Threshold(),
             **files,
         )
 

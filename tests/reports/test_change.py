@@ -13,6 +13,7 @@ from bids_anomaly.reports.change import ChangeReport, read_change
 from bids_anomaly.reports.comparisons import Comparison, plan_comparisons
 from bids_anomaly.reports.participant import write_participant_report
 from bids_anomaly.reports.record import ScanRecord, SessionRecord
+from bids_anomaly.scoring.findings import Threshold
 
 GRID = Grid.isotropic((30, 32, 28), (-15.0, -16.0, -14.0), 1.0)
 BRAIN = (slice(3, 27), slice(3, 29), slice(3, 25))
@@ -43,8 +44,7 @@ def record_of(
         primary=scan.name,
         asked_for=None,
         spaces=spaces,
-        healthy_fpr=healthy_fpr,
-        min_lesion_volume=24.0,
+        threshold=Threshold(healthy_fpr),
         methods=(),
         warnings=(),
     )

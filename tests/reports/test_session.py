@@ -19,6 +19,7 @@ from bids_anomaly.reports.participant import Failure
 from bids_anomaly.reports.record import ScanRecord, SessionRecord, read_record, record_path
 from bids_anomaly.reports.runs import read_runs
 from bids_anomaly.reports.session import write_failure_report, write_session_report
+from bids_anomaly.scoring.findings import Threshold
 
 # The brain of the person has another size than that in the template: 3 mm for 2 mm.
 NATIVE = Grid.isotropic(OUTPUT_GRID.shape, (-140.0, -160.0, -140.0), 3.0)
@@ -62,8 +63,7 @@ def record_of(spaces) -> SessionRecord:
         primary=SCAN.name,
         asked_for=None,
         spaces=spaces,
-        healthy_fpr=0.002,
-        min_lesion_volume=100.0,
+        threshold=Threshold(min_lesion_volume=100.0),
         methods=("Scans were registered.",),
         warnings=(),
     )
@@ -139,7 +139,7 @@ def test_the_threshold_is_told_with_its_reference_and_a_volume_with_what_it_is_n
 def test_a_scan_that_marks_many_times_the_nominal_rate_is_warned_of(
     derivatives, healthy_fpr, warned
 ):
-    record = replace(record_of(("native", TEMPLATE)), healthy_fpr=healthy_fpr)
+    record = replace(record_of(("native", TEMPLATE)), threshold=Threshold(healthy_fpr, 100.0))
     page = write_session_report(derivatives, record).read_text()
     said = "T1w: 0.80 % of the brain is marked; of the reference (28 healthy adults) 0.02 % is"
     assert (said in page) is warned

@@ -2,6 +2,7 @@ import pytest
 
 from bids_anomaly.reconstruction.bundle import choose_bundles
 from bids_anomaly.reports.text import methods_text, model_warnings, references
+from bids_anomaly.scoring.findings import Threshold
 
 
 @pytest.mark.parametrize(
@@ -73,12 +74,11 @@ def test_a_model_calibrated_with_as_many_steps_is_not_warned_of():
 )
 def test_the_methods_text_says_what_made_the_maps(model, steps, sentence):
     bundle = choose_bundles(model, ("T1w",))["T1w"]
-    thresholds = {"healthy_fpr": 0.002, "min_lesion_volume": 24.0}
     expected = sentence.format(
         bundle=f"{bundle.name} {bundle.version}",
         people=bundle.description.get("training", {}).get("data"),
     )
-    assert expected in methods_text([bundle], ["hd-bet"], steps=steps, **thresholds)
+    assert expected in methods_text([bundle], ["hd-bet"], steps=steps, threshold=Threshold())
 
 
 PREPARED = "prepared by fMRIPrep 23.2.0"

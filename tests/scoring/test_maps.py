@@ -7,7 +7,8 @@ from scipy.stats import norm
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
-from bids_anomaly.scoring.maps import resample_in_brain, scan_findings, scan_maps
+from bids_anomaly.scoring.findings import Threshold, find
+from bids_anomaly.scoring.maps import resample_in_brain, scan_maps
 
 NATIVE = Grid.isotropic((32, 34, 30), (-16.0, -17.0, -15.0), 1.0)
 MODEL = Grid.isotropic((18, 20, 18), (-18.0, -20.0, -18.0), 2.0)
@@ -51,7 +52,12 @@ def make(scan, brain, zscore, *, min_lesion_volume=0.0, to_model=SAME_SPACE, **c
         "spread": MODEL.image(np.abs(smooth(MODEL, 2))),
         **changes,
     }
-    found = scan_findings(brain, zscore, healthy_fpr=0.002, min_lesion_volume=min_lesion_volume)
+    found = find(
+        zscore.get_fdata(dtype=np.float32),
+        np.asanyarray(brain.dataobj) > 0,
+        Threshold(min_lesion_volume=min_lesion_volume),
+        voxel_volume=NATIVE.voxel_volume,
+    )
     return scan_maps(scan, brain, found, to_model=to_model, **given)
 
 

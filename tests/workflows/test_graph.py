@@ -10,6 +10,7 @@ from nipype.pipeline.engine.utils import generate_expanded_graph
 
 from bids_anomaly.bids.scans import Prepared, Scan, Session
 from bids_anomaly.reconstruction.bundle import choose_bundles
+from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
 
 MODALITIES = ("T1w", "FLAIR", "T2w")
@@ -52,8 +53,7 @@ def build(tmp_path):
             brain_extraction=brain_extraction,
             strict=strict,
             output_spaces=output_spaces,
-            healthy_fpr=0.002,
-            min_lesion_volume=24.0,
+            threshold=Threshold(),
             primary=primary,
             steps=steps,
             device=device,
