@@ -135,6 +135,30 @@ class Settings:
         return record
 
 
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What one step of a run may use.
+
+    Attributes
+    ----------
+    device : str
+        ``'cpu'`` or ``'cuda:N'``.
+    batch_size : int or None
+        Samples that pass a network together; None for what fits the device.
+    omp_nthreads : int
+        Threads on the CPU.
+    """
+
+    device: str = "cpu"
+    batch_size: int | None = None
+    omp_nthreads: int = 1
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether the device is a GPU."""
+        return self.device != "cpu"
+
+
 def primary_modality(there: Collection[str], asked_for: str | None) -> str:
     """Return the modality whose scan leads.
 

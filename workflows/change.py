@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from bids_anomaly.interfaces.change import RegisterMidpoint, WriteChange, WriteReportAgain
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.comparisons import Comparison, template_chain
 from bids_anomaly.reports.record import record_path
-from bids_anomaly.workflows.participant import identifier
 from bids_anomaly.workflows.session import REPORT_MEM_GB
+from bids_anomaly.workflows.wiring import add_list, identifier
 
 # Maps of 1 mm in float32, a dozen at a time.
 CHANGE_MEM_GB = 1.5
@@ -97,11 +96,8 @@ def init_participant_changes_wf(
         if label not in reports:
             continue
         record = records[label]
-        changes = Node(
-            Merge(len(compared)), name=f"list_{identifier(label)}", run_without_submitting=True
-        )
-        for position, compare in enumerate(compared, start=1):
-            workflow.connect(compare, "write_change.written", changes, f"in{position}")
+        written = [(compare, "write_change.written") for compare in compared]
+        changes = add_list(workflow, written, name=f"list_{identifier(label)}")
         write_report = Node(
             WriteReportAgain(
                 output_dir=str(output_dir),

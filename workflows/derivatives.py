@@ -1,28 +1,52 @@
 """Write what was found in a scan, in the spaces that were asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from nipype.interfaces.utility import IdentityInterface, Merge
+from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
+from bids_anomaly.bids.scans import Scan
 from bids_anomaly.interfaces.derivatives import WriteRigid, WriteScanMaps
 from bids_anomaly.interfaces.findings import FindAnomalies, WriteFindings
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.scoring.findings import Threshold
+from bids_anomaly.workflows.wiring import add_list, same
 
 # Dense maps of a 1 mm scan; measured by benchmarks/participant.py, with room to spare.
 WRITE_MEM_GB = 1.5
 NATIVE = "native"
+# What the workflow takes, by the names that others give it.
+OF_PREPROCESSING = (
+    "corrected",
+    "brain",
+    "brain_method",
+    "white_matter_level",
+    "transform",
+    "transforms",
+)
+OF_RECONSTRUCTION = ("residual", "spread", "zscore")
+OF_DEFORMATION = ("scan_from_template", "template_from_scan")
+# What it hands from the nodes that find anomalies to those that write them.
+FOUND = ("brain", "zscore", "probability", "mask")
+
+
+def about(scan: Scan, output_dir: Path) -> dict[str, Any]:
+    """Return what every node is told that writes derivatives of a scan."""
+    return {
+        "output_dir": str(output_dir),
+        "original": str(scan.path),
+        "entities": dict(scan.entities),
+        "modality": scan.suffix,
+        "sources": list(scan.sources),
+    }
 
 
 def init_scan_derivatives_wf(
+    scan: Scan,
     *,
     output_dir: Path,
-    original: Path,
-    entities: Mapping[str, str],
-    modality: str,
-    sources: Sequence[str],
     bundle: Bundle,
     steps: int | None,
     reference_modality: str | None,
@@ -38,16 +62,10 @@ def init_scan_derivatives_wf(
 
     Parameters
     ----------
+    scan : Scan
+        Of the input dataset.
     output_dir : Path
         Derivative dataset.
-    original : Path
-        The scan of the input dataset.
-    entities : mapping
-        Its BIDS entities.
-    modality : str
-        Its BIDS suffix.
-    sources : sequence of str
-        BIDS URIs of what it was read from.
     bundle : Bundle
         The model that was used.
     steps : int or None
@@ -76,62 +94,30 @@ def init_scan_derivatives_wf(
     """
     workflow = Workflow(name=name)
     inputnode = Node(
-        IdentityInterface(
-            [
-                "corrected",
-                "brain",
-                "brain_method",
-                "white_matter_level",
-                "transform",
-                "transforms",
-                "residual",
-                "spread",
-                "zscore",
-                "scan_from_template",
-                "template_from_scan",
-            ]
-        ),
+        IdentityInterface([*OF_PREPROCESSING, *OF_RECONSTRUCTION, *OF_DEFORMATION]),
         name="inputnode",
     )
-    described = {
-        "output_dir": str(output_dir),
-        "original": str(original),
-        "entities": dict(entities),
-        "modality": modality,
-        "sources": list(sources),
-    }
     outputnode = Node(IdentityInterface(["written"]), name="outputnode")
-    writers = 1 + len(output_spaces) + (reference_modality is not None)
-    written = Node(Merge(writers), name="list_written", run_without_submitting=True)
-    workflow.connect(written, "out", outputnode, "written")
     # Lesions are told apart where the person was scanned, whatever spaces were asked for.
     found = {
-        space: Node(FindAnomalies(threshold=threshold), name=f"find_{space}", mem_gb=WRITE_MEM_GB)
+        space: _find(workflow, inputnode, space, threshold)
         for space in dict.fromkeys((NATIVE, *output_spaces))
     }
-    to_template = ("transforms", "scan_from_template")
-    for space, find in found.items():
-        workflow.connect([(inputnode, find, [("brain", "brain"), ("zscore", "zscore")])])
-        if space != NATIVE:
-            workflow.connect([(inputnode, find, [(t, t) for t in to_template])])
-    findings = [(name, name) for name in ("brain", "zscore", "probability", "mask")]
+    told = about(scan, output_dir)
     write_findings = Node(
-        WriteFindings(**described, threshold=threshold),
-        name="write_findings",
-        mem_gb=WRITE_MEM_GB,
+        WriteFindings(**told, threshold=threshold), name="write_findings", mem_gb=WRITE_MEM_GB
     )
-    passed_on = [(name, name) for name in ("transforms", "template_from_scan")]
     workflow.connect(
         [
-            (found[NATIVE], write_findings, findings),
-            (inputnode, write_findings, passed_on),
-            (write_findings, written, [("written", "in1")]),
+            (found[NATIVE], write_findings, same(*FOUND)),
+            (inputnode, write_findings, same("transforms", "template_from_scan")),
         ]
     )
-    for position, space in enumerate(output_spaces, start=2):
+    writers = [write_findings]
+    for space in output_spaces:
         write = Node(
             WriteScanMaps(
-                **described,
+                **told,
                 bundle=str(bundle.folder),
                 bundle_digest=bundle.digest,
                 steps=bundle.steps_taken(steps),
@@ -140,32 +126,33 @@ def init_scan_derivatives_wf(
             name=f"write_{space}",
             mem_gb=WRITE_MEM_GB,
         )
-        passed_on = [
-            ("corrected", "scan"),
-            ("brain_method", "brain_method"),
-            ("white_matter_level", "white_matter_level"),
-            ("transforms", "transforms"),
-            ("residual", "residual"),
-            ("spread", "spread"),
-        ]
+        passed_on = ["brain_method", "white_matter_level", "transforms", "residual", "spread"]
         if space != NATIVE:
             write.inputs.space = space
-            passed_on.append(("scan_from_template", "scan_from_template"))
+            passed_on.append("scan_from_template")
         workflow.connect(
             [
-                (found[space], write, findings),
-                (inputnode, write, passed_on),
-                (write, written, [("written", f"in{position}")]),
+                (found[space], write, same(*FOUND)),
+                (inputnode, write, [("corrected", "scan"), *same(*passed_on)]),
             ]
         )
+        writers.append(write)
     if reference_modality is not None:
         write_rigid = Node(
-            WriteRigid(**described, reference_modality=reference_modality), name="write_rigid"
+            WriteRigid(**told, reference_modality=reference_modality), name="write_rigid"
         )
-        workflow.connect(
-            [
-                (inputnode, write_rigid, [("transform", "rigid")]),
-                (write_rigid, written, [("written", f"in{writers}")]),
-            ]
-        )
+        workflow.connect(inputnode, "transform", write_rigid, "rigid")
+        writers.append(write_rigid)
+    written = add_list(workflow, [(writer, "written") for writer in writers], name="list_written")
+    workflow.connect(written, "out", outputnode, "written")
     return workflow
+
+
+def _find(workflow: Workflow, inputnode: Node, space: str, threshold: Threshold) -> Node:
+    """Add the node that finds anomalies in a space."""
+    find = Node(FindAnomalies(threshold=threshold), name=f"find_{space}", mem_gb=WRITE_MEM_GB)
+    passed_on = ["brain", "zscore"]
+    if space != NATIVE:
+        passed_on += ["transforms", "scan_from_template"]
+    workflow.connect([(inputnode, find, same(*passed_on))])
+    return find

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nipype.interfaces.utility import IdentityInterface, Merge
+from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
 from bids_anomaly.bids.scans import Prepared
@@ -18,9 +18,24 @@ from bids_anomaly.interfaces.preprocessing import (
 from bids_anomaly.interfaces.quality import MeasureQuality, RequireQuality
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.workflows.registration import REGISTRATION_MEM_GB, fingerprint
+from bids_anomaly.workflows.wiring import add_list, same
 
 # Measured by benchmarks/participant.py, with room to spare.
 BRAIN_MEM_GB = 1.5
+# What the workflow takes of the reference scan, and what it makes.
+OF_REFERENCE = ("reference", "reference_mask", "reference_affine")
+MADE = (
+    "corrected",
+    "brain",
+    "brain_method",
+    "transform",
+    "transforms",
+    "scan_in_model_grid",
+    "brain_in_model_grid",
+    "white_matter_level",
+    "quality",
+)
+LEVEL = same("white_matter_level")
 
 
 def init_preprocess_wf(
@@ -90,51 +105,24 @@ def init_preprocess_wf(
         JSON file of measures.
     """
     workflow = Workflow(name=name)
-    inputnode = Node(
-        IdentityInterface(["reference", "reference_mask", "reference_affine"]), name="inputnode"
-    )
-    outputnode = Node(
-        IdentityInterface(
-            [
-                "corrected",
-                "brain",
-                "brain_method",
-                "transform",
-                "transforms",
-                "scan_in_model_grid",
-                "brain_in_model_grid",
-                "white_matter_level",
-                "quality",
-            ]
-        ),
-        name="outputnode",
-    )
+    inputnode = Node(IdentityInterface(list(OF_REFERENCE)), name="inputnode")
+    outputnode = Node(IdentityInterface(list(MADE)), name="outputnode")
     conform = Node(
         Conform(in_file=str(scan), fingerprint=fingerprint(scan)), name="conform", mem_gb=0.5
     )
     if prepared is None:
+        # A node on the GPU takes as many GPU slots as processes.
+        threads = 1 if use_gpu else omp_nthreads
         find_brain = Node(
             ExtractBrain(method=brain_extraction, use_gpu=use_gpu),
             name="extract_brain",
             mem_gb=BRAIN_MEM_GB,
-            # A node on the GPU takes as many GPU slots as processes.
-            n_procs=1 if use_gpu else omp_nthreads,
+            n_procs=threads,
         )
-        workflow.connect([(conform, find_brain, [("out_file", "in_file")])])
+        workflow.connect(conform, "out_file", find_brain, "in_file")
     else:
-        find_brain = Node(
-            ReadBrain(
-                in_file=str(prepared.brain),
-                fingerprint=fingerprint(prepared.brain),
-                pipeline=prepared.origin,
-            ),
-            name="read_brain",
-            mem_gb=0.5,
-        )
-        workflow.connect([(conform, find_brain, [("out_file", "scan")])])
-    to_model_grid = Node(ToModelGrid(grid=grid.description), name="to_model_grid", mem_gb=0.5)
-    described = {"name": scan.name.split(".")[0], "modality": modality}
-    measure_quality = Node(MeasureQuality(**described), name="measure_quality", mem_gb=0.5)
+        find_brain = _read_brain(prepared)
+        workflow.connect(conform, "out_file", find_brain, "scan")
     if is_reference:
         register = Node(
             RegisterToTemplate(grid=grid.description, seed=seed),
@@ -148,19 +136,9 @@ def init_preprocess_wf(
             name="register_to_reference",
             mem_gb=REGISTRATION_MEM_GB,
         )
-        workflow.connect(
-            [
-                (
-                    inputnode,
-                    register,
-                    [("reference", "reference"), ("reference_mask", "reference_mask")],
-                ),
-            ]
-        )
+        workflow.connect([(inputnode, register, same("reference", "reference_mask"))])
         links = [(inputnode, "reference_affine"), (register, "transform")]
-    chain = Node(Merge(len(links)), name="chain_transforms", run_without_submitting=True)
-    for position, (node, output) in enumerate(links, start=1):
-        workflow.connect(node, output, chain, f"in{position}")
+    chain = add_list(workflow, links, name="chain_transforms")
     corrected = conform
     if prepared is None:
         corrected = Node(CorrectBias(), name="correct_bias", mem_gb=REGISTRATION_MEM_GB)
@@ -171,6 +149,7 @@ def init_preprocess_wf(
                 (chain, corrected, [("out", "transforms")]),
             ]
         )
+    to_model_grid = Node(ToModelGrid(grid=grid.description), name="to_model_grid", mem_gb=0.5)
     workflow.connect(
         [
             (conform, register, [("out_file", "in_file")]),
@@ -182,37 +161,41 @@ def init_preprocess_wf(
             (find_brain, outputnode, [("out_mask", "brain"), ("method", "brain_method")]),
             (register, outputnode, [("transform", "transform")]),
             (chain, outputnode, [("out", "transforms")]),
-            (
-                to_model_grid,
-                outputnode,
-                [
-                    ("brain", "brain_in_model_grid"),
-                    ("white_matter_level", "white_matter_level"),
-                ],
-            ),
+            (to_model_grid, outputnode, [("brain", "brain_in_model_grid"), *LEVEL]),
+        ]
+    )
+    described = {"name": scan.name.split(".")[0], "modality": modality}
+    measure_quality = Node(MeasureQuality(**described), name="measure_quality", mem_gb=0.5)
+    in_model_grid = [("scan", "scan_in_model_grid"), ("brain", "brain_in_model_grid")]
+    workflow.connect(
+        [
             (conform, measure_quality, [("out_file", "scan")]),
             (find_brain, measure_quality, [("out_mask", "brain")]),
-            (
-                to_model_grid,
-                measure_quality,
-                [
-                    ("scan", "scan_in_model_grid"),
-                    ("brain", "brain_in_model_grid"),
-                    ("white_matter_level", "white_matter_level"),
-                ],
-            ),
+            (to_model_grid, measure_quality, [*in_model_grid, *LEVEL]),
             (measure_quality, outputnode, [("quality", "quality")]),
         ]
     )
+    passed = to_model_grid
     if strict:
-        require_quality = Node(RequireQuality(**described), name="require_quality")
+        passed = Node(RequireQuality(**described), name="require_quality")
         workflow.connect(
             [
-                (to_model_grid, require_quality, [("scan", "scan")]),
-                (measure_quality, require_quality, [("quality", "quality")]),
-                (require_quality, outputnode, [("scan", "scan_in_model_grid")]),
+                (to_model_grid, passed, [("scan", "scan")]),
+                (measure_quality, passed, [("quality", "quality")]),
             ]
         )
-    else:
-        workflow.connect(to_model_grid, "scan", outputnode, "scan_in_model_grid")
+    workflow.connect(passed, "scan", outputnode, "scan_in_model_grid")
     return workflow
+
+
+def _read_brain(prepared: Prepared) -> Node:
+    """Return the node that reads the brain mask of a prepared scan."""
+    return Node(
+        ReadBrain(
+            in_file=str(prepared.brain),
+            fingerprint=fingerprint(prepared.brain),
+            pipeline=prepared.origin,
+        ),
+        name="read_brain",
+        mem_gb=0.5,
+    )

@@ -8,6 +8,8 @@ from nipype.pipeline.engine import Node, Workflow
 from bids_anomaly.interfaces.reconstruction import Reconstruct
 from bids_anomaly.interfaces.scoring import Score
 from bids_anomaly.reconstruction.bundle import Bundle
+from bids_anomaly.settings import Machine
+from bids_anomaly.workflows.wiring import same
 
 # Measured by benchmarks/participant.py, with room to spare.
 RECONSTRUCT_MEM_GB = 1.2
@@ -15,6 +17,8 @@ SCORE_MEM_GB = 1.5
 # What the workflow takes, by the names that preprocessing gives it.
 IN_MODEL_GRID = ("scan_in_model_grid", "brain_in_model_grid")
 OF_SCAN = ("corrected", "brain", "white_matter_level", "transforms")
+# What the reconstruction gives to others.
+MADE = ("pseudo_healthy", "spread", "residual", "evaluations")
 
 
 def init_reconstruct_wf(
@@ -22,10 +26,8 @@ def init_reconstruct_wf(
     bundle: Bundle,
     known: Mapping[str, str],
     steps: int | None,
-    device: str,
-    batch_size: int | None,
+    machine: Machine,
     seed: int,
-    omp_nthreads: int,
     name: str = "reconstruct_wf",
 ) -> Workflow:
     """Build the pseudo-healthy image of one scan, and score the voxels of the scan against it.
@@ -45,14 +47,10 @@ def init_reconstruct_wf(
         The row of the participant in ``participants.tsv``; only what the model uses is passed on.
     steps : int or None
         In how many steps, for methods that know steps; None is as in the bundle's calibration.
-    device : str
-        ``cpu`` or ``cuda:N``.
-    batch_size : int or None
-        Slices at a time; None is what fits.
+    machine : Machine
+        What the network may use.
     seed : int
         For methods that draw random numbers.
-    omp_nthreads : int
-        Threads on the CPU.
 
     Inputs
     ------
@@ -72,11 +70,8 @@ def init_reconstruct_wf(
     """
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface([*IN_MODEL_GRID, *OF_SCAN]), name="inputnode")
-    outputnode = Node(
-        IdentityInterface(["pseudo_healthy", "spread", "residual", "zscore", "evaluations"]),
-        name="outputnode",
-    )
-    use_gpu = device != "cpu" and bundle.weights is not None
+    outputnode = Node(IdentityInterface([*MADE, "zscore"]), name="outputnode")
+    use_gpu = machine.has_gpu and bundle.weights is not None
     reconstruct = Node(
         Reconstruct(
             bundle=str(bundle.folder),
@@ -87,57 +82,32 @@ def init_reconstruct_wf(
                 if name in known
             },
             seed=seed,
-            device=device if use_gpu else "cpu",
+            device=machine.device if use_gpu else "cpu",
             use_gpu=use_gpu,
-            num_threads=omp_nthreads,
+            num_threads=machine.omp_nthreads,
         ),
         name="reconstruct",
         mem_gb=RECONSTRUCT_MEM_GB,
         # A node on the GPU takes as many GPU slots as processes.
-        n_procs=1 if use_gpu else omp_nthreads,
+        n_procs=1 if use_gpu else machine.omp_nthreads,
     )
     if steps is not None:
         reconstruct.inputs.steps = steps
-    if batch_size is not None:
-        reconstruct.inputs.batch_size = batch_size
+    if machine.batch_size is not None:
+        reconstruct.inputs.batch_size = machine.batch_size
     score = Node(
         Score(bundle=str(bundle.folder), bundle_digest=bundle.digest),
         name="score",
         mem_gb=SCORE_MEM_GB,
     )
+    in_model_grid = [("scan_in_model_grid", "scan"), ("brain_in_model_grid", "brain")]
+    passed_on = same("brain", "white_matter_level", "transforms", "brain_in_model_grid")
     workflow.connect(
         [
-            (
-                inputnode,
-                reconstruct,
-                [("scan_in_model_grid", "scan"), ("brain_in_model_grid", "brain")],
-            ),
-            (
-                inputnode,
-                score,
-                [
-                    ("corrected", "scan"),
-                    ("brain", "brain"),
-                    ("white_matter_level", "white_matter_level"),
-                    ("transforms", "transforms"),
-                    ("brain_in_model_grid", "brain_in_model_grid"),
-                ],
-            ),
-            (
-                reconstruct,
-                score,
-                [("pseudo_healthy", "pseudo_healthy"), ("anomaly", "anomaly")],
-            ),
-            (
-                reconstruct,
-                outputnode,
-                [
-                    ("pseudo_healthy", "pseudo_healthy"),
-                    ("spread", "spread"),
-                    ("residual", "residual"),
-                    ("evaluations", "evaluations"),
-                ],
-            ),
+            (inputnode, reconstruct, in_model_grid),
+            (inputnode, score, [("corrected", "scan"), *passed_on]),
+            (reconstruct, score, same("pseudo_healthy", "anomaly")),
+            (reconstruct, outputnode, same(*MADE)),
             (score, outputnode, [("zscore", "zscore")]),
         ]
     )

@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nipype.interfaces.utility import IdentityInterface, Merge
+from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
-from bids_anomaly.bids.dataset import source_uris
 from bids_anomaly.bids.scans import Session
 from bids_anomaly.interfaces.derivatives import WriteTransforms
 from bids_anomaly.interfaces.reports import WriteReport
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.scoring.findings import Threshold
-from bids_anomaly.workflows.derivatives import NATIVE
+from bids_anomaly.workflows.derivatives import NATIVE, OF_DEFORMATION, about
+from bids_anomaly.workflows.wiring import add_list, same
 
 # Of three scans, with room to spare; logs tell the peak of each step.
 REPORT_MEM_GB = 1.2
@@ -26,7 +26,6 @@ LISTED = (*LISTED_FROM_PREPROCESSING, *LISTED_FROM_RECONSTRUCTION, *LISTED_FROM_
 def init_session_outputs_wf(
     session: Session,
     *,
-    bids_dir: Path,
     output_dir: Path,
     bundles: Mapping[str, Bundle],
     output_spaces: Sequence[str],
@@ -45,8 +44,8 @@ def init_session_outputs_wf(
     ----------
     session : Session
         Its scans; the first is the reference.
-    bids_dir, output_dir : Path
-        Input dataset and derivative dataset.
+    output_dir : Path
+        Derivative dataset.
     bundles : mapping
         The model for each BIDS suffix.
     output_spaces : sequence of str
@@ -77,37 +76,19 @@ def init_session_outputs_wf(
     """
     workflow = Workflow(name=name)
     inputnode = Node(
-        IdentityInterface(
-            [
-                *LISTED,
-                "affine",
-                "scan_from_template",
-                "template_from_scan",
-                "quality_table",
-            ]
-        ),
+        IdentityInterface([*LISTED, "affine", *OF_DEFORMATION, "quality_table"]),
         name="inputnode",
     )
-    reference = session.scans[0]
-    described = {
-        "output_dir": str(output_dir),
-        "original": str(reference.path),
-        "entities": dict(reference.entities),
-        "modality": reference.suffix,
-        "sources": [uri for scan in session.scans for uri in source_uris(scan, bids_dir)],
-    }
-    writers = []
+    told = {**about(session.scans[0], output_dir), "sources": list(session.sources)}
+    derivatives = [(inputnode, "written"), (inputnode, "quality_table")]
     for space in output_spaces:
         if space == NATIVE:
             continue
         write_transforms = Node(
-            WriteTransforms(**described, space=space), name=f"write_transforms_{space}"
+            WriteTransforms(**told, space=space), name=f"write_transforms_{space}"
         )
-        passed_on = [
-            (name, name) for name in ("affine", "scan_from_template", "template_from_scan")
-        ]
-        workflow.connect([(inputnode, write_transforms, passed_on)])
-        writers.append(write_transforms)
+        workflow.connect([(inputnode, write_transforms, same("affine", *OF_DEFORMATION))])
+        derivatives.append((write_transforms, "written"))
 
     session_bundles = [bundles[scan.suffix] for scan in session.scans]
     # Made from files of the output folder alone, so that it can be made again from them.
@@ -128,23 +109,14 @@ def init_session_outputs_wf(
         name="write_report",
         mem_gb=REPORT_MEM_GB,
     )
-    derivatives = Node(
-        Merge(len(writers) + 2), name="list_derivatives", run_without_submitting=True
-    )
-    for position, writer in enumerate(writers, start=3):
-        workflow.connect(writer, "written", derivatives, f"in{position}")
+    listed = add_list(workflow, derivatives, name="list_derivatives")
+    of_scans = [
+        (name, f"{name}_list") for name in (*LISTED_FROM_PREPROCESSING, *LISTED_FROM_RECONSTRUCTION)
+    ]
     workflow.connect(
         [
-            (inputnode, derivatives, [("written", "in1"), ("quality_table", "in2")]),
-            (derivatives, write_report, [("out", "derivatives")]),
-            (
-                inputnode,
-                write_report,
-                [
-                    (listed, f"{listed}_list")
-                    for listed in (*LISTED_FROM_PREPROCESSING, *LISTED_FROM_RECONSTRUCTION)
-                ],
-            ),
+            (listed, write_report, [("out", "derivatives")]),
+            (inputnode, write_report, of_scans),
         ]
     )
     return workflow

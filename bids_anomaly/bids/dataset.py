@@ -12,7 +12,6 @@ from typing import Any
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.participants import read_participants_table
-from bids_anomaly.bids.scans import Scan
 from bids_anomaly.bids.writing import write_bytes, write_json, write_text
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.reconstruction.covariates import OLDEST_AGE, stated_age
@@ -121,16 +120,3 @@ def derivative_description(
         description["SourceDatasets"].append({"URL": folder.resolve().as_uri()})
         description["DatasetLinks"][name] = folder.resolve().as_uri()
     return description
-
-
-def source_uris(scan: Scan, bids_dir: Path) -> list[str]:
-    """Return the BIDS URIs of what a scan is read from: its file, and what was prepared with it."""
-    prepared = scan.prepared
-    if prepared is None:
-        return [f"bids:{RAW}:{scan.path.relative_to(bids_dir).as_posix()}"]
-    files = (scan.path, prepared.brain, prepared.to_template, prepared.from_template)
-    return [
-        f"bids:{prepared.dataset}:{file.relative_to(prepared.folder).as_posix()}"
-        for file in files
-        if file is not None
-    ]

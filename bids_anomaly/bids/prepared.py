@@ -235,10 +235,22 @@ def _use_in(session: Session, candidates: Sequence[Candidate]) -> Session:
             for key, label in scan.entities.items()
             if key == "ses" or key in best.entities
         }
-        replaced.setdefault(
-            best.image, Scan(best.image, entities, scan.suffix, prepared=best.prepared)
-        )
+        if best.image not in replaced:
+            replaced[best.image] = Scan(
+                best.image, entities, scan.suffix, best.prepared, _sources(best)
+            )
     return replace(session, scans=(*replaced.values(), *kept))
+
+
+def _sources(candidate: Candidate) -> tuple[str, ...]:
+    """Return the BIDS URIs of what is read of a prepared image."""
+    prepared = candidate.prepared
+    files = (candidate.image, prepared.brain, prepared.to_template, prepared.from_template)
+    return tuple(
+        f"bids:{prepared.dataset}:{file.relative_to(prepared.folder).as_posix()}"
+        for file in files
+        if file is not None
+    )
 
 
 def _warn_of_shared_images(sessions: Sequence[Session]) -> None:

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from bids_anomaly.bids.dataset import RAW
 from bids_anomaly.bids.filters import matches, read_bids_filter
 from bids_anomaly.bids.folders import find_unreadable_folders, list_participants, list_sessions
 from bids_anomaly.bids.index import list_images
 from bids_anomaly.bids.naming import ENTITY_ORDER
+from bids_anomaly.bids.participants import read_participants
 from bids_anomaly.bids.scans import Scan, Session
 from bids_anomaly.exceptions import MissingInputError, NothingFoundError, some_of
 
@@ -65,7 +67,7 @@ def find_sessions(
     MissingInputError
         If the dataset, or everybody's folder in it, does not exist or may not be read.
     InvalidBidsError
-        If it has no readable ``dataset_description.json``.
+        If it has no readable ``dataset_description.json``, or a broken ``participants.tsv``.
     NothingFoundError
         If a label is unknown, or nothing matches.
     """
@@ -115,7 +117,7 @@ def find_sessions(
     whose = wanted if participants else {scan.entities["sub"] for scan in there}
     for key in sorted(set(whose).difference(scan.entities["sub"] for scan in scans)):
         logger.warning("sub-%s is left out, because it has no %s.", key, searched)
-    return _group(scans, modalities)
+    return _group(scans, modalities, read_participants(bids_dir))
 
 
 def known_labels(
@@ -151,7 +153,7 @@ def _raw_scans(bids_dir: Path, images: Iterable[Path]) -> Iterator[Scan]:
     """Read the names of images, and pass over those that are not raw magnitude images."""
     stems = set()
     for image in sorted(images, reverse=True):  # .nii.gz comes before .nii
-        scan = _parse(bids_dir / image)
+        scan = _parse(bids_dir, image)
         if scan is None or image.parts[:-2] != _folders(scan.entities):
             logger.warning(
                 "The name of %s is not a BIDS name, or not of that folder: left out. Rename it.",
@@ -173,13 +175,15 @@ def _raw_scans(bids_dir: Path, images: Iterable[Path]) -> Iterator[Scan]:
             yield scan
 
 
-def _parse(path: Path) -> Scan | None:
-    match = _NAME.fullmatch(path.name)
+def _parse(bids_dir: Path, image: Path) -> Scan | None:
+    match = _NAME.fullmatch(image.name)
     if match is None:
         return None
     pairs = [part.split("-") for part in match[1].split("_")[:-1]]
     entities = dict(pairs)
-    return Scan(path, entities, match[2]) if len(entities) == len(pairs) else None
+    if len(entities) < len(pairs):
+        return None
+    return Scan(bids_dir / image, entities, match[2], sources=(f"bids:{RAW}:{image.as_posix()}",))
 
 
 def _folders(entities: Mapping[str, str]) -> tuple[str, ...]:
@@ -192,7 +196,9 @@ def _values(scan: Scan) -> dict[str, str]:
     return {**scan.entities, "suffix": scan.suffix, "extension": extension, "datatype": "anat"}
 
 
-def _group(scans: Iterable[Scan], modalities: Sequence[str]) -> list[Session]:
+def _group(
+    scans: Iterable[Scan], modalities: Sequence[str], known: Mapping[str, Mapping[str, str]]
+) -> list[Session]:
     def participant_and_session(scan: Scan) -> tuple[str, str]:
         return scan.entities["sub"], scan.entities.get("ses", "")
 
@@ -205,7 +211,7 @@ def _group(scans: Iterable[Scan], modalities: Sequence[str]) -> list[Session]:
         )
 
     return [
-        Session(participant, session or None, tuple(group))
+        Session(participant, session or None, tuple(group), known.get(f"sub-{participant}", {}))
         for (participant, session), group in groupby(
             sorted(scans, key=place), key=participant_and_session
         )

@@ -61,12 +61,15 @@ class Scan:
     prepared : Prepared or None
         Who prepared the image, if it is not a raw one; its entities are those of the raw scans
         that it stands for.
+    sources : tuple of str
+        BIDS URIs of what it is read from: its file, and what was prepared with it.
     """
 
     path: Path
     entities: Mapping[str, str] = field(hash=False)
     suffix: str
     prepared: Prepared | None = None
+    sources: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -87,17 +90,25 @@ class Session:
     scans : tuple of Scan
         At least one. T1w first, then in the order of the requested modalities, then by file name;
         the first is the reference.
+    known : mapping
+        The row of the participant in ``participants.tsv``.
     """
 
     participant: str
     session: str | None
     scans: tuple[Scan, ...]
+    known: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def label(self) -> str:
         """How the session's files begin: ``sub-01`` or ``sub-01_ses-1``."""
         participant = f"sub-{self.participant}"
         return participant if self.session is None else f"{participant}_ses-{self.session}"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """BIDS URIs of what all its scans are read from."""
+        return tuple(uri for scan in self.scans for uri in scan.sources)
 
     def primary(self, asked_for: str | None) -> Scan:
         """Return the scan that leads, the first of its modality.

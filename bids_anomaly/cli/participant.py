@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from bids_anomaly import __version__
@@ -23,7 +24,7 @@ from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, work_fold
 from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError, some_of
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.reconstruction.methods import METHODS
-from bids_anomaly.settings import MODALITIES, Settings
+from bids_anomaly.settings import MODALITIES, Machine, Settings
 
 
 def run_participants(settings: Settings) -> ExitCode:
@@ -110,28 +111,9 @@ def _run(
     from bids_anomaly.cli.console import make_console
     from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of
     from bids_anomaly.cli.workfolder import forget_lost_outputs
-    from bids_anomaly.scoring.findings import Threshold
-    from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
+    from bids_anomaly.workflows.participant import session_wf_name
 
-    workflow = init_run_wf(
-        sessions,
-        bids_dir=settings.bids_dir,
-        output_dir=settings.output_dir,
-        work_dir=settings.work_dir,
-        bundles=bundles,
-        stage=settings.stage,
-        brain_extraction=settings.brain_extraction,
-        strict=settings.strict,
-        output_spaces=settings.output_spaces,
-        threshold=Threshold(settings.healthy_fpr, settings.min_lesion_volume),
-        primary=settings.primary,
-        steps=settings.steps,
-        device="cpu" if settings.device == "cpu" else "cuda:0",  # the only GPU that steps see
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        omp_nthreads=settings.omp_nthreads,
-        name=WORKFLOW_NAME,
-    )
+    workflow = build_workflow(settings, sessions, bundles)
     graph = workflow._create_flat_graph()
     steps = Counter(session_of(node) for node in graph.nodes() if not is_plumbing(node))
     labels = {session_wf_name(session): session.label for session in sessions}
@@ -187,6 +169,62 @@ def _run(
     write_json(log_folder / "run.json", record)
     _conclude(settings, labels, progress, console)
     return code
+
+
+def build_workflow(settings: Settings, sessions: Sequence, bundles: Mapping):
+    """Build the workflow of a run, as far as its stage goes.
+
+    The stage ``reconstruct`` is the whole workflow: what an earlier run left in the work folder is
+    not done again.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the run.
+    sessions : sequence of Session
+        Scans of each session, the reference first.
+    bundles : mapping
+        The model for each BIDS suffix.
+
+    Returns
+    -------
+    nipype.pipeline.engine.Workflow
+    """
+    from bids_anomaly.scoring.findings import Threshold
+    from bids_anomaly.workflows.participant import (
+        init_run_wf,
+        init_session_preprocess_wf,
+        init_session_wf,
+        session_wf_name,
+    )
+
+    machine = Machine(
+        device="cpu" if settings.device == "cpu" else "cuda:0",  # the only GPU that steps see
+        batch_size=settings.batch_size,
+        omp_nthreads=settings.omp_nthreads,
+    )
+    init_wf = partial(
+        init_session_preprocess_wf if settings.stage == "preprocess" else init_session_wf,
+        output_dir=settings.output_dir,
+        bundles=bundles,
+        brain_extraction=settings.brain_extraction,
+        strict=settings.strict,
+        machine=machine,
+        seed=settings.seed,
+    )
+    if settings.stage != "preprocess":
+        init_wf = partial(
+            init_wf,
+            output_spaces=settings.output_spaces,
+            threshold=Threshold(settings.healthy_fpr, settings.min_lesion_volume),
+            primary=settings.primary,
+            steps=settings.steps,
+        )
+    return init_run_wf(
+        [init_wf(session, name=session_wf_name(session)) for session in sessions],
+        work_dir=settings.work_dir,
+        name=WORKFLOW_NAME,
+    )
 
 
 def _citation(settings: Settings, sessions: Sequence, bundles: Mapping) -> str:

@@ -6,13 +6,12 @@ import pytest
 import bids_anomaly
 from bids_anomaly.bids.dataset import (
     BIDSIGNORE,
+    RAW,
     copy_participants,
     derivative_description,
-    source_uris,
     write_dataset_files,
 )
 from bids_anomaly.bids.participants import read_participants
-from bids_anomaly.bids.scans import Prepared, Scan
 from bids_anomaly.exceptions import InvalidBidsError, MissingInputError
 
 
@@ -135,26 +134,10 @@ def test_what_the_validator_does_not_know_is_ignored(raw, tmp_path):
     assert {"*.html", "figures", "logs", "*_xfm.*"} <= set(lines)
 
 
-def test_a_source_is_named_by_a_bids_uri_that_the_description_resolves(raw):
-    scan = raw / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_T1w.nii.gz"
-    (uri,) = source_uris(Scan(scan, {"sub": "01", "ses": "1"}, "T1w"), raw)
-    assert uri == "bids:raw:sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"
-    assert uri.split(":")[1] in derivative_description(raw)["DatasetLinks"]
-
-
-def test_what_is_from_another_pipeline_is_named_so(raw, tmp_path):
+def test_every_source_of_a_scan_is_in_a_dataset_that_the_description_names(raw, tmp_path):
     folder = tmp_path / "fmriprep"
-    anat = folder / "sub-01" / "anat"
-    brain = anat / "sub-01_desc-brain_mask.nii.gz"
-    prepared = Prepared("fmriprep", folder, "fMRIPrep 23.2.0", brain)
-    scan = Scan(anat / "sub-01_desc-preproc_T1w.nii.gz", {"sub": "01"}, "T1w", prepared)
-    uris = source_uris(scan, raw)
-    assert uris == [
-        "bids:fmriprep:sub-01/anat/sub-01_desc-preproc_T1w.nii.gz",
-        "bids:fmriprep:sub-01/anat/sub-01_desc-brain_mask.nii.gz",
-    ]
     description = derivative_description(raw, [("fmriprep", folder)])
-    assert description["DatasetLinks"]["fmriprep"] == folder.as_uri()
+    assert description["DatasetLinks"] == {RAW: raw.as_uri(), "fmriprep": folder.as_uri()}
     assert [source["URL"] for source in description["SourceDatasets"]] == [
         raw.as_uri(),
         folder.as_uri(),

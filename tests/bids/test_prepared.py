@@ -84,6 +84,10 @@ def test_the_image_of_fmriprep_is_the_reference_and_other_contrasts_stay_raw(raw
     assert prepared.brain.name == "sub-01_desc-brain_mask.nii.gz"
     assert prepared.pipeline == "fMRIPrep 23.2.0"
     assert scans[0].entities == {"sub": "01"}
+    assert scans[0].sources == (
+        "bids:fmriprep:sub-01/anat/sub-01_desc-preproc_T1w.nii.gz",
+        "bids:fmriprep:sub-01/anat/sub-01_desc-brain_mask.nii.gz",
+    )
     assert [scan.prepared for scan in scans[1:]] == [None, None]
 
 

@@ -206,7 +206,16 @@ def test_folders_above_the_dataset_that_look_like_entities_do_not_matter(tmp_pat
     root = tmp_path / "sub-99" / "ses-7" / "run-3" / "anat" / "acq-y b#1"
     [session] = find_sessions(make_dataset(root, "sub-01_T1w"), participants=["01"])
     assert session.scans[0].entities == {"sub": "01"}
+    assert session.scans[0].sources == ("bids:raw:sub-01/anat/sub-01_T1w.nii",)
     assert session.session is None
+
+
+def test_a_session_knows_what_the_table_says_of_its_participant(tmp_path):
+    folder = make_dataset(tmp_path / "raw", "sub-01_T1w", "sub-02_ses-1_T1w")
+    (folder / "participants.tsv").write_text("participant_id\tage\nsub-02\t61\n")
+    nobody, somebody = find_sessions(folder)
+    assert nobody.known == {}
+    assert somebody.known == {"participant_id": "sub-02", "age": "61"}
 
 
 def test_a_link_to_a_scan_that_was_not_fetched_is_kept_for_the_reader(dataset, tmp_path):

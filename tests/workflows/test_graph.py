@@ -9,9 +9,10 @@ from nipype.interfaces.base import isdefined
 from nipype.pipeline.engine.utils import generate_expanded_graph
 
 from bids_anomaly.bids.scans import Prepared, Scan, Session
+from bids_anomaly.cli.participant import build_workflow
 from bids_anomaly.reconstruction.bundle import choose_bundles
-from bids_anomaly.scoring.findings import Threshold
-from bids_anomaly.workflows.participant import init_run_wf, session_wf_name
+from bids_anomaly.settings import Settings
+from bids_anomaly.workflows.participant import session_wf_name
 
 MODALITIES = ("T1w", "FLAIR", "T2w")
 TEMPLATE = "MNI152NLin2009aSym"
@@ -38,29 +39,16 @@ def session_of(modalities, *, participant="01", session=None, runs=(None,)) -> S
 def build(tmp_path):
     """Give a function that builds the graph of a run as it is executed."""
 
-    def build(
-        *sessions, stage="all", device="cpu", output_spaces=("native", TEMPLATE), model="restore",
-        brain_extraction="deepbet", strict=False, steps=None, batch_size=None,
-        primary=None,
-    ):  # fmt: skip
-        workflow = init_run_wf(
-            sessions,
+    def build(*sessions, model="restore", **options):
+        settings = Settings(
             bids_dir=Path("/data"),
             output_dir=tmp_path / "out",
             work_dir=tmp_path / "work",
-            bundles=choose_bundles(model, MODALITIES),
-            stage=stage,
-            brain_extraction=brain_extraction,
-            strict=strict,
-            output_spaces=output_spaces,
-            threshold=Threshold(),
-            primary=primary,
-            steps=steps,
-            device=device,
-            batch_size=batch_size,
-            seed=0,
+            analysis_level="participant",
             omp_nthreads=4,
+            **options,
         )
+        workflow = build_workflow(settings, sessions, choose_bundles(model, MODALITIES))
         return workflow._create_flat_graph()
 
     return build
