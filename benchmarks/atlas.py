@@ -31,7 +31,8 @@ from scipy.ndimage import distance_transform_edt, find_objects
 from skimage.measure import label as label_pieces
 from table import interval
 
-from bids_anomaly.bids.naming import OUTPUTS, output_path, transform_path
+from bids_anomaly.bids.naming import output_path, transform_path
+from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.preprocessing.atlas import (
     ATLAS_FOLDER,
@@ -105,7 +106,7 @@ def own_labels(
     """Return the DLMUSE labels of a person, in the model grid or carried on from there."""
     folder = arguments.data / DATASET / "derivatives" / "dlmuse" / f"sub-{person}" / "anat"
     labels = conform(folder / f"sub-{person}_desc-dlmuse_dseg.nii.gz")
-    entities = {"sub": person, "desc": OUTPUTS["model_scan"]["desc"]}
+    entities = {"sub": person, "desc": OUTPUTS["model_scan"].entities["desc"]}
     to_model_grid = transform_path(
         arguments.preprocessed, entities, origin="T1w", target=TEMPLATE, extension=".h5"
     )

@@ -1,6 +1,6 @@
 """Write what was found in a scan, in the spaces that were asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ from nipype.pipeline.engine import Node, Workflow
 from bids_anomaly.bids.scans import Scan
 from bids_anomaly.interfaces.derivatives import WriteRigid, WriteScanMaps
 from bids_anomaly.interfaces.findings import FindAnomalies, WriteFindings
-from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.workflows.wiring import add_list, same
 
@@ -47,8 +46,8 @@ def init_scan_derivatives_wf(
     scan: Scan,
     *,
     output_dir: Path,
-    bundle: Bundle,
-    steps: int | None,
+    model: Mapping[str, Any],
+    atlas_model: Mapping[str, Any] | None,
     reference_modality: str | None,
     output_spaces: Sequence[str],
     threshold: Threshold,
@@ -66,10 +65,10 @@ def init_scan_derivatives_wf(
         Of the input dataset.
     output_dir : Path
         Derivative dataset.
-    bundle : Bundle
-        The model that was used.
-    steps : int or None
-        As for :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
+    model : mapping
+        Which was used, see :meth:`bids_anomaly.reconstruction.bundle.Bundle.named`.
+    atlas_model : mapping or None
+        Whose pseudo-healthy image brings the atlas to the scan, if there is one.
     reference_modality : str or None
         Suffix of the reference scan; None if this scan is the reference.
     output_spaces : sequence of str
@@ -103,9 +102,11 @@ def init_scan_derivatives_wf(
         space: _find(workflow, inputnode, space, threshold)
         for space in dict.fromkeys((NATIVE, *output_spaces))
     }
-    told = about(scan, output_dir)
+    told = {**about(scan, output_dir), "threshold": threshold}
     write_findings = Node(
-        WriteFindings(**told, threshold=threshold), name="write_findings", mem_gb=WRITE_MEM_GB
+        WriteFindings(**told, model=model, atlas_model=atlas_model or {}),
+        name="write_findings",
+        mem_gb=WRITE_MEM_GB,
     )
     workflow.connect(
         [
@@ -115,17 +116,7 @@ def init_scan_derivatives_wf(
     )
     writers = [write_findings]
     for space in output_spaces:
-        write = Node(
-            WriteScanMaps(
-                **told,
-                bundle=str(bundle.folder),
-                bundle_digest=bundle.digest,
-                steps=bundle.steps_taken(steps),
-                threshold=threshold,
-            ),
-            name=f"write_{space}",
-            mem_gb=WRITE_MEM_GB,
-        )
+        write = Node(WriteScanMaps(**told, model=model), name=f"write_{space}", mem_gb=WRITE_MEM_GB)
         passed_on = ["brain_method", "white_matter_level", "transforms", "residual", "spread"]
         if space != NATIVE:
             write.inputs.space = space
@@ -139,7 +130,8 @@ def init_scan_derivatives_wf(
         writers.append(write)
     if reference_modality is not None:
         write_rigid = Node(
-            WriteRigid(**told, reference_modality=reference_modality), name="write_rigid"
+            WriteRigid(**about(scan, output_dir), reference_modality=reference_modality),
+            name="write_rigid",
         )
         workflow.connect(inputnode, "transform", write_rigid, "rigid")
         writers.append(write_rigid)

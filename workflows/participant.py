@@ -21,7 +21,7 @@ from bids_anomaly.workflows.derivatives import (
 )
 from bids_anomaly.workflows.preprocessing import init_preprocess_wf
 from bids_anomaly.workflows.reconstruction import IN_MODEL_GRID, OF_SCAN, init_reconstruct_wf
-from bids_anomaly.workflows.registration import connect_deformation
+from bids_anomaly.workflows.registration import connect_deformation, registered_model
 from bids_anomaly.workflows.session import (
     LISTED_FROM_DERIVATIVES,
     LISTED_FROM_PREPROCESSING,
@@ -171,11 +171,11 @@ def init_session_wf(
         reconstruct=reconstructed[0],
         seed=seed,
     )
+    registered = registered_model(reference, bundles[reference.suffix])
     written = {
         "output_dir": output_dir,
         "output_spaces": output_spaces,
         "threshold": threshold,
-        "steps": steps,
     }
     derived = []
     for scan, preprocess, reconstruct in zip(
@@ -184,7 +184,8 @@ def init_session_wf(
         derivatives = init_scan_derivatives_wf(
             scan,
             **written,
-            bundle=bundles[scan.suffix],
+            model=bundles[scan.suffix].named(steps),
+            atlas_model=registered and registered.named(steps),
             reference_modality=None if scan is reference else reference.suffix,
             name=f"derivatives_{identifier(scan.name)}_wf",
         )
@@ -196,7 +197,9 @@ def init_session_wf(
             ]
         )
         derived.append(derivatives)
-    outputs = init_session_outputs_wf(session, **written, bundles=bundles, primary=primary)
+    outputs = init_session_outputs_wf(
+        session, **written, bundles=bundles, primary=primary, steps=steps
+    )
     workflow.connect(
         [
             (preprocessed[0], outputs, [("outputnode.transform", "inputnode.affine")]),

@@ -67,12 +67,26 @@ def connect_deformation(
         name="register_deformable",
         mem_gb=REGISTRATION_MEM_GB,
     )
-    if bundle.makes_image:
+    if registered_model(reference, bundle):
         source, image = reconstruct, "pseudo_healthy"
     else:
         source, image = preprocess, "scan_in_model_grid"
     workflow.connect([(source, node, [(f"outputnode.{image}", "in_file")])])
     return node
+
+
+def registered_model(reference: Scan, bundle: Bundle) -> Bundle | None:
+    """Return the model whose pseudo-healthy image is registered to the template, if there is one.
+
+    Parameters
+    ----------
+    reference : Scan
+        Of a session.
+    bundle : Bundle
+        The model of that scan.
+    """
+    comes_deformed = reference.prepared is not None and reference.prepared.deforms
+    return bundle if bundle.makes_image and not comes_deformed else None
 
 
 def fingerprint(file: Path) -> str:

@@ -1,7 +1,9 @@
-"""Names of the files that the app writes; a new output is a line in :data:`OUTPUTS`."""
+"""Names of the files that the app writes."""
 
 from collections.abc import Mapping
 from pathlib import Path
+
+from bids_anomaly.bids.outputs import OUTPUTS
 
 # Order of entities in a file name (BIDS 1.10), as far as anatomical scans have them.
 ENTITY_ORDER = (
@@ -9,27 +11,6 @@ ENTITY_ORDER = (
     "mod", "echo", "flip", "inv", "mt", "part", "proc", "space", "split", "recording", "chunk",
     "from", "to", "mode", "atlas", "res", "den", "label", "desc",
 )  # fmt: skip
-
-# What is written for each scan and space: how the name differs from that of the scan.
-# {modality} stands for the suffix of the scan.
-OUTPUTS: dict[str, dict[str, str]] = {
-    "preproc": {"desc": "preproc", "suffix": "{modality}"},
-    "pseudohealthy": {"desc": "pseudohealthy", "suffix": "{modality}"},
-    "residual": {"desc": "residual", "suffix": "{modality}"},
-    "zscore": {"desc": "zscore", "suffix": "{modality}"},
-    "spread": {"desc": "spread", "suffix": "{modality}"},
-    "brain": {"desc": "brain{modality}", "suffix": "mask"},
-    "probability": {"label": "lesion", "desc": "anomaly{modality}", "suffix": "probseg"},
-    "anomaly": {"label": "lesion", "desc": "anomaly{modality}", "suffix": "mask"},
-    "lesions": {"desc": "lesions{modality}", "suffix": "dseg"},
-    "atlas": {"atlas": "DLMUSE", "desc": "regions{modality}", "suffix": "dseg"},
-    "regions": {"atlas": "DLMUSE", "desc": "regions{modality}", "suffix": "stats"},
-    "quality": {"desc": "quality", "suffix": "stats"},
-    "change": {"desc": "change", "suffix": "{modality}"},
-    "changes": {"desc": "changes{modality}", "suffix": "dseg"},
-    "model_scan": {"desc": "affine", "suffix": "{modality}"},
-    "model_brain": {"desc": "affinebrain{modality}", "suffix": "mask"},
-}
 
 # Entities that say what a file shows, not of which scan it is.
 OF_THE_FILE = ("space", "label", "desc", "res", "den", "atlas")
@@ -77,7 +58,7 @@ def output_path(
     output_dir : Path
         Root of the derivative dataset.
     output : str
-        A key of :data:`OUTPUTS`.
+        A key of :data:`bids_anomaly.bids.outputs.OUTPUTS`.
     entities : mapping
         Those of the scan.
     modality : str
@@ -87,10 +68,9 @@ def output_path(
     extension : str
         With its dot; ``.tsv`` for a table.
     """
-    pattern = {key: value.format(modality=modality) for key, value in OUTPUTS[output].items()}
-    suffix = pattern.pop("suffix")
+    shown, suffix = OUTPUTS[output].named(modality)
     located = {"space": space} if space else {}
-    named = {**entities, **located, **pattern}
+    named = {**entities, **located, **shown}
     return anat_folder(output_dir, entities) / file_name(named, suffix, extension)
 
 

@@ -1,157 +1,14 @@
-"""Tables of findings as tab-separated values, and what their columns mean."""
+"""Tables as tab-separated values; :mod:`bids_anomaly.bids.columns` says what is in them."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.writing import replacing
 
 MISSING = "n/a"
-_TEMPLATE_MM = "in the template MNI152NLin2009aSym, in RAS+."
-_REGION = {
-    "index": {"Description": "Label of the region in the image.", "Format": "integer"},
-    "name": {"Description": "Name of the region in DLMUSE; _L and _R are its sides."},
-    "hemisphere": {
-        "Description": "Hemisphere of the region; n/a at the midline.",
-        "Levels": {"left": "Left hemisphere", "right": "Right hemisphere"},
-    },
-    "tissue": {"Description": "Cortex, deep grey matter, white matter, ventricle and others."},
-}
-_LESION = {
-    "index": {
-        "Description": "Label of the lesion in the image; 1 is the largest.",
-        "Format": "integer",
-    },
-    "name": {"Description": "Name of the lesion within this image."},
-    "volume": {"Description": "Volume in the space of the person.", "Units": "mm^3"},
-    "centroid_x": {"Description": f"Mean position, left to right, {_TEMPLATE_MM}", "Units": "mm"},
-    "centroid_y": {"Description": f"Mean position, back to front, {_TEMPLATE_MM}", "Units": "mm"},
-    "centroid_z": {"Description": f"Mean position, bottom to top, {_TEMPLATE_MM}", "Units": "mm"},
-    "z_peak": {"Description": "Highest z-score in the lesion."},
-    "z_mean": {"Description": "Mean z-score of the lesion."},
-    "confidence": {
-        "Description": "Highest probability of an anomaly in the lesion, 0.5 to 1. It ranks "
-        "lesions; it is no probability of disease."
-    },
-    "region": {
-        "Description": "Region of the atlas DLMUSE that holds most of the lesion; the nearest one "
-        "if none holds any of it."
-    },
-    "side": {
-        "Description": "Side of the midline of the template.",
-        "Levels": {
-            "left": "At least three quarters of the lesion are on the left",
-            "right": "At least three quarters of the lesion are on the right",
-            "both": "Neither",
-        },
-    },
-}
-_VOLUME_THEN = "Volume in the scan of the {} session, within the brain that both scans saw."
-_CHANGE = {
-    "index": {
-        "Description": "Label in the image; 1 is the largest.",
-        "Format": "integer",
-    },
-    "name": {"Description": "Name of the lesion within this image."},
-    "verdict": {
-        "Description": "What became of it from the first session to the second.",
-        "Levels": {
-            "new": "Not there at first; what passes the noise floor has the least volume and a "
-            "tenth of the mean of both volumes",
-            "grown": "There twice, and the same",
-            "shrunk": "There twice, and the same the other way round",
-            "gone": "There at first only, and the same the other way round",
-            "unchanged": "No change beyond the noise floor, also where it is above the threshold "
-            "in one session only",
-        },
-    },
-    "volume_first": {"Description": _VOLUME_THEN.format("first"), "Units": "mm^3"},
-    "volume_second": {"Description": _VOLUME_THEN.format("second"), "Units": "mm^3"},
-    "change": {"Description": "Second volume minus first.", "Units": "mm^3"},
-    "change_percent": {
-        "Description": "The same relative to the first volume; n/a where that is 0.",
-        "Units": "%",
-    },
-    "gained": {
-        "Description": "Volume that is a lesion in the second session only, and where the z-score "
-        "rose by more than Limit standard deviations of the noise floor, and by more than 1.",
-        "Units": "mm^3",
-    },
-    "lost": {"Description": "The same for the first session, and falling.", "Units": "mm^3"},
-    "parts_first": {
-        "Description": "Lesions of the first session that it consists of; several in the first and "
-        "one in the second have grown together.",
-        "Format": "integer",
-    },
-    "parts_second": {"Description": "Lesions of the second session.", "Format": "integer"},
-    "z_change": {"Description": "Mean change of the matched z-scores, second minus first."},
-    "z_noise": {"Description": "Mean standard deviation of that change in a voxel without change."},
-    **{axis: _LESION[axis] for axis in ("centroid_x", "centroid_y", "centroid_z")},
-    "region": _LESION["region"],
-    "side": _LESION["side"],
-}
-# The columns of each table, by its key in :data:`bids_anomaly.bids.naming.OUTPUTS`.
-COLUMNS: dict[str, dict[str, dict[str, Any]]] = {
-    "lesions": _LESION,
-    "changes": _CHANGE,
-    "atlas": _REGION,
-    "regions": {
-        **_REGION,
-        "index": {
-            "Description": "Label of the region in the image of the atlas, 0 for the rest.",
-            "Format": "integer",
-        },
-        "volume": {
-            "Description": "Volume of the region in the person, as far as the scan shows it.",
-            "Units": "mm^3",
-        },
-        "anomalous_volume": {"Description": "Volume of it that is anomalous.", "Units": "mm^3"},
-        "anomalous_fraction": {
-            "Description": "Share of it that is anomalous, 0 to 1; n/a where the scan shows none "
-            "of it."
-        },
-        "z_mean": {"Description": "Mean z-score; n/a likewise."},
-        "z_max": {"Description": "Highest z-score; n/a likewise."},
-        "laterality": {
-            "Description": "(left - right) / (left + right) of the anomalous volumes of the region "
-            "and its counterpart: 1 is all left, -1 all right; n/a at the midline and where "
-            "neither has any."
-        },
-    },
-    "quality": {
-        "scan": {"Description": "File name of the scan without extension."},
-        "measure": {
-            "Description": "What was measured.",
-            "Levels": {
-                "grey_to_white": "Median intensity of grey matter, white matter = 1",
-                "fluid_to_white": "Median intensity of the ventricles, white matter = 1",
-                "grey_position": "Where grey matter lies between white matter (0) and fluid (1)",
-                "brain_volume": "Volume of the brain mask in ml",
-                "brain_overlap": "Dice overlap of the brain with that of the template after the "
-                "affine registration",
-                "tissue_agreement": "Share of the variance in the brain that the tissue maps of "
-                "the template explain after the affine registration",
-                "noise": "Standard deviation from voxel to voxel in white matter at 2 mm, white "
-                "matter = 1",
-                "ghosting": "99th percentile of the intensity of air above its median, white "
-                "matter = 1",
-                "axis_ghosting": "How much brighter air in line with the head is along one axis "
-                "than along another or along none, white matter = 1",
-                "weakest_slice": "Lowest brightness of a slice relative to the mean of its "
-                "neighbours",
-                "brain_at_edge": "Largest area of brain on a face of the field of view in cm2",
-            },
-        },
-        "value": {"Description": "Its value; n/a if the scan does not show what is measured."},
-        "lower_limit": {"Description": "What good scans have at least; n/a without a limit."},
-        "upper_limit": {"Description": "What good scans have at most; n/a without a limit."},
-        "flagged": {
-            "Description": "Whether the value is outside the limits.",
-            "Levels": {"true": "Outside", "false": "Inside, or not known"},
-        },
-    },
-}
 
 
 def write_table(path: Path, output: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -162,11 +19,11 @@ def write_table(path: Path, output: str, rows: Iterable[Sequence[Any]]) -> None:
     path : Path
         A ``.tsv`` file.
     output : str
-        A key of :data:`COLUMNS`.
+        A key of :data:`bids_anomaly.bids.outputs.OUTPUTS` with columns.
     rows : iterable of sequences
         A value for each column; NaN and infinite numbers are written as ``n/a``.
     """
-    write_rows(path, COLUMNS[output], rows)
+    write_rows(path, OUTPUTS[output].columns, rows)
 
 
 def write_rows(path: Path, columns: Collection[str], rows: Iterable[Sequence[Any]]) -> None:

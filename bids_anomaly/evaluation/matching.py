@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from bids_anomaly.bids.naming import (
     MIDPOINT,
-    OUTPUTS,
     anat_folder,
     entities_of,
     file_name,
@@ -17,6 +16,7 @@ from bids_anomaly.bids.naming import (
     sidecar_path,
     suffix_of,
 )
+from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.reports.record import recorded_primary
@@ -60,7 +60,7 @@ class Prediction:
         return (*sorted(self.entities.items()), ("modality", self.modality))
 
     def path(self, output: str) -> Path:
-        """Return the file of an output of :data:`bids_anomaly.bids.naming.OUTPUTS`."""
+        """Return the file of an output of :data:`bids_anomaly.bids.outputs.OUTPUTS`."""
         return output_path(
             self.derivatives, output, self.entities, modality=self.modality, space=self.space
         )
@@ -109,7 +109,8 @@ def find_predictions(
         In the order of participants and scans.
     """
     predictions = []
-    for path in derivatives.glob(f"sub-*/**/anat/*_desc-{OUTPUTS['zscore']['desc']}_*.nii.gz"):
+    desc = OUTPUTS["zscore"].entities["desc"]
+    for path in derivatives.glob(f"sub-*/**/anat/*_desc-{desc}_*.nii.gz"):
         entities, modality = entities_of(path), suffix_of(path)
         if entities.get("space") == space and (modalities is None or modality in modalities):
             predictions.append(Prediction(derivatives, of_the_scan(entities), modality, space))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_anomaly.bids.tables import COLUMNS, MISSING
+from bids_anomaly.bids.outputs import OUTPUTS
+from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.group.analysis import Analysis
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden
 from bids_anomaly.group.cohorts import FEWEST, Cohorts
@@ -231,7 +232,7 @@ def flags_in_words(burden: Burden) -> str:
 def quality_counts(burdens: Sequence[Burden]) -> Table:
     """Show how many scans each measure of quality flags."""
     counts = Counter(measure for one in burdens for _, measure in set(one.flags))
-    levels = COLUMNS["quality"]["measure"]["Levels"]
+    levels = OUTPUTS["quality"].columns["measure"]["Levels"]
     return Table(
         "Flagged scans",
         "How many scans are outside the limits of good ones."

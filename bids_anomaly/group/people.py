@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bids_anomaly.bids.folders import labels_in, list_anat_folders, list_sessions
-from bids_anomaly.bids.naming import OUTPUTS, entities_of, file_name, of_the_scan, suffix_of
+from bids_anomaly.bids.naming import entities_of, file_name, of_the_scan, suffix_of
 from bids_anomaly.bids.occasions import in_order
+from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.query import known_labels
 from bids_anomaly.exceptions import BadScanError, NothingFoundError, some_of
 from bids_anomaly.preprocessing.template import TEMPLATE
@@ -32,7 +33,7 @@ class Member:
     report : Path
         The page of this person; it may not exist.
     files : mapping of (str, str) to Path
-        By output of :data:`bids_anomaly.bids.naming.OUTPUTS` and modality, or :data:`SESSION`.
+        By output of :data:`bids_anomaly.bids.outputs.OUTPUTS` and modality, or :data:`SESSION`.
         Images are in the template. Of several scans of a modality the first.
     primary : str
         The modality that stands for the person; empty if there are no results.
@@ -89,8 +90,8 @@ _OF_SCANS = {"zscore": "nii.gz", "anomaly": "nii.gz", "lesions": "tsv", "regions
 
 def _pattern(output: str, modality: str, extension: str) -> tuple[str, str, str]:
     """Return ``desc``, suffix and extension of the files of an output."""
-    desc, suffix = (OUTPUTS[output][part].format(modality=modality) for part in ("desc", "suffix"))
-    return desc, suffix, extension
+    entities, suffix = OUTPUTS[output].named(modality)
+    return entities["desc"], suffix, extension
 
 
 _READ = {

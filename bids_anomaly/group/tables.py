@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from bids_anomaly.bids.naming import group_path, sidecar_path
-from bids_anomaly.bids.tables import COLUMNS, MISSING, read_table, write_rows
+from bids_anomaly.bids.outputs import OUTPUTS
+from bids_anomaly.bids.tables import MISSING, read_table, write_rows
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.group.analysis import Analysis, region_rows
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden, modified_z
@@ -17,7 +18,9 @@ WHO = {
     "participant_id": {"Description": "Participant."},
     "session_id": {"Description": "Session; n/a where there are none."},
 }
-_REGION = {name: COLUMNS["regions"][name] for name in ("index", "name", "hemisphere", "tissue")}
+_REGION = {
+    name: OUTPUTS["regions"].columns[name] for name in ("index", "name", "hemisphere", "tissue")
+}
 _MM3 = {"Units": "mm^3"}
 COMPARED = {
     "group": {"Description": "Group that is compared with controls."},
@@ -94,7 +97,7 @@ def write_tables(
     tables = [
         ({"desc": "people"}, "Everybody, one row an occasion.", columns, rows),
         ({"desc": "lesions"}, "All lesions of the primary scan of everybody.",
-         {**WHO, **COLUMNS["lesions"]}, _lesions(burdens)),
+         {**WHO, **OUTPUTS["lesions"].columns}, _lesions(burdens)),
         ({**atlas, "desc": "burden"}, "Anomalous volume in each region of the atlas.",
          {**WHO, **{region.name: {"Description": f"Anomalous volume in {region.name}.", **_MM3}
                     for region in REGIONS}},
@@ -211,7 +214,7 @@ def most_affected(burden: Burden) -> str:
 
 
 def _lesions(burdens: Iterable[Burden]) -> Iterator[tuple]:
-    columns = COLUMNS["lesions"]
+    columns = OUTPUTS["lesions"].columns
     for burden in burdens:
         for row in read_table(burden.member.file("lesions", burden.member.primary)):
             yield (*who(burden), *(row.get(column, MISSING) for column in columns))

@@ -210,8 +210,7 @@ class WriteChange(StepInterface):
             output,
             sources=sources,
             already_stripped=True,
-            bundle=None,
-            steps=None,
+            model=None,
             threshold=inputs.threshold,
             resolution=None,
         )

@@ -1,13 +1,13 @@
 """Nipype interfaces that write BIDS derivatives."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
-    Directory,
     File,
     InputMultiObject,
     TraitedSpec,
@@ -15,7 +15,8 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from bids_anomaly.bids.naming import OUTPUTS, output_path, sidecar_path, transform_path
+from bids_anomaly.bids.naming import output_path, sidecar_path, transform_path
+from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.sidecars import sidecar
 from bids_anomaly.bids.tables import write_table
 from bids_anomaly.bids.writing import replacing, write_image, write_json
@@ -52,6 +53,7 @@ class FoundInput(WriteInput):
         File(exists=True), mandatory=True, desc="pull the scan onto the model grid"
     )
     threshold = traits.Instance(Threshold, mandatory=True)
+    model = traits.Dict(mandatory=True, desc="as sidecars name it")
 
 
 class _WriteScanMapsInput(FoundInput):
@@ -63,9 +65,6 @@ class _WriteScanMapsInput(FoundInput):
     )
     residual = File(exists=True, desc="in the model grid")
     spread = File(exists=True, desc="in the model grid")
-    bundle = Directory(exists=True, mandatory=True, nohash=True)
-    bundle_digest = traits.Str(mandatory=True)
-    steps = traits.Either(None, traits.Int(), desc="of the reconstruction, if it knows steps")
 
 
 class WriteScanMaps(StepInterface):
@@ -79,11 +78,9 @@ class WriteScanMaps(StepInterface):
         from bids_anomaly.preprocessing.resample import resample
         from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
         from bids_anomaly.preprocessing.transforms import Chain
-        from bids_anomaly.reconstruction.bundle import load_bundle
         from bids_anomaly.scoring.maps import scan_maps
 
         inputs = self.inputs
-        bundle = load_bundle(Path(inputs.bundle))
         scan = load_image(inputs.scan)
         scan_to_model = Chain.of(*inputs.transforms)
         if isdefined(inputs.space):
@@ -103,7 +100,7 @@ class WriteScanMaps(StepInterface):
         written = write_maps(
             inputs,
             maps,
-            bundle=bundle,
+            model=inputs.model,
             already_stripped=had_no_skull(inputs.brain_method),
         )
         return {"written": record_written(folder, written)}
@@ -134,10 +131,10 @@ class WriteModelGrid(StepInterface):
             "model_scan": load_image(self.inputs.scan),
             "model_brain": load_image(self.inputs.brain),
         }
-        written = write_maps(self.inputs, maps, bundle=None, already_stripped=True)
+        written = write_maps(self.inputs, maps, model=None, already_stripped=True)
         path = transform_path(
             Path(self.inputs.output_dir),
-            {**self.inputs.entities, "desc": OUTPUTS["model_scan"]["desc"]},
+            {**self.inputs.entities, "desc": OUTPUTS["model_scan"].entities["desc"]},
             origin=self.inputs.modality,
             target=self.inputs.space,
             extension=".h5",
@@ -220,7 +217,13 @@ def load_findings(inputs) -> Findings:
     )
 
 
-def write_maps(inputs, maps: dict[str, nib.Nifti1Image], *, bundle, already_stripped) -> list[Path]:
+def write_maps(
+    inputs,
+    maps: dict[str, nib.Nifti1Image],
+    *,
+    model: Mapping[str, Any] | None,
+    already_stripped: bool,
+) -> list[Path]:
     """Write images with their sidecars; native ones in the voxel order of the input file."""
     from bids_anomaly.preprocessing.conform import to_grid_of
     from bids_anomaly.preprocessing.template import Grid
@@ -239,7 +242,7 @@ def write_maps(inputs, maps: dict[str, nib.Nifti1Image], *, bundle, already_stri
             inputs,
             output,
             already_stripped=already_stripped,
-            bundle=bundle,
+            model=model,
             resolution=Grid.of(image).resolution if space else None,
         )
         native = image if space else to_grid_of(image, Path(inputs.original))
@@ -253,7 +256,7 @@ def describe(
     output: str,
     *,
     already_stripped: bool = True,
-    bundle=None,
+    model: Mapping[str, Any] | None = None,
     resolution: str | None = None,
 ) -> dict:
     """Return the sidecar of an image or table that a node writes."""
@@ -261,8 +264,7 @@ def describe(
         output,
         sources=inputs.sources,
         already_stripped=already_stripped,
-        bundle=bundle,
-        steps=getattr(inputs, "steps", None),
+        model=model,
         threshold=getattr(inputs, "threshold", None),
         resolution=resolution,
     )
@@ -275,10 +277,12 @@ def table_path(inputs, output: str) -> Path:
     )
 
 
-def write_described_table(inputs, output: str, rows: Iterable[Sequence]) -> Path:
+def write_described_table(
+    inputs, output: str, rows: Iterable[Sequence], *, model: Mapping[str, Any] | None = None
+) -> Path:
     """Write a table that no image goes with, and the JSON file that describes its columns."""
     path = table_path(inputs, output)
-    write_json(sidecar_path(path), describe(inputs, output))
+    write_json(sidecar_path(path), describe(inputs, output, model=model))
     write_table(path, output, rows)
     return path
 

@@ -1,7 +1,10 @@
 """Nipype interfaces that find what is unusual, and take it apart: lesions, and regions."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import nibabel as nib
 import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -87,6 +90,9 @@ class _WriteFindingsInput(FoundInput):
     template_from_scan = File(
         exists=True, mandatory=True, desc="displacement field that pulls the template"
     )
+    atlas_model = traits.Dict(
+        usedefault=True, desc="whose pseudo-healthy image was registered to the template"
+    )
 
 
 class WriteFindings(StepInterface):
@@ -130,17 +136,20 @@ class WriteFindings(StepInterface):
             )
         ]
         write_atlas_description(Path(inputs.output_dir))
+        by = inputs.atlas_model
         written = [
-            *_write_labels(inputs, "lesions", labels, grid, lesions),
-            *_write_labels(inputs, "atlas", np.maximum(atlas, 0), grid, atlas_regions()),
-            write_described_table(inputs, "regions", regions),
+            *_write_labels(inputs, "lesions", grid.image(labels), lesions, inputs.model),
+            *_write_labels(inputs, "atlas", grid.image(np.maximum(atlas, 0)), atlas_regions(), by),
+            write_described_table(inputs, "regions", regions, model=inputs.model),
         ]
         return {"written": record_written(folder, written)}
 
 
-def _write_labels(inputs, output: str, labels: np.ndarray, grid, rows) -> list[Path]:
+def _write_labels(
+    inputs, output: str, labels: nib.Nifti1Image, rows: Iterable[Sequence], model: Mapping[str, Any]
+) -> list[Path]:
     """Write an image of labels and the table that says what they are."""
-    written = write_maps(inputs, {output: grid.image(labels)}, bundle=None, already_stripped=True)
+    written = write_maps(inputs, {output: labels}, model=model, already_stripped=True)
     table = table_path(inputs, output)
     write_table(table, output, rows)
     return [*written, table]

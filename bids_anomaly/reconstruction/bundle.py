@@ -90,6 +90,23 @@ class Bundle:
         """Levels of corruption at which it predicts, if its method knows any."""
         return tuple(self.description.get("levels") or ())
 
+    def named(self, asked: int | None) -> dict[str, str | int]:
+        """Name it, and how it was used, as sidecars do, so that results can be traced back to it.
+
+        Parameters
+        ----------
+        asked : int or None
+            As for :meth:`steps_taken`.
+        """
+        content = {
+            "Name": self.name,
+            "Version": self.version,
+            "Method": self.method,
+            "Digest": f"sha256:{self.digest}",
+        }
+        steps = self.steps_taken(asked)
+        return content if steps is None else {**content, "Steps": steps}
+
     def steps_taken(self, asked: int | None) -> int | None:
         """Return in how many steps a scan is reconstructed.
 

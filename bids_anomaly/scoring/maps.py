@@ -42,7 +42,7 @@ def scan_maps(
     Returns
     -------
     dict
-        Images by their keys in :data:`bids_anomaly.bids.naming.OUTPUTS`; what a method does not
+        Images by their keys in :data:`bids_anomaly.bids.outputs.OUTPUTS`; what a method does not
         give (no residual, no spread) is left out.
     """
     grid = Grid.of(scan)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import nibabel as nib
 import numpy as np
 
-from bids_anomaly.bids.naming import OUTPUTS
+from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.participants import participants_by, read_participants
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.exceptions import BadScanError, MissingInputError, NothingFoundError
@@ -97,8 +97,8 @@ def find_people(
     derivatives: Path, *, modality: str, participants: Collection[str] | None = None
 ) -> list[Preprocessed]:
     """Read as :func:`load_people` does, where there may be no scan."""
-    ending = f"_desc-{OUTPUTS['model_scan']['desc']}_{modality}.nii.gz"
-    brain_desc = OUTPUTS["model_brain"]["desc"].format(modality=modality)
+    ending = f"_desc-{OUTPUTS['model_scan'].entities['desc']}_{modality}.nii.gz"
+    brain_desc = OUTPUTS["model_brain"].named(modality)[0]["desc"]
     participants_known = read_participants(derivatives)
     found = []
     for path in sorted(derivatives.glob(f"sub-*/**/anat/*{ending}")):

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from bids_anomaly.bids.naming import (
     ENTITY_ORDER,
-    OUTPUTS,
     anat_folder,
     file_name,
     output_path,
     sidecar_path,
     transform_path,
 )
+from bids_anomaly.bids.outputs import OUTPUTS
 
 LABEL = st.text("abcXYZ019", min_size=1, max_size=6)
 OUT = Path("/out")

@@ -10,14 +10,15 @@ def described(output, bundle, steps):
         output,
         sources=["bids:raw:x"],
         already_stripped=False,
-        bundle=named_bundle(bundle),
-        steps=steps,
+        model=named_bundle(bundle).named(steps),
         threshold=Threshold(),
         resolution=None,
     )
 
 
-@pytest.mark.parametrize("output", ["pseudohealthy", "residual", "zscore", "anomaly"])
+@pytest.mark.parametrize(
+    "output", ["pseudohealthy", "residual", "zscore", "anomaly", "lesions", "regions", "atlas"]
+)
 def test_what_a_model_made_says_by_which_and_in_how_many_steps(output):
     model = described(output, "restore-T1w", 8)["Model"]
     bundle = named_bundle("restore-T1w")

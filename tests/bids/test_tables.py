@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from bids_anomaly.bids.naming import OUTPUTS
+from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.sidecars import sidecar
-from bids_anomaly.bids.tables import COLUMNS, read_table, write_table
+from bids_anomaly.bids.tables import read_table, write_table
 from bids_anomaly.scoring.findings import Threshold
 
 
@@ -20,7 +20,7 @@ def test_a_table_reads_back_as_it_was_written(tmp_path):
 def test_a_table_of_nothing_has_its_header(tmp_path):
     path = tmp_path / "sub-01_desc-lesionsT1w_dseg.tsv"
     write_table(path, "lesions", [])
-    assert path.read_text() == "\t".join(COLUMNS["lesions"]) + "\n"
+    assert path.read_text() == "\t".join(OUTPUTS["lesions"].columns) + "\n"
     assert read_table(path) == []
 
 
@@ -37,19 +37,17 @@ def test_a_row_of_the_wrong_length_is_refused(tmp_path):
         write_table(tmp_path / "a.tsv", "atlas", [(1, "x")])
 
 
-@pytest.mark.parametrize("output", COLUMNS)
+@pytest.mark.parametrize("output", [name for name, row in OUTPUTS.items() if row.columns])
 def test_every_column_is_described_beside_the_table(output):
-    assert output in OUTPUTS
     described = sidecar(
         output,
         sources=["bids:raw:x"],
         already_stripped=True,
-        bundle=None,
-        steps=None,
+        model=None,
         threshold=Threshold(),
         resolution=None,
     )
-    for column in COLUMNS[output]:
+    for column in OUTPUTS[output].columns:
         assert described[column]["Description"]
     assert described["Description"]
     json.dumps(described)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from bids_anomaly.bids.tables import COLUMNS, read_table
+from bids_anomaly.bids.outputs import OUTPUTS
+from bids_anomaly.bids.tables import read_table
 
 pytestmark = pytest.mark.slow
 
@@ -115,7 +116,7 @@ def test_everything_is_described_and_valid(followed, assert_valid_bids):
     described = json.loads((anat / f"{CHANGES}.json").read_text())
     for column in (anat / f"{CHANGES}.tsv").read_text().splitlines()[0].split("\t"):
         assert described[column]["Description"], column
-    assert set(COLUMNS["changes"]) <= set(described)
+    assert set(OUTPUTS["changes"].columns) <= set(described)
     assert described["Sessions"] == ["1", "2"]
     assert 0.9 < described["Compared"] <= 1
     assert 0 < described["Noise"] < 3

@@ -1,6 +1,7 @@
 import pytest
 
-from bids_anomaly.bids.tables import COLUMNS, read_table, write_table
+from bids_anomaly.bids.outputs import OUTPUTS
+from bids_anomaly.bids.tables import read_table, write_table
 from bids_anomaly.reports.tables import (
     lesion_table,
     quality_table,
@@ -67,7 +68,7 @@ def test_what_is_outside_its_limits_stands_in_the_table_and_in_a_warning(tmp_pat
     assert [row[-1] for row in quality_table(rows).rows] == ["outside", ""]
     (warning,) = quality_warnings(rows)
     assert warning.startswith("sub-01_T1w: noise is 0.5 (good scans have at most 0.06)")
-    assert len(quality_table(rows).columns) == len(COLUMNS["quality"])
+    assert len(quality_table(rows).columns) == len(OUTPUTS["quality"].columns)
 
 
 @pytest.mark.parametrize(

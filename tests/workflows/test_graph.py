@@ -178,7 +178,7 @@ def test_an_option_of_the_network_reaches_every_reconstruction(option, build):
 def test_the_steps_of_a_reconstruction_are_said_beside_its_maps(model, asked, said, build):
     nodes = build(session_of(("T1w", "FLAIR")), steps=asked, model=model).nodes
     writers = [node for node in nodes if type(node.interface).__name__ == "WriteScanMaps"]
-    assert {node.inputs.steps for node in writers} == {said}
+    assert {node.inputs.model.get("Steps") for node in writers} == {said}
     (report,) = [node for node in nodes if type(node.interface).__name__ == "WriteReport"]
     assert report.inputs.steps == asked
 
