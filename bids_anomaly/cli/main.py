@@ -1,11 +1,14 @@
 """The command ``bids-anomaly``."""
 
+import os
+import select
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TextIO
 
 from bids_anomaly.exceptions import BidsAnomalyError, ExitCode
 
@@ -36,11 +39,18 @@ def report_errors(command: str, action: Callable[[], ExitCode]) -> int:
     """Do `action`; print an error that a user can act on as one sentence, without a traceback."""
     try:
         with _ended_by_sigterm():
-            return int(action())
+            code = int(action())
+            sys.stdout.flush()  # here, where a reader that left early is known
+            return code
     except BidsAnomalyError as error:
         print(f"{command}: error: {error}", file=sys.stderr)
         return int(error.exit_code)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _is_unread(sys.stdout):
+            # Python would complain at its end of what is left to write.
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
+            return 128 + signal.SIGPIPE
         # 1 would say that some participants are complete.
         traceback.print_exc()
         print(f"{command}: internal error, please report it with the lines above.", file=sys.stderr)
@@ -50,6 +60,17 @@ def report_errors(command: str, action: Callable[[], ExitCode]) -> int:
         how_on = "Run the same command again to go on where it stopped."
         print(f"{command}: {code.name.lower()}. {how_on}", file=sys.stderr)
         return int(code)
+
+
+def _is_unread(stream: TextIO) -> bool:
+    """Tell whether a stream is a pipe that nobody reads any more, as after ``command | head``."""
+    try:
+        descriptor = stream.fileno()
+    except OSError:  # no file
+        return False
+    pipe = select.poll()
+    pipe.register(descriptor, 0)
+    return any(events & select.POLLERR for _, events in pipe.poll(0))
 
 
 @contextmanager

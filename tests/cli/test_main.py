@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -25,6 +27,32 @@ def test_any_other_error_is_internal_and_shows_its_traceback(error, capsys):
     printed = capsys.readouterr().err
     assert "Traceback" in printed
     assert printed.splitlines()[-1].startswith("command: internal error")
+
+
+PRINTS = """
+import sys
+from bids_anomaly.cli.main import report_errors
+sys.exit(report_errors("command", lambda: print("a line") or 0))
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_command_whose_output_nobody_reads_ends_quietly(unbuffered):
+    """As before ``| head``, with the code of a Unix tool."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PRINTS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
+def test_a_pipe_that_breaks_elsewhere_is_an_error(capsys):
+    assert report_errors("command", fail(BrokenPipeError())) == ExitCode.INTERNAL
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_an_interrupted_command_says_how_to_go_on(capsys):
