@@ -46,7 +46,7 @@ def average(first: str, second: str, share: float, output: Path) -> None:
     description = json.loads((output / "bundle.json").read_text())
     training = {
         **new.description["training"],
-        "averaged_with": f"{old.name} {old.version}, sha256:{old.digest}",
+        "averaged_with": old.identity,
         "share_of_this_training": share,
     }
     write_json(output / "bundle.json", {**description, "sha256": digest, "training": training})

@@ -108,7 +108,7 @@ def train(arguments: argparse.Namespace) -> None:
                 "steps": arguments.steps,
                 "batch_size": arguments.batch_size,
                 "seed": arguments.seed,
-                "from": start and f"{start.name} {start.version}, sha256:{start.digest}",
+                "from": start and start.identity,
             },
         },
         on_step=lambda step, losses: (

@@ -206,7 +206,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
                     "steps": arguments.steps,
                     "batch_size": batch_size,
                     "seed": arguments.seed,
-                    "from": start and f"{start.name} {start.version}, sha256:{start.digest}",
+                    "from": start and start.identity,
                 },
             },
             on_step=on_step,

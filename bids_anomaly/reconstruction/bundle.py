@@ -90,6 +90,11 @@ class Bundle:
         """Levels of corruption at which it predicts, if its method knows any."""
         return tuple(self.description.get("levels") or ())
 
+    @property
+    def identity(self) -> str:
+        """Which one exactly, for records of what was made from it: name, version and digest."""
+        return f"{self.name} {self.version}, sha256:{self.digest}"
+
     def named(self, asked: int | None) -> dict[str, str | int]:
         """Name it, and how it was used, as sidecars do, so that results can be traced back to it.
 
