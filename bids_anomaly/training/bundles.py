@@ -203,14 +203,15 @@ def _arguments(method: str, grid: Grid, noise: str | None) -> dict[str, Any]:
     arguments = dict(recipe.network)
     if recipe.shaped:
         arguments["shape"] = grid.shape[1::-1]
-    if noise is not None:
-        if METHODS[method].noise is None:
-            noisy = ", ".join(name for name, row in METHODS.items() if row.noise)
-            raise UsageError(
-                f"The method {method} learns without noise, so it cannot take --noise {noise}. "
-                f"Leave it out, or choose one of {noisy}."
-            )
-        arguments["noise"] = noise
+    usual = METHODS[method].noise
+    if noise is not None and usual is None:
+        noisy = ", ".join(name for name, row in METHODS.items() if row.noise)
+        raise UsageError(
+            f"The method {method} learns without noise, so it cannot take --noise {noise}. "
+            f"Leave it out, or choose one of {noisy}."
+        )
+    if usual is not None:
+        arguments["noise"] = noise or usual
     return arguments
 
 

@@ -52,7 +52,8 @@ class Recipe:
     losses : callable
         See :mod:`bids_anomaly.training.objectives`.
     network : mapping
-        Arguments of the network, see :func:`bids_anomaly.reconstruction.registry.build_network`.
+        Arguments of the network beside its noise, which the row of the method names; see
+        :func:`bids_anomaly.reconstruction.registry.build_network`.
     shaped : bool
         Whether the network also takes the `shape` of the slices.
     draw : callable
@@ -104,27 +105,19 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             shaped=True,
             optimiser=adversarial.OPTIMISER,
         ),
-        "dae": Recipe(losses=objectives.denoising, network={"channels": FLAT, "noise": "coarse"}),
-        "anoddpm": _diffusion(
-            objectives.diffusing, 0.25, network={"channels": FLAT, "noise": "simplex"}
-        ),
-        "pddpm": _diffusion(
-            objectives.patch_diffusing, 0.4, network={"channels": FLAT, "noise": "simplex"}
-        ),
+        "dae": Recipe(losses=objectives.denoising, network={"channels": FLAT}),
+        "anoddpm": _diffusion(objectives.diffusing, 0.25, network={"channels": FLAT}),
+        "pddpm": _diffusion(objectives.patch_diffusing, 0.4, network={"channels": FLAT}),
         "cddpm": _diffusion(
             objectives.conditioned_diffusing,
             *(0.25, 0.5, 0.75),
-            network={
-                "channels": FLAT,
-                "encoder_channels": DENSE["channels"],
-                "noise": "simplex",
-            },
+            network={"channels": FLAT, "encoder_channels": DENSE["channels"]},
             shaped=True,
         ),
         "cadd": _diffusion(
             objectives.normative_diffusing,
             *(0.25, 0.5),
-            network={"channels": SOLID, "slices": SLICES, "noise": "gaussian"},
+            network={"channels": SOLID, "slices": SLICES},
             covariates=True,
             batch_size=2,
             finish=partial(memory.doubt, start=0.25),
@@ -132,12 +125,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "guided": _diffusion(
             objectives.guided_diffusing,
             1.0,
-            network={"channels": SOLID, "slices": SLICES, "noise": "gaussian"},
+            network={"channels": SOLID, "slices": SLICES},
             batch_size=2,
         ),
         "features": Recipe(
             losses=objectives.denoising,
-            network={"channels": FLAT, "noise": "coarse", "remembered": 8192},
+            network={"channels": FLAT, "remembered": 8192},
             finish=memory.remember,
         ),
         "restore": Recipe(
