@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,11 @@ MODALITIES = ("T1w", "FLAIR", "T2w")
 TEMPLATE = "MNI152NLin2009aSym"
 SUBSETS = [subset for size in (1, 2, 3) for subset in itertools.combinations(MODALITIES, size)]
 SPACES = [("native",), (TEMPLATE,), ("native", TEMPLATE)]
+
+
+@cache
+def bundles_of(model):
+    return choose_bundles(model, MODALITIES)
 
 
 def session_of(modalities, *, participant="01", session=None, runs=(None,)) -> Session:
@@ -48,7 +54,7 @@ def build(tmp_path):
             omp_nthreads=4,
             **options,
         )
-        workflow = build_workflow(settings, sessions, choose_bundles(model, MODALITIES))
+        workflow = build_workflow(settings, sessions, bundles_of(model))
         return workflow._create_flat_graph()
 
     return build
