@@ -10,6 +10,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import importlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -307,3 +308,49 @@ def labelled_head():
 
 def _ellipsoid(where, centre, radii):
     return (((where - np.array(centre)) / radii) ** 2).sum(-1) < 1
+
+
+@pytest.fixture(scope="session")
+def session_record() -> Callable:
+    """Give a function that makes the record of a session with a scan of each modality.
+
+    The first one leads; `changes` are other attributes of the record.
+    """
+
+    from bids_anomaly.reports.record import ScanRecord, SessionRecord
+    from bids_anomaly.scoring.findings import Threshold
+
+    def make(*modalities: str, session: str | None = None, **changes) -> SessionRecord:
+        entities = {"sub": "01"} if session is None else {"sub": "01", "ses": session}
+        label = "_".join(f"{key}-{value}" for key, value in entities.items())
+        scans = tuple(
+            ScanRecord(
+                name=f"{label}_{modality}",
+                modality=modality,
+                entities=entities,
+                model=f"restore-{modality} 0.3.0",
+                digest="0" * 64,
+                calibration="28 healthy adults",
+                makes_image=True,
+                brain_extraction="deepbet",
+                white_matter_level=1.0,
+                evaluations=4,
+                steps=2,
+                method="restore",
+            )
+            for modality in modalities
+        )
+        record = SessionRecord(
+            label=label,
+            version="0.1.0",
+            scans=scans,
+            primary=scans[0].name,
+            asked_for=None,
+            spaces=("native",),
+            threshold=Threshold(),
+            methods=("Scans were registered.",),
+            warnings=(),
+        )
+        return replace(record, **changes)
+
+    return make

@@ -6,8 +6,7 @@ import pytest
 
 from bids_anomaly.cli.changes import run_changes
 from bids_anomaly.reports.comparisons import NEEDED, Comparison
-from bids_anomaly.reports.record import ScanRecord, SessionRecord, record_failure
-from bids_anomaly.scoring.findings import Threshold
+from bids_anomaly.reports.record import record_failure
 from bids_anomaly.workflows import change
 
 
@@ -15,32 +14,10 @@ class PlanMade(Exception):
     """Raised in place of running anything."""
 
 
-def write_session(folder, session):
+def write_session(folder, record):
     """Write the record of a session, and empty maps by which it could be compared."""
-    scan = ScanRecord(
-        name=f"sub-01_ses-{session}_FLAIR",
-        modality="FLAIR",
-        entities={"sub": "01", "ses": session},
-        model="restore-FLAIR 0.4.0",
-        digest="0" * 64,
-        calibration="people",
-        makes_image=True,
-        brain_extraction="deepbet",
-        white_matter_level=1.0,
-        evaluations=4,
-    )
-    record = SessionRecord(
-        label=f"sub-01_ses-{session}",
-        version="0.1.0",
-        scans=(scan,),
-        primary=scan.name,
-        asked_for=None,
-        spaces=("native",),
-        threshold=Threshold(),
-        methods=(),
-        warnings=(),
-    )
     record.write(folder)
+    scan = record.primary_scan
     for output in NEEDED:
         path = Comparison((record, record), (scan, scan)).of_scan(folder, output, 0, None)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,10 +26,10 @@ def write_session(folder, session):
 
 @pytest.mark.parametrize(("failed", "again"), [((), ["1", "2"]), (("2",), ["1"])])
 def test_a_session_that_failed_in_any_run_keeps_the_report_that_says_so(
-    failed, again, tmp_path, monkeypatch
+    failed, again, session_record, tmp_path, monkeypatch
 ):
     for session in ("1", "2"):
-        write_session(tmp_path, session)
+        write_session(tmp_path, session_record("FLAIR", session=session))
     for session in failed:
         record_failure(tmp_path, f"sub-01_ses-{session}", ["conform (sub-01)"])
     planned = {}

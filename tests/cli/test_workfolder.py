@@ -19,9 +19,7 @@ from bids_anomaly.cli.workfolder import (
 from bids_anomaly.exceptions import CannotWriteError, UsageError
 from bids_anomaly.interfaces.records import record_written
 from bids_anomaly.reports.participant import Failure, write_participant_report
-from bids_anomaly.reports.record import ScanRecord, SessionRecord
 from bids_anomaly.reports.session import write_failure_report
-from bids_anomaly.scoring.findings import Threshold
 
 
 def check_often(folder):
@@ -197,39 +195,14 @@ def test_a_node_whose_record_is_broken_runs_again(record, node):
     assert runs_again(node)
 
 
-SCAN = ScanRecord(
-    name="sub-01_T1w",
-    modality="T1w",
-    entities={"sub": "01"},
-    model="restore-T1w 0.4.0",
-    digest="0" * 64,
-    calibration="people",
-    makes_image=True,
-    brain_extraction="deepbet",
-    white_matter_level=1.0,
-    evaluations=4,
-)
-RECORD = SessionRecord(
-    label="sub-01",
-    version="0.1.0",
-    scans=(SCAN,),
-    primary=SCAN.name,
-    asked_for=None,
-    spaces=(),
-    threshold=Threshold(),
-    methods=(),
-    warnings=(),
-)
-
-
 @pytest.fixture
-def report_node(tmp_path):
+def report_node(session_record, tmp_path):
     """The folder of the node that wrote a report and its record."""
     out, folder = tmp_path / "out", tmp_path / "work" / "session_wf" / "write_report"
     folder.mkdir(parents=True)
     (folder / "_0x0123.json").write_text("{}")
     page = out / "sub-01.html"
-    written = [RECORD.write(out), page]
+    written = [session_record("T1w").write(out), page]
     write_participant_report(page, title="sub-01")
     record_written(folder, written)
     return folder

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from bids_anomaly.cli.main import main
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
 from bids_anomaly.reports.participant import Failure
-from bids_anomaly.reports.record import ScanRecord, SessionRecord, read_record, record_path
+from bids_anomaly.reports.record import SessionRecord, read_record, record_path
 from bids_anomaly.reports.runs import read_runs
 from bids_anomaly.reports.session import write_failure_report, write_session_report
 from bids_anomaly.scoring.findings import Threshold
@@ -26,20 +27,6 @@ NATIVE = Grid.isotropic(OUTPUT_GRID.shape, (-140.0, -160.0, -140.0), 3.0)
 ENTITIES = {"sub": "01"}
 BRAIN = (slice(25, 75),) * 3
 LESION = (slice(30, 40),) * 3
-SCAN = ScanRecord(
-    name="sub-01_T1w",
-    modality="T1w",
-    entities=ENTITIES,
-    model="restore-T1w 0.3.0",
-    digest="0" * 64,
-    calibration="28 healthy adults",
-    makes_image=True,
-    brain_extraction="deepbet",
-    white_matter_level=1.0,
-    evaluations=4,
-    steps=2,
-    method="restore",
-)
 
 RUN = {
     "run": "20260101-000000_abcdef",
@@ -55,18 +42,11 @@ RUN = {
 }
 
 
-def record_of(spaces) -> SessionRecord:
-    return SessionRecord(
-        label="sub-01",
-        version="0.1.0",
-        scans=(SCAN,),
-        primary=SCAN.name,
-        asked_for=None,
-        spaces=spaces,
-        threshold=Threshold(min_lesion_volume=100.0),
-        methods=("Scans were registered.",),
-        warnings=(),
-    )
+@pytest.fixture
+def record_of(session_record) -> Callable[..., SessionRecord]:
+    """Give a function that makes the record of a T1w scan, by spaces."""
+    threshold = Threshold(min_lesion_volume=100.0)
+    return lambda spaces: session_record("T1w", spaces=spaces, threshold=threshold)
 
 
 @pytest.fixture
@@ -118,14 +98,16 @@ def unpacked(viewer, name, subject):
     return np.frombuffer(values, np.uint8).reshape(subject["shape"], order="F")
 
 
-def test_volumes_are_those_of_the_person(derivatives):
+def test_volumes_are_those_of_the_person(derivatives, record_of):
     page = write_session_report(derivatives, record_of(("native", TEMPLATE))).read_text()
     assert "T1w: 1 finding, 27.0 ml marked." in page
     assert "27.0 ml in 1 finding" in page
     assert "3375 ml" in page
 
 
-def test_the_threshold_is_told_with_its_reference_and_a_volume_with_what_it_is_not(derivatives):
+def test_the_threshold_is_told_with_its_reference_and_a_volume_with_what_it_is_not(
+    derivatives, record_of
+):
     page = write_session_report(derivatives, record_of((TEMPLATE,))).read_text()
     assert "its volume is not the volume of a disease" in page
     assert "less than 0.2 % of the reference scores as high: 28 healthy adults." in page
@@ -137,7 +119,7 @@ def test_the_threshold_is_told_with_its_reference_and_a_volume_with_what_it_is_n
 
 @pytest.mark.parametrize(("healthy_fpr", "warned"), [(0.002, False), (0.0002, True)])
 def test_a_scan_that_marks_many_times_the_nominal_rate_is_warned_of(
-    derivatives, healthy_fpr, warned
+    derivatives, healthy_fpr, warned, record_of
 ):
     record = replace(record_of(("native", TEMPLATE)), threshold=Threshold(healthy_fpr, 100.0))
     page = write_session_report(derivatives, record).read_text()
@@ -146,11 +128,12 @@ def test_a_scan_that_marks_many_times_the_nominal_rate_is_warned_of(
 
 
 @pytest.mark.parametrize(("leads", "follows"), [("FLAIR", "T1w"), ("T1w", "FLAIR")])
-def test_the_report_begins_with_the_primary_scan(derivatives, leads, follows):
+def test_the_report_begins_with_the_primary_scan(derivatives, leads, follows, record_of):
     write_scan(derivatives, "FLAIR", (slice(50, 70),) * 3)
-    flair = replace(SCAN, name="sub-01_FLAIR", modality="FLAIR", calibration="six patients")
     record = record_of(("native", TEMPLATE))
-    record = replace(record, scans=(SCAN, flair), primary=f"sub-01_{leads}")
+    (scan,) = record.scans
+    flair = replace(scan, name="sub-01_FLAIR", modality="FLAIR", calibration="six patients")
+    record = replace(record, scans=(scan, flair), primary=f"sub-01_{leads}")
     page = write_session_report(derivatives, record).read_text()
     volumes = {"T1w": "27.0 ml", "FLAIR": "216.0 ml"}
     headlines = re.findall(r'class="headline">(.*?)</p>', page)
@@ -171,9 +154,10 @@ def test_the_report_begins_with_the_primary_scan(derivatives, leads, follows):
     )
 
 
-def test_two_scans_of_one_modality_are_both_in_the_summary(derivatives):
-    again = replace(SCAN, name="sub-01_run-2_T1w")
-    record = replace(record_of(("native",)), scans=(SCAN, again))
+def test_two_scans_of_one_modality_are_both_in_the_summary(derivatives, record_of):
+    record = record_of(("native",))
+    again = replace(record.primary_scan, name="sub-01_run-2_T1w")
+    record = replace(record, scans=(*record.scans, again))
     page = write_session_report(derivatives, record).read_text()
     section = page[page.index('<section id="summary">') :]
     summary = section[: section.index("</section>")]
@@ -181,7 +165,7 @@ def test_two_scans_of_one_modality_are_both_in_the_summary(derivatives):
     assert "<dt>sub-01_run-2_T1w</dt>" in summary
 
 
-def test_the_viewer_holds_the_maps_where_they_are(derivatives):
+def test_the_viewer_holds_the_maps_where_they_are(derivatives, record_of):
     page = write_session_report(derivatives, record_of(("native", TEMPLATE))).read_text()
     viewer = viewer_of(page)
     (subject,) = viewer["subjects"]
@@ -206,7 +190,7 @@ def test_the_viewer_holds_the_maps_where_they_are(derivatives):
     ],
 )
 def test_every_choice_of_spaces_has_a_viewer_and_the_checks_that_it_allows(
-    spaces, checks, derivatives
+    spaces, checks, derivatives, record_of
 ):
     page = write_session_report(derivatives, record_of(spaces)).read_text()
     (subject,) = viewer_of(page)["subjects"]
@@ -217,7 +201,7 @@ def test_every_choice_of_spaces_has_a_viewer_and_the_checks_that_it_allows(
     assert ("data-mm=" in page) == (TEMPLATE in spaces)
 
 
-def test_a_record_gives_the_same_report_again(derivatives):
+def test_a_record_gives_the_same_report_again(derivatives, record_of):
     record = record_of(("native", TEMPLATE))
     first = write_session_report(derivatives, record).read_bytes()
     path = record.write(derivatives)
@@ -226,7 +210,7 @@ def test_a_record_gives_the_same_report_again(derivatives):
     assert write_session_report(derivatives, read_record(path)).read_bytes() == first
 
 
-def test_a_record_that_does_not_say_its_method_has_it_from_the_model(derivatives):
+def test_a_record_that_does_not_say_its_method_has_it_from_the_model(derivatives, record_of):
     path = record_of((TEMPLATE,)).write(derivatives)
     content = json.loads(path.read_text())
     del content["scans"][0]["method"]
@@ -234,16 +218,16 @@ def test_a_record_that_does_not_say_its_method_has_it_from_the_model(derivatives
     assert read_record(path).scans[0].method == "restore"
 
 
-def test_the_references_are_of_what_was_done_to_the_scans(derivatives):
-    other = replace(SCAN, method="anoddpm", brain_extraction="hd-bet")
-    for scan, cited in ((SCAN, True), (other, False)):
-        record = replace(record_of((TEMPLATE,)), scans=(scan,))
-        page = write_session_report(derivatives, record).read_text()
+def test_the_references_are_of_what_was_done_to_the_scans(derivatives, record_of):
+    record = record_of((TEMPLATE,))
+    other = replace(record.primary_scan, method="anoddpm", brain_extraction="hd-bet")
+    for scan, cited in ((record.primary_scan, True), (other, False)):
+        page = write_session_report(derivatives, replace(record, scans=(scan,))).read_text()
         assert ("DISYRE" in page) is ("Fisch" in page) is cited
         assert ("Wyatt" in page) is ("Isensee" in page) is not cited
 
 
-def test_a_lost_map_is_named(derivatives):
+def test_a_lost_map_is_named(derivatives, record_of):
     lost = output_path(derivatives, "zscore", ENTITIES, modality="T1w", space=TEMPLATE)
     lost.unlink()
     with pytest.raises(MissingInputError, match=lost.name):
@@ -252,7 +236,7 @@ def test_a_lost_map_is_named(derivatives):
 
 @pytest.mark.parametrize("output", ["zscore", "anomaly"])
 @pytest.mark.parametrize("damage", ["gone", "empty", "cut"])
-def test_a_broken_map_is_named(damage, output, derivatives):
+def test_a_broken_map_is_named(damage, output, derivatives, record_of):
     broken = output_path(derivatives, output, ENTITIES, modality="T1w", space=TEMPLATE)
     content = broken.read_bytes()
     broken.write_bytes(b"" if damage == "empty" else content[: len(content) // 2])
@@ -263,7 +247,7 @@ def test_a_broken_map_is_named(damage, output, derivatives):
         write_session_report(derivatives, record_of((TEMPLATE,)))
 
 
-def test_a_broken_table_is_named(derivatives):
+def test_a_broken_table_is_named(derivatives, record_of):
     table = output_path(derivatives, "lesions", ENTITIES, modality="T1w", extension=".tsv")
     table.write_text(table.read_text()[:-20])
     with pytest.raises(BadScanError, match=table.name):
@@ -278,7 +262,7 @@ def test_a_record_that_cannot_be_read_is_named(content, tmp_path):
         read_record(path)
 
 
-def test_the_report_says_how_the_last_run_was_made_and_what_each_step_took(derivatives):
+def test_the_report_says_how_the_last_run_was_made_and_what_each_step_took(derivatives, record_of):
     for name, line in (("1", "conform\t1.0\t300"), ("2", "score\t0.5\tn/a")):
         folder = derivatives / "logs" / name
         folder.mkdir(parents=True)
@@ -307,14 +291,14 @@ def test_half_a_line_in_a_log_hides_no_other(rest, derivatives):
 
 
 @pytest.fixture
-def two_people(derivatives):
+def two_people(derivatives, record_of):
     """Results of two people with their records, and no input that they are from."""
     for path in list((derivatives / "sub-01" / "anat").iterdir()):
         other = Path(str(path).replace("sub-01", "sub-02"))
         other.parent.mkdir(parents=True, exist_ok=True)
         other.write_bytes(path.read_bytes())
     first = record_of((TEMPLATE,))
-    scan = replace(SCAN, name="sub-02_T1w", entities={"sub": "02"})
+    scan = replace(first.primary_scan, name="sub-02_T1w", entities={"sub": "02"})
     for record in (first, replace(first, label="sub-02", scans=(scan,), primary=scan.name)):
         record.write(derivatives)
     return derivatives
