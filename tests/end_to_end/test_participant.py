@@ -61,6 +61,19 @@ def anat(finished_run):
     return finished_run.out / "sub-01" / "anat"
 
 
+@pytest.fixture
+def run_again(finished_run, command, tmp_path):
+    """Repeat the command of the finished run, whose folders are put back after the test."""
+    folders = (finished_run.out, finished_run.work)
+    kept = [shutil.copytree(folder, tmp_path / folder.name, symlinks=True) for folder in folders]
+    yield lambda: command(
+        finished_run.bids, finished_run.out, "participant", "-w", finished_run.work
+    )
+    for folder, copy in zip(folders, kept, strict=True):
+        shutil.rmtree(folder)
+        shutil.copytree(copy, folder, symlinks=True)
+
+
 def read(path: Path) -> np.ndarray:
     return np.asanyarray(nib.load(path).dataobj)
 
@@ -92,9 +105,8 @@ def test_every_promised_file_is_there_and_no_other(anat, finished_run):
     }
     for name in ("dataset_description.json", ".bidsignore", "participants.tsv", "sub-01.html"):
         assert (finished_run.out / name).stat().st_size > 0
-    # Other tests may have run into this folder again before.
-    first_citation, *_ = sorted(finished_run.out.glob("logs/*/CITATION.md"))
-    assert "deepbet" in first_citation.read_text()
+    (citation,) = finished_run.out.glob("logs/*/CITATION.md")
+    assert "deepbet" in citation.read_text()
     assert not list(finished_run.out.rglob(".*-*"))  # nothing half-written
 
 
@@ -282,20 +294,20 @@ def test_standard_output_is_left_to_data(finished_run):
     assert str(finished_run.out) in finished_run.finished.stderr
 
 
-def test_a_run_that_is_done_does_nothing_when_started_again(finished_run, command, run_records):
+def test_a_run_that_is_done_does_nothing_when_started_again(finished_run, run_again, run_records):
     before = outputs(finished_run.out)
-    again = command(finished_run.bids, finished_run.out, "participant", "-w", finished_run.work)
+    again = run_again()
     assert again.code == 0, again.stderr
     assert run_records(finished_run.out)[-1]["result"]["steps_run"] == 0
     assert outputs(finished_run.out) == before
 
 
 def test_a_lost_file_is_written_again_without_computing_again(
-    finished_run, command, run_records, anat
+    finished_run, run_again, run_records, anat
 ):
     before = outputs(finished_run.out)
     (anat / "sub-01_desc-zscore_T1w.nii.gz").unlink()
-    again = command(finished_run.bids, finished_run.out, "participant", "-w", finished_run.work)
+    again = run_again()
     assert again.code == 0, again.stderr
     record = run_records(finished_run.out)[-1]
     assert record["result"]["steps_run"] == 1
@@ -307,12 +319,12 @@ def test_a_lost_file_is_written_again_without_computing_again(
 
 
 def test_a_lost_sidecar_and_a_report_of_a_failure_are_written_again(
-    finished_run, command, run_records, anat
+    finished_run, run_again, run_records, anat
 ):
     before = outputs(finished_run.out)
     (anat / "sub-01_desc-quality_stats.json").unlink()
     write_failure_report(finished_run.out, "sub-01", [Failure("conform", "Broken.", "")])
-    again = command(finished_run.bids, finished_run.out, "participant", "-w", finished_run.work)
+    again = run_again()
     assert again.code == 0, again.stderr
     record = run_records(finished_run.out)[-1]
     assert record["result"]["steps_run"] == 2
