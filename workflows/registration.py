@@ -47,9 +47,8 @@ def connect_deformation(
         With the outputs ``scan_from_template`` and ``template_from_scan``.
     """
     grid = bundle.grid.description
-    prepared = reference.prepared
-    if prepared is not None and prepared.deforms:
-        both = (prepared.to_template, prepared.from_template)
+    if reference.comes_deformed:
+        both = (reference.prepared.to_template, reference.prepared.from_template)
         node = Node(
             ReadDeformation(
                 to_template=str(both[0]),
@@ -85,8 +84,7 @@ def registered_model(reference: Scan, bundle: Bundle) -> Bundle | None:
     bundle : Bundle
         The model of that scan.
     """
-    comes_deformed = reference.prepared is not None and reference.prepared.deforms
-    return bundle if bundle.makes_image and not comes_deformed else None
+    return bundle if bundle.makes_image and not reference.comes_deformed else None
 
 
 def fingerprint(file: Path) -> str:

@@ -76,6 +76,11 @@ class Scan:
         """File name without its extension."""
         return self.path.name.removesuffix(".gz").removesuffix(".nii")
 
+    @property
+    def comes_deformed(self) -> bool:
+        """Whether the deformation to the template came with it and is not registered here."""
+        return self.prepared is not None and self.prepared.deforms
+
 
 @dataclass(frozen=True)
 class Session:

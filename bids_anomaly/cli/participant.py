@@ -237,8 +237,7 @@ def _citation(settings: Settings, sessions: Sequence, bundles: Mapping) -> str:
         [METHODS[name] for name in sorted(methods)],
         [BRAIN_TOOLS[settings.brain_extraction]] if raw else [],
         bias=raw,
-        deformation=reconstructs
-        and not all(one.prepared and one.prepared.deforms for one in first),
+        deformation=reconstructs and not all(one.comes_deformed for one in first),
     )
     return cite(__version__, works)
 
