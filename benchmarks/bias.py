@@ -45,7 +45,7 @@ from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 
 SURE_WHITE_MATTER = 0.95
 # Of simulated lesions and fields one person of a dataset is enough.
-EXAMPLES = (("ms", "FLAIR"), ("ucla-t1w-t2w", "T2w"), ("ucla-t1w-t2w", "T1w"))
+EXAMPLES = (("ms", "FLAIR"), ("ms", "T1w"), ("ucla-t1w-t2w", "T1w"), ("ucla-t1w-t2w", "T2w"))
 # Volume in ml, and whether there is one on each side.
 LESIONS = ((5, False), (50, False), (50, True), (200, False), (200, True))
 LEVELS = {"T1w": 0.6, "T2w": 1.5, "FLAIR": 1.5}

@@ -98,6 +98,7 @@ def draw_healthy(
     person = torch.randint(len(volumes.scans), (size,), device=device, generator=generator)
     middle = _draw_slices(volumes, slices, size, generator)
     reach = torch.arange(slices, device=device) - slices // 2
+    # The scanner repeats what it shows of a single slice; its brain mask has to be one too.
     repeated = torch.rand(size, device=device, generator=generator) < REPEATED_SHARE
     window = (person[:, None], middle[:, None] + reach * ~repeated[:, None])
     painted = modality != T1W
