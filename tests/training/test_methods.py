@@ -97,7 +97,7 @@ def test_a_network_can_learn_one_batch_by_heart(method, ellipsoids):
     )
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     totals = []
-    for _ in range(60):
+    for _ in range(100):
         # The same noise each time.
         losses = recipe.losses(
             network, batch, generator=Generator().manual_seed(0), step=0, steps=100
