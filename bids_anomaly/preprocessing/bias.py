@@ -23,6 +23,11 @@ SMALLEST_TISSUE_SD = 0.03
 OUTLIER_SHARE, OUTLIER_RANGE = 0.3, 3.0
 # Lesions fade into their surroundings, which therefore do not count either.
 NEIGHBOURHOOD_MM = 10.0
+# A dark lesion on T1w is taken for grey matter, and cortex over it looks right by itself: what it
+# lacks is white matter, over a distance that no cortex fills.
+WHITE_REACH_MM, LEAST_WHITE = 30.0, 0.55
+# Column of white matter in maps of CSF, grey and white matter.
+WHITE = 2
 # Air and bone in a mask: this far below the median in log intensity.
 DARKEST = 3.0
 
@@ -41,16 +46,24 @@ class Stage(NamedTuple):
         How far the tissues of a neighbourhood have to agree with the template's for it to count.
     rounds : int
         Of expectation-maximisation.
+    asks_for_white : bool
+        Whether white matter has to be found where the template has it. Strong shading hides it
+        until most of the field is known.
     """
 
     shortest_mm: float
     largest_sd: float
     least_overlap: float
     rounds: int
+    asks_for_white: bool
 
 
 # From slow and tolerant, which strong shading needs, to quick and strict, which leaves lesions out.
-STAGES = (Stage(250.0, 0.2, 0.5, 5), Stage(140.0, 0.14, 0.6, 5), Stage(100.0, 0.1, 0.7, 8))
+STAGES = (
+    Stage(250.0, 0.2, 0.5, 5, asks_for_white=False),
+    Stage(140.0, 0.14, 0.6, 5, asks_for_white=True),
+    Stage(100.0, 0.1, 0.7, 8, asks_for_white=True),
+)
 
 
 def correct_bias(
@@ -63,8 +76,9 @@ def correct_bias(
     variances are found by expectation-maximisation (Ashburner and Friston 2005, doi
     10.1016/j.neuroimage.2005.02.018; outliers as in Van Leemput et al. 2001, doi
     10.1109/42.938237). A neighbourhood whose tissues are not those of the template says nothing of
-    the field, which goes on through it as smooth as it can: so a lesion stays as bright or as dark
-    as it was. N4 takes lesions for shading (``benchmarks/bias.py``).
+    the field, nor does a region that lacks white matter; the field goes on through it as smooth as
+    it can: so a lesion stays as bright or as dark as it was. N4 takes lesions for shading
+    (``benchmarks/bias.py``).
 
     Parameters
     ----------
@@ -203,8 +217,9 @@ def _fit(
     blurred = gaussian_filter(tissues, (*[PRIOR_BLUR_MM / spacing] * 3, 0))[inside]
     prior = blurred + LEAST_PRIOR
     prior /= prior.sum(axis=1, keepdims=True)
-    reach = NEIGHBOURHOOD_MM / spacing
-    expected = _around(prior, inside, reach)
+    near, far = NEIGHBOURHOOD_MM / spacing, WHITE_REACH_MM / spacing
+    expected = _around(prior, inside, near)
+    expected_white = _around(prior[:, WHITE:], inside, far)
     outlier = OUTLIER_SHARE / OUTLIER_RANGE
     mean, sd = _tissue_statistics(logs, tissues[inside])
     columns = cosines.at(np.argwhere(inside))
@@ -219,9 +234,12 @@ def _fit(
         sd = _bounded(sd, stage)
         for _ in range(stage.rounds):
             share = _tissue_shares(logs - field, (1 - OUTLIER_SHARE) * prior, mean, sd, outlier)
-            overlap = np.minimum(_around(share, inside, reach), expected).sum(axis=1)
-            trusted = (overlap - stage.least_overlap) / (1 - stage.least_overlap)
-            share *= np.maximum(trusted, 0)[:, None]
+            overlap = np.minimum(_around(share, inside, near), expected).sum(axis=1)
+            trusted = _above(stage.least_overlap, overlap)
+            if stage.asks_for_white:
+                white = (_around(share[:, WHITE:], inside, far) / expected_white)[:, 0]
+                trusted = np.minimum(trusted, _above(LEAST_WHITE, white))
+            share *= trusted[:, None]
             mean, sd = _moments(logs - field, share, mean, sd)
             sd = _bounded(sd, stage)
             weight = share / sd**2
@@ -231,6 +249,11 @@ def _fit(
             coefficients[chosen] = np.linalg.lstsq(normal, design.T @ weighted)[0][1:]
             field = columns @ coefficients
     return coefficients
+
+
+def _above(least: float, values: np.ndarray) -> np.ndarray:
+    """Return 0 up to the least value, and from there on linearly up to 1 at 1."""
+    return np.clip((values - least) / (1 - least), 0, 1)
 
 
 def _tissue_shares(
