@@ -24,10 +24,11 @@ OUTLIER_SHARE, OUTLIER_RANGE = 0.3, 3.0
 # Lesions fade into their surroundings, which therefore do not count either.
 NEIGHBOURHOOD_MM = 10.0
 # A dark lesion on T1w is taken for grey matter, and cortex over it looks right by itself: what it
-# lacks is white matter, over a distance that no cortex fills.
+# lacks is white matter, over a distance that no cortex fills. Where grey matter is the brighter one
+# lesions are brighter still, and asking for white matter only made fields worse (gliomas on FLAIR).
 WHITE_REACH_MM, LEAST_WHITE = 30.0, 0.55
-# Column of white matter in maps of CSF, grey and white matter.
-WHITE = 2
+# Columns of maps of CSF, grey and white matter.
+GREY, WHITE = 1, 2
 # Air and bone in a mask: this far below the median in log intensity.
 DARKEST = 3.0
 
@@ -47,8 +48,8 @@ class Stage(NamedTuple):
     rounds : int
         Of expectation-maximisation.
     asks_for_white : bool
-        Whether white matter has to be found where the template has it. Strong shading hides it
-        until most of the field is known.
+        Whether white matter has to be found where the template has it, on scans where grey matter
+        is darker. Strong shading hides it until most of the field is known.
     """
 
     shortest_mm: float
@@ -236,7 +237,7 @@ def _fit(
             share = _tissue_shares(logs - field, (1 - OUTLIER_SHARE) * prior, mean, sd, outlier)
             overlap = np.minimum(_around(share, inside, near), expected).sum(axis=1)
             trusted = _above(stage.least_overlap, overlap)
-            if stage.asks_for_white:
+            if stage.asks_for_white and mean[GREY] < mean[WHITE]:
                 white = (_around(share[:, WHITE:], inside, far) / expected_white)[:, 0]
                 trusted = np.minimum(trusted, _above(LEAST_WHITE, white))
             share *= trusted[:, None]
