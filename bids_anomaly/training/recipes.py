@@ -25,19 +25,23 @@ OWN_SCORES = {
 }
 # Scores of T1w and FLAIR count in units of their spread in the middle of a brain's voxels.
 BULK = (0.5, 0.65)
-SURROUNDINGS = {"surroundings_weight": 0.5, "surroundings_mm": 6.0, "bulk": BULK}
 RESTORE_SCORES = {
     "T1w": {
         "rule": "lesion_and_surroundings",
         "smoothing_mm": SMOOTHING_MM,
-        **SURROUNDINGS,
+        "surroundings_weight": 0.5,
+        "surroundings_mm": 6.0,
+        "bulk": BULK,
     },
+    # Thin bright strips and lesions of a voxel or two outlast no Gaussian.
     "FLAIR": {
         "rule": "intensity_and_surroundings",
-        "smoothing_mm": 0.8,
-        "lesion_weight": 0.25,
-        **SURROUNDINGS,
-        "surroundings_weight": 0.6,
+        "denoising_mm": 0.06,
+        "smoothing_mm": 0.0,
+        "lesion_weight": 0.2,
+        "surroundings_weight": 1.8,
+        "surroundings_mm": 14.0,
+        "bulk": BULK,
     },
     "T2w": {"rule": "brightening_in_lesion", "smoothing_mm": SMOOTHING_MM, "fluid_level": 1.8},
 }

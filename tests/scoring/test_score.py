@@ -143,6 +143,48 @@ def test_thick_slices_are_smoothed_by_the_same_millimetres(brain):
     assert abs(thick[12, 12, 6] - thin[12, 12, 12]) < 0.05
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_denoising_evens_tissue_and_leaves_thin_bright_strips(brain, seed):
+    scan = noisy(seed)
+    strip = np.zeros(SHAPE, bool)
+    strip[11:13, 6:18, 6:18] = True
+    scan[strip] += 0.8
+    offset = np.indices(SHAPE) - 11.5
+    # The rim of a brain against nothing fades a little.
+    far = (np.linalg.norm(offset, axis=0) < 7) & (np.abs(offset[0]) > 3)
+    left, by_gaussian = {}, {}
+    for values, chosen in ((left, {"denoising_mm": 0.3}), (by_gaussian, {"smoothing_mm": 2.0})):
+        found = score("bright_intensity", scan, brain, **{"smoothing_mm": 0.0, **chosen})
+        values["noise"], values["strip"] = found[far].std(), found[strip].mean() - found[far].mean()
+    assert left["noise"] < 0.5 * scan[far].std()
+    assert left["strip"] > 0.5
+    assert left["strip"] > by_gaussian["strip"] + 0.05
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_denoising_in_finer_voxels_is_as_strong(brain, times):
+    scan = ONES.copy()
+    scan[8:16, 8:16, 8:16] = 2
+
+    def lost(fold):
+        """How much of a bright cube of 16 mm is taken away, in voxels of 2 mm over `fold`."""
+        fine = [np.kron(image, np.ones((fold,) * 3)) for image in (scan, brain)]
+        found = anomaly_score(
+            {"rule": "bright_intensity", "smoothing_mm": 0.0, "denoising_mm": 0.1},
+            fine[0].astype(np.float32), fine[1] > 0,
+            pseudo_healthy=None, anomaly=None, spacing=(2.0 / fold,) * 3,
+        )  # fmt: skip
+        cube = (slice(8 * fold, 16 * fold),) * 3
+        return 2 - found[cube].mean()
+
+    assert lost(times) == pytest.approx(lost(1), rel=0.1)
+
+
+def test_denoising_an_empty_brain_finds_nothing():
+    nothing = np.zeros(SHAPE, bool)
+    assert not score("bright_intensity", noisy(), nothing, denoising_mm=0.06).any()
+
+
 @given(gain=st.floats(0.2, 5), offset=st.floats(-2, 2))
 def test_a_scanner_with_another_contrast_has_the_same_scores(gain, offset):
     brain = np.sum((np.indices(SHAPE) - 11.5) ** 2, axis=0) < 9**2
