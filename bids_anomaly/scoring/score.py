@@ -146,7 +146,9 @@ def anomaly_score(
         What the bundle says of its score: ``rule``, a key of :data:`RULES`; ``smoothing_mm``, the
         standard deviation of the Gaussian; the parameters of the rule; where there are any,
         ``denoising_mm``, see :func:`denoised`, ``surroundings_mm``, over which the rule's
-        surroundings are averaged, and ``bulk``, see :func:`in_units_of_bulk`.
+        surroundings are averaged, and ``bulk``, see :func:`in_units_of_bulk`. With ``bulk_of``
+        ``"intensity"`` the bulk is that of the score without what the network says: around a large
+        lesion its surroundings reach more of the brain than the bulk may lose.
     scan : (X, Y, Z) array
         White matter = 1, in any grid.
     brain : (X, Y, Z) bool array
@@ -164,6 +166,7 @@ def anomaly_score(
     parameters = dict(description)
     rule = RULES[parameters.pop("rule")]
     smoothing_mm, bulk = parameters.pop("smoothing_mm"), parameters.pop("bulk", None)
+    bulk_of = parameters.pop("bulk_of", "score")
     denoising_mm = parameters.pop("denoising_mm", None)
     if denoising_mm is not None:
         scan = denoised(scan, brain, denoising_mm, spacing)
@@ -172,7 +175,14 @@ def anomaly_score(
         parameters["surroundings"] = smoothed(anomaly, brain, surroundings_mm, spacing)
     score = rule(scan, pseudo_healthy=pseudo_healthy, anomaly=anomaly, **parameters)
     score = smoothed(score, brain, smoothing_mm, spacing)
-    return score if bulk is None else in_units_of_bulk(score, brain, bulk)
+    if bulk is None:
+        return score
+    typical = score
+    if bulk_of == "intensity":
+        nothing = {"anomaly": np.zeros_like(scan), "surroundings": np.zeros_like(scan)}
+        typical = rule(scan, pseudo_healthy=pseudo_healthy, **{**parameters, **nothing})
+        typical = smoothed(typical, brain, smoothing_mm, spacing)
+    return in_units_of_bulk(score, typical, brain, bulk)
 
 
 def denoised(
@@ -219,7 +229,9 @@ def smoothed(
     return gaussian_filter(values.astype(np.float32) * inside, sigma) / weight * inside
 
 
-def in_units_of_bulk(score: np.ndarray, brain: np.ndarray, bulk: tuple[float, float]) -> np.ndarray:
+def in_units_of_bulk(
+    score: np.ndarray, typical: np.ndarray, brain: np.ndarray, bulk: tuple[float, float]
+) -> np.ndarray:
     """Count a score from its typical value in this brain, in units of its spread there.
 
     Scanners differ in noise, sharpness and contrast, and so do scores of healthy tissue. The
@@ -228,6 +240,8 @@ def in_units_of_bulk(score: np.ndarray, brain: np.ndarray, bulk: tuple[float, fl
     Parameters
     ----------
     score : (X, Y, Z) array
+    typical : (X, Y, Z) array
+        What typical values are taken from: the score, or what it is where nothing is found.
     brain : (X, Y, Z) bool array
     bulk : pair of float
         Shares of the brain's voxels: the score that the first share does not exceed becomes 0,
@@ -238,5 +252,5 @@ def in_units_of_bulk(score: np.ndarray, brain: np.ndarray, bulk: tuple[float, fl
     (X, Y, Z) float32 array
         0 outside the brain.
     """
-    low, high = np.quantile(score[brain], bulk)
+    low, high = np.quantile(typical[brain], bulk)
     return ((score - low) / max(high - low, SMALLEST_SPREAD) * brain).astype(np.float32)

@@ -39,9 +39,10 @@ RESTORE_SCORES = {
         "denoising_mm": 0.06,
         "smoothing_mm": 0.0,
         "lesion_weight": 0.2,
-        "surroundings_weight": 1.8,
-        "surroundings_mm": 14.0,
+        "surroundings_weight": 1.2,
+        "surroundings_mm": 10.0,
         "bulk": BULK,
+        "bulk_of": "intensity",
     },
     "T2w": {"rule": "brightening_in_lesion", "smoothing_mm": SMOOTHING_MM, "fluid_level": 1.8},
 }

@@ -208,3 +208,23 @@ def test_a_lesion_of_a_third_of_the_brain_does_not_hide_itself(brain, seed):
 def test_a_score_of_one_value_is_no_finding(brain):
     flat = score("bright_intensity", ONES, brain, smoothing_mm=0.0, bulk=(0.5, 0.65))
     assert not flat.any()
+
+
+def test_a_large_lesion_does_not_hide_itself_by_what_is_found_around_it(brain):
+    """The surroundings of a third of a brain are most of it."""
+    scan = noisy()
+    lesion = brain & (np.indices(SHAPE)[0] < 9)
+    scan[lesion] += 0.5
+    found = {
+        "anomaly": lesion.astype(np.float32),
+        "lesion_weight": 0.2,
+        "surroundings_weight": 2.0,
+        "surroundings_mm": 14.0,
+        "smoothing_mm": 0.0,
+        "bulk": (0.5, 0.65),
+    }
+    by_score, by_intensity = (
+        np.median(score("intensity_and_surroundings", scan, brain, **found, bulk_of=of)[lesion])
+        for of in ("score", "intensity")
+    )
+    assert by_intensity > 2 * by_score
