@@ -8,7 +8,7 @@ import numpy as np
 
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.preprocessing.annex import require_content
-from bids_anomaly.preprocessing.conform import has_orientation
+from bids_anomaly.preprocessing.orientation import has_orientation
 from bids_anomaly.preprocessing.template import Grid
 
 
