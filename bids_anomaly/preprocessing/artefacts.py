@@ -109,8 +109,10 @@ def _without_padding(image: nib.Nifti1Image, step: float) -> tuple[np.ndarray, l
         is_air = np.ptp(beside) < QUIET * bright and beside[0] - low < QUIET * bright
         top = low + bright
         is_beyond = value > top + bright or value < low - bright
+        if not (is_air or is_beyond):
+            continue
         # Skull-stripped scans have a background of any value, which is no padding of a head.
-        if not (is_air or is_beyond) or strip_mask(image) is not None:
+        if value == background_level(values) and strip_mask(image) is not None:
             continue
         # What was interpolated between padding and air lies beyond the values of both.
         shell = ndimage.binary_dilation(region, iterations=BLURRED) & ~region
