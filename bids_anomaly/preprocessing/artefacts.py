@@ -114,12 +114,14 @@ def _without_padding(image: nib.Nifti1Image, step: float) -> tuple[np.ndarray, l
         # Skull-stripped scans have a background of any value, which is no padding of a head.
         if value == background_level(values) and strip_mask(image) is not None:
             continue
-        # What was interpolated between padding and air lies beyond the values of both.
-        shell = ndimage.binary_dilation(region, iterations=BLURRED) & ~region
-        far = values[~ndimage.binary_dilation(region, iterations=BLURRED + 1)]
-        if far.size:
-            lowest, highest = far.min(), far.max()
-            region |= shell & ((values < lowest) | (values > highest))
+        # What was interpolated between padding and air is no tissue either.
+        shell = ndimage.binary_dilation(region, iterations=BLURRED)
+        clear = values[~shell & ~padded]
+        if clear.size:
+            low = np.percentile(clear, 1)
+            bright = _bright(clear, low)
+        beyond = (values > low + 3 * bright) | (values < low - bright / 2)
+        region |= beyond & (shell | _touching_border(beyond))
         padded |= region
         remarks.append(
             f"{region.mean():.0%} of its voxels are padding of the value {value:g}, which was "
