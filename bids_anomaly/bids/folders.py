@@ -133,6 +133,35 @@ def labels_in(folder: Path, prefix: str) -> list[str]:
         )
 
 
+def files_of_people(dataset: Path, participant: str = "*") -> list[Path]:
+    """List all files in the folders of participants, sorted; links to folders are followed.
+
+    Parameters
+    ----------
+    dataset : Path
+        Raw or derivative.
+    participant : str
+        Label without ``sub-``; everybody by default.
+
+    Returns
+    -------
+    list of Path
+        In `dataset`. Files of the system are left out.
+    """
+    found = []
+    for own in dataset.glob(f"sub-{participant}"):
+        seen = set()
+        for folder, folders, names in os.walk(own, followlinks=True):
+            folders[:] = [name for name in folders if not is_hidden(name)]
+            real = os.path.realpath(folder)
+            if real in seen:  # a link to a folder above
+                folders.clear()
+                continue
+            seen.add(real)
+            found += [Path(folder, name) for name in names if not is_hidden(name)]
+    return sorted(found)
+
+
 def is_hidden(name: str) -> bool:
     """Tell whether a file is the system's and not the dataset's: ``._*`` of macOS, and such."""
     return name.startswith(".")

@@ -101,7 +101,7 @@ def plan_comparisons(output_dir: Path, participant: str) -> Plan:
         Label without ``sub-``.
     """
     records = {}
-    for path in output_dir.glob(f"sub-{participant}/ses-*/figures/*_report.json"):
+    for path in output_dir.glob(f"sub-{participant}/ses-*/figures/sub-*_report.json"):
         try:
             record = read_record(path)
         except MissingInputError:  # of another version; its session was to be run again
