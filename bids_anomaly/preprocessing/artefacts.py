@@ -1,7 +1,7 @@
 """Recognise values that show no tissue or are not what was measured, and mend them if possible.
 
-Clean scans come out as they went in: the limits keep a distance from what 98 scans of ten scanners
-have (IXI, elderly, MS, and others), which docs/preprocessing.md tells.
+Clean scans come out as they went in: the limits keep a distance from what 98 scans of the
+development sets have. ``docs/preprocessing.md`` tells what is done with which.
 """
 
 from typing import NamedTuple
