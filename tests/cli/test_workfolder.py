@@ -90,7 +90,7 @@ def test_cleaning_removes_what_runs_made_and_nothing_else(shared):
     leave_what_runs_make(shared)
     prepare_work_folder(shared, clean=True)
     after = files_in(shared)
-    assert json.loads(after.pop(STAMP)) ["version"] == __version__
+    assert json.loads(after.pop(STAMP))["version"] == __version__
     assert after == before
     assert (shared / "linked" / "thesis.tex").read_text() == "years of work"
     assert not (shared / WORKFLOW_NAME).exists()
