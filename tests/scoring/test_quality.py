@@ -243,28 +243,32 @@ def test_every_limit_has_a_sentence_that_says_what_to_do():
 
 
 @pytest.mark.parametrize(
-    ("modality", "overlap", "agreement", "fits"),
+    ("modality", "overlap", "agreement", "grey", "fits"),
     [
-        # As scans of three scanners have them, turned by quarters and halves.
-        ("T1w", 0.893, 0.052, False),
-        ("T1w", 0.898, 0.035, False),
-        ("FLAIR", 0.903, 0.063, False),
-        ("FLAIR", 0.883, 0.147, False),
-        ("T2w", 0.901, 0.057, False),
-        ("PDw", 0.7, 0.3, False),
-        # Good ones, a glioma of 200 ml, a field of view that is cut, and a turn that was undone.
-        ("T1w", 0.935, 0.328, True),
-        ("FLAIR", 0.958, 0.16, True),
-        ("FLAIR", 0.958, 0.02, True),
-        ("T2w", 0.955, 0.05, True),
-        ("T1w", 0.85, 0.3, True),
-        ("FLAIR", 0.909, 0.276, True),
+        # As scans of four scanners have them, turned by quarters and halves.
+        ("T1w", 0.893, 0.052, 17.9, False),
+        ("T1w", 0.898, 0.035, 0.578, False),
+        ("T1w", 0.882, 0.085, 1.468, False),
+        ("FLAIR", 0.903, 0.063, 0.435, False),
+        ("FLAIR", 0.883, 0.147, 0.627, False),
+        ("FLAIR", 0.879, 0.045, 0.109, False),
+        ("PDw", 0.7, 0.3, 0.3, False),
+        # Good ones, gliomas, thick slices, a field of view that is cut, a turn that was undone.
+        ("T1w", 0.935, 0.328, 0.3, True),
+        ("T1w", 0.893, 0.448, 0.3, True),
+        ("FLAIR", 0.958, 0.16, -0.194, True),
+        ("FLAIR", 0.889, 0.075, 0.0455, True),
+        ("FLAIR", 0.859, 0.316, 0.2, True),
+        ("T2w", 0.893, 0.022, 0.2, True),
+        ("T1w", 0.85, 0.3, 0.6, True),
+        ("FLAIR", 0.909, 0.276, 0.337, True),
     ],
 )
 def test_a_scan_that_does_not_lie_in_the_template_is_told_from_one_that_does(
-    modality, overlap, agreement, fits
+    modality, overlap, agreement, grey, fits
 ):
-    checks = check_quality({"brain_overlap": overlap, "tissue_agreement": agreement}, modality)
+    measures = {"brain_overlap": overlap, "tissue_agreement": agreement, "grey_position": grey}
+    checks = check_quality(measures, modality)
     said = describe_misfit(checks, name="sub-01_scan", modality=modality)
     assert (said is None) == fits
     assert fits or "sub-01_scan does not fit the template" in said
