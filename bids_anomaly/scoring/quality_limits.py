@@ -43,7 +43,7 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
 }
 # A scan does not fit the template where its brain overlaps less than that and tissues agree by less
 # than the first, or by less than the second while grey matter is not where the contrast has it. Of
-# 17 scans turned by quarters and halves (T1w, FLAIR; four scanners) all but one that was found again
+# scans turned by quarters and halves (T1w, FLAIR; four scanners) all that registration did not undo
 # are beyond, and of 273 others none; a glioma comes near in all but the last. T2w tells
 # too little.
 LEAST_OVERLAP = 0.915
