@@ -34,6 +34,7 @@ MADE = (
     "brain_in_model_grid",
     "white_matter_level",
     "quality",
+    "remarks",
 )
 LEVEL = same("white_matter_level")
 
@@ -59,9 +60,9 @@ def init_preprocess_wf(
 
     Workflow Graph
     --------------
-    conform -> extract_brain -> register -> correct_bias -> to_model_grid -> measure_quality,
-    and -> require_quality where the run is strict. Of a prepared scan the brain is read
-    (read_brain), and correct_bias is left out.
+    conform -> extract_brain -> register -> correct_bias -> to_model_grid -> measure_quality
+    -> require_quality. Of a prepared scan the brain is read (read_brain), and correct_bias is left
+    out.
 
     Parameters
     ----------
@@ -103,6 +104,8 @@ def init_preprocess_wf(
         What models take.
     quality
         JSON file of measures.
+    remarks
+        What was odd about the file of the scan, a line each.
     """
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(list(OF_REFERENCE)), name="inputnode")
@@ -175,16 +178,15 @@ def init_preprocess_wf(
             (measure_quality, outputnode, [("quality", "quality")]),
         ]
     )
-    passed = to_model_grid
-    if strict:
-        passed = Node(RequireQuality(**described), name="require_quality")
-        workflow.connect(
-            [
-                (to_model_grid, passed, [("scan", "scan")]),
-                (measure_quality, passed, [("quality", "quality")]),
-            ]
-        )
-    workflow.connect(passed, "scan", outputnode, "scan_in_model_grid")
+    passed = Node(RequireQuality(**described, strict=strict), name="require_quality")
+    workflow.connect(
+        [
+            (to_model_grid, passed, [("scan", "scan")]),
+            (measure_quality, passed, [("quality", "quality")]),
+            (passed, outputnode, [("scan", "scan_in_model_grid")]),
+            (conform, outputnode, [("remarks", "remarks")]),
+        ]
+    )
     return workflow
 
 

@@ -17,7 +17,7 @@ from bids_anomaly.workflows.wiring import add_list, same
 # Of three scans, with room to spare; logs tell the peak of each step.
 REPORT_MEM_GB = 1.2
 # Inputs that are lists with an item for each scan, by the workflow of a scan that they come from.
-LISTED_FROM_PREPROCESSING = ("brain_method", "white_matter_level")
+LISTED_FROM_PREPROCESSING = ("brain_method", "white_matter_level", "remarks")
 LISTED_FROM_RECONSTRUCTION = ("evaluations",)
 LISTED_FROM_DERIVATIVES = ("written",)
 LISTED = (*LISTED_FROM_PREPROCESSING, *LISTED_FROM_RECONSTRUCTION, *LISTED_FROM_DERIVATIVES)
@@ -59,7 +59,7 @@ def init_session_outputs_wf(
 
     Inputs
     ------
-    brain_method, white_matter_level
+    brain_method, white_matter_level, remarks
         Lists with an item for each scan, from
         :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`.
     evaluations

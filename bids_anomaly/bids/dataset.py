@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_anomaly import __version__
-from bids_anomaly.bids.participants import read_participants_table
+from bids_anomaly.bids.participants import canonical_column, read_participants_table
 from bids_anomaly.bids.writing import write_bytes, write_json, write_text
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.reconstruction.covariates import OLDEST_AGE, stated_age
@@ -86,9 +86,10 @@ def without_identifying_ages(table: str) -> str:
     BIDS asks for it, as people become few enough at that age to be recognised.
     """
     lines = [line.split("\t") for line in table.removesuffix("\n").split("\n")]
-    if "age" not in lines[0]:
+    names = [canonical_column(name) for name in lines[0]]
+    if "age" not in names:
         return table
-    column = lines[0].index("age")
+    column = names.index("age")
     for line in lines[1:]:
         if column < len(line) and stated_age(line[column]) > OLDEST_AGE:
             line[column] = f"{OLDEST_AGE}+"

@@ -88,11 +88,12 @@ def list_anat_folders(bids_dir: Path, participant: str) -> list[Path]:
     Returns
     -------
     list of Path
-        One a session, in `bids_dir`. They need not exist.
+        One a session, and that beside them if there is one, in `bids_dir`. They need not exist.
     """
     own = bids_dir / f"sub-{participant}"
-    sessions = [own / f"ses-{label}" for label in list_sessions(bids_dir, participant)] or [own]
-    return [session / "anat" for session in sessions]
+    folders = [own / f"ses-{label}" / "anat" for label in list_sessions(bids_dir, participant)]
+    beside = own / "anat"
+    return [beside, *folders] if not folders or beside.is_dir() else folders
 
 
 def find_unreadable_folders(bids_dir: Path, participant: str) -> list[Path]:
@@ -130,6 +131,40 @@ def labels_in(folder: Path, prefix: str) -> list[str]:
             for entry in entries
             if entry.name.startswith(prefix) and entry.is_dir()
         )
+
+
+def files_of_people(dataset: Path, participant: str = "*") -> list[Path]:
+    """List all files in the folders of participants, sorted; links to folders are followed.
+
+    Parameters
+    ----------
+    dataset : Path
+        Raw or derivative.
+    participant : str
+        Label without ``sub-``; everybody by default.
+
+    Returns
+    -------
+    list of Path
+        In `dataset`. Files of the system are left out.
+    """
+    found = []
+    for own in dataset.glob(f"sub-{participant}"):
+        seen = set()
+        for folder, folders, names in os.walk(own, followlinks=True):
+            folders[:] = [name for name in folders if not is_hidden(name)]
+            real = os.path.realpath(folder)
+            if real in seen:  # a link to a folder above
+                folders.clear()
+                continue
+            seen.add(real)
+            found += [Path(folder, name) for name in names if not is_hidden(name)]
+    return sorted(found)
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file is the system's and not the dataset's: ``._*`` of macOS, and such."""
+    return name.startswith(".")
 
 
 def _check_description(bids_dir: Path) -> None:

@@ -1,34 +1,79 @@
 """In which order a participant was scanned, and which scans of two sessions are compared."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from bids_anomaly.bids.reading import read_object
 from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.bids.writing import write_text
 
-ORDER_COLUMNS = ("session_id", "acq_time")
+# What the output keeps of sessions: times as the input has them, and the rank in time.
+TIME, RANK = "acq_time", "order"
+ORDER_COLUMNS = ("session_id", TIME, RANK)
+# Besides ISO 8601. Where a day could be a month, both ways are tried, and must say the same.
+TIME_FORMATS = (
+    "%Y%m%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d.%m.%y",
+    "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y", "%b %d %Y", "%Y-%m",
+    "%Y",
+)  # fmt: skip
+DICOM_TIMES = ("%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%d%H%M%S.%f")
+OF_DAY = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S", "T%H:%M:%S.%f")
+# Fields of sidecars that hold a day.
+DAYS = ("AcquisitionDate", "SeriesDate", "ContentDate", "StudyDate")
+DAYS_AND_TIMES = ("AcquisitionDateTime", "acq_time")
 
 
-def in_order(dataset: Path, participant: str, sessions: Iterable[str]) -> list[str]:
+class Order(NamedTuple):
+    """The sessions of a participant.
+
+    Attributes
+    ----------
+    labels : list of str
+        In the order in which they took place.
+    is_known : bool
+        Whether that is known, from times or from numbers in the labels; else it is that of the
+        alphabet.
+    """
+
+    labels: list[str]
+    is_known: bool
+
+
+def in_order(dataset: Path, participant: str, sessions: Iterable[str]) -> Order:
     """Put sessions in the order in which they took place.
 
     Parameters
     ----------
     dataset : Path
-        Raw or derivative dataset. If its ``sub-<label>_sessions.tsv`` has an ``acq_time`` for every
-        session, that decides; else labels do, with the numbers in them by their value.
+        Raw or derivative dataset. The first of these that has a time for every session, all of
+        them different, decides: ``sub-<label>_sessions.tsv``, ``scans.tsv`` of the sessions,
+        sidecars of their anatomical scans. Else numbers in the labels do, if the labels are the
+        same but for them.
     participant : str
         Label without ``sub-``.
     sessions : iterable of str
         Labels without ``ses-``.
     """
-    times = _times(sessions_table(dataset, participant))
-    by_label = sorted(set(sessions), key=_natural)
-    if all(times.get(label, MISSING) != MISSING for label in by_label):
-        return sorted(by_label, key=lambda label: times[label])
-    return by_label
+    labels = sorted(set(sessions), key=_natural)
+    table = _columns(sessions_table(dataset, participant))
+    ranks = table.get(RANK, {})
+    if all(ranks.get(label, "").isdecimal() for label in labels):
+        return Order(sorted(labels, key=lambda label: int(ranks[label])), is_known=True)
+    sources: tuple[Callable[[str], str | None], ...] = (
+        table.get(TIME, {}).get,
+        lambda label: _of_scans(dataset, participant, label),
+        lambda label: _of_sidecars(dataset, participant, label),
+    )
+    for source in sources:
+        by_time = _by_time({label: source(label) or MISSING for label in labels})
+        if by_time is not None:
+            return Order(by_time, is_known=True)
+    texts = {re.sub(r"\d+", "0", label) for label in labels}
+    numbers = {tuple(number for _, number, _ in _natural(label)) for label in labels}
+    return Order(labels, is_known=len(texts) < 2 and len(numbers) == len(labels))
 
 
 def sessions_table(dataset: Path, participant: str) -> Path:
@@ -36,13 +81,33 @@ def sessions_table(dataset: Path, participant: str) -> Path:
     return dataset / f"sub-{participant}" / f"sub-{participant}_sessions.tsv"
 
 
-def copy_order(bids_dir: Path, output_dir: Path, participant: str) -> None:
-    """Write when a participant's sessions took place, if the input says so."""
-    times = _times(sessions_table(bids_dir, participant))
-    if times:
-        rows = ["\t".join(ORDER_COLUMNS)]
-        rows += [f"ses-{label}\t{time}" for label, time in times.items()]
-        write_text(sessions_table(output_dir, participant), "\n".join(rows) + "\n")
+def copy_order(bids_dir: Path, output_dir: Path, participant: str, sessions: Iterable[str]) -> None:
+    """Write when a participant's sessions took place, if the input says so.
+
+    Parameters
+    ----------
+    bids_dir, output_dir : Path
+        Raw and derivative dataset.
+    participant : str
+        Label without ``sub-``.
+    sessions : iterable of str
+        Labels without ``ses-`` that the input has.
+    """
+    sessions = sorted(set(sessions))
+    times = _columns(sessions_table(bids_dir, participant)).get(TIME, {})
+    order = in_order(bids_dir, participant, sessions)
+    known = times.keys() | (set(sessions) if order.is_known else set())
+    if len(sessions) < 2 and not times:
+        return
+    if known:
+        ranks = {label: number for number, label in enumerate(order.labels, start=1)}
+        rows = [
+            (label, times.get(label, MISSING), ranks.get(label) if order.is_known else None)
+            for label in dict.fromkeys([*times, *order.labels])
+        ]
+        lines = ["\t".join(ORDER_COLUMNS)]
+        lines += [f"ses-{label}\t{time}\t{rank or MISSING}" for label, time, rank in rows]
+        write_text(sessions_table(output_dir, participant), "\n".join(lines) + "\n")
 
 
 def matching_scans(first: Sequence[Any], second: Sequence[Any]) -> list[tuple[Any, Any]]:
@@ -81,19 +146,83 @@ def _without_session(entities: Mapping[str, str]) -> dict[str, str]:
     return {key: label for key, label in entities.items() if key != "ses"}
 
 
-def _times(table: Path) -> dict[str, str]:
-    """Read when sessions took place, by label; nothing from a table that does not say it."""
+def _by_time(times: Mapping[str, str]) -> list[str] | None:
+    """Sort labels by their times; None where these do not say it without doubt."""
+    orders = set()
+    for read in _readers(times.values()):
+        moments = {label: read(time) for label, time in times.items()}
+        if len(set(moments.values())) < len(moments):
+            return None
+        orders.add(tuple(sorted(moments, key=lambda label: moments[label])))
+    return list(orders.pop()) if len(orders) == 1 else None
+
+
+def _readers(times: Iterable[str]) -> list[Callable[[str], datetime]]:
+    """Return the ways to read times that fit all of them."""
+
+    def iso(time: str) -> datetime:
+        return datetime.fromisoformat(time).replace(tzinfo=None)
+
+    def as_in(form: str) -> Callable[[str], datetime]:
+        return lambda time: datetime.strptime(time, form)
+
+    times = [time.strip() for time in times]
+    forms = [day + hour for day in TIME_FORMATS for hour in OF_DAY]
+    ways = [iso, *map(as_in, (*forms, *DICOM_TIMES))]
+    return [way for way in ways if _fits(way, times)]
+
+
+def _fits(read: Callable[[str], datetime], times: Iterable[str]) -> bool:
+    try:
+        return all(read(time) for time in times)
+    except ValueError:
+        return False
+
+
+def _of_scans(dataset: Path, participant: str, label: str) -> str | None:
+    """Return when the first anatomical scan of a session was taken, by its table of scans."""
+    folder = dataset / f"sub-{participant}" / f"ses-{label}"
+    table = _columns(folder / f"sub-{participant}_ses-{label}_scans.tsv", key="filename")
+    times = [
+        time
+        for name, time in table.get(TIME, {}).items()
+        if name.startswith("anat/") and time not in ("", MISSING)
+    ]
+    return min(times, default=None)
+
+
+def _of_sidecars(dataset: Path, participant: str, label: str) -> str | None:
+    """Return when the first anatomical scan of a session was taken, by its sidecars."""
+    folder = dataset / f"sub-{participant}" / f"ses-{label}" / "anat"
+    times = []
+    for path in sorted(folder.glob("sub-*.json")):
+        content = read_object(path) or {}
+        moment = next((content[key] for key in DAYS_AND_TIMES if content.get(key)), None)
+        day = next((content[key] for key in DAYS if content.get(key)), None)
+        if moment or day:
+            times.append(str(moment or day))
+    return min(times, default=None)
+
+
+def _columns(table: Path, key: str = "session_id") -> dict[str, dict[str, str]]:
+    """Read a table by column and session (or another key); nothing from one without the key."""
     try:
         header, *lines = table.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, ValueError):
         return {}
-    columns = header.split("\t")
-    if not set(ORDER_COLUMNS) <= set(columns):
+    columns = [name.strip() for name in header.split("\t")]
+    if key not in columns:
         return {}
-    label, time = (columns.index(name) for name in ORDER_COLUMNS)
-    cells = [line.split("\t") for line in lines if line]
+    place = columns.index(key)
+    cells = [[cell.strip() for cell in line.split("\t")] for line in lines if line.strip()]
     return {
-        row[label].removeprefix("ses-"): row[time] for row in cells if len(row) > max(label, time)
+        name: {
+            row[place].removeprefix("ses-"): row[column]
+            for row in cells
+            if len(row) > max(place, column)
+        }
+        for column, name in enumerate(columns)
+        if name != key
     }
 
 

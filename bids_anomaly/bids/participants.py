@@ -1,9 +1,24 @@
 """What a dataset knows of its participants."""
 
+import logging
+import math
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, NothingFoundError
+from bids_anomaly.bids.folders import labels_in
+from bids_anomaly.bids.tables import MISSING
+from bids_anomaly.exceptions import (
+    InvalidBidsError,
+    MissingInputError,
+    NothingFoundError,
+    some_of,
+)
 from bids_anomaly.preprocessing.annex import require_content
+from bids_anomaly.reconstruction.covariates import stated_age
+
+logger = logging.getLogger("bids_anomaly")
+
+KNOWN_COLUMNS = ("participant_id", "age", "sex")
 
 
 def read_participants(folder: Path) -> dict[str, dict[str, str]]:
@@ -22,14 +37,86 @@ def read_participants(folder: Path) -> dict[str, dict[str, str]]:
     Raises
     ------
     MissingInputError, InvalidBidsError
-        See :func:`read_participants_table` and :func:`rows_of`.
+        See :func:`read_participants_table` and :func:`rows_of`; also if rows of one participant
+        contradict each other.
     """
-    text = read_participants_table(folder) or ""
-    return {
-        row["participant_id"]: {key: value for key, value in row.items() if key and value}
-        for row in rows_of(text, folder / "participants.tsv")
-        if row.get("participant_id")
-    }
+    table = folder / "participants.tsv"
+    rows = rows_of(read_participants_table(folder) or "", table)
+    rows = [
+        {canonical_column(key): clean(value) for key, value in row.items() if key and clean(value)}
+        for row in rows
+    ]
+    rows = [row for row in rows if row.get("participant_id")]
+    there = labels_in(folder, "sub-") if folder.is_dir() else []
+    labels = _match_labels([row["participant_id"] for row in rows], there, table)
+    found: dict[str, dict[str, str]] = {}
+    for label, row in zip(labels, rows, strict=True):
+        row = {**row, "participant_id": label}
+        if found.setdefault(label, row) != row:
+            raise InvalidBidsError(
+                f"The table {table} has {label} in several rows that say different things. Keep "
+                "one of them."
+            )
+    for label, row in found.items():
+        _use_stated_age(row, label, table)
+    return found
+
+
+def _use_stated_age(row: dict[str, str], label: str, table: Path) -> None:
+    """Write an age as a number, and say which is none."""
+    age = row.get("age", MISSING)
+    years = stated_age(age)
+    if age != MISSING and math.isnan(years):
+        logger.warning("The table %s gives %s the age %r, which is none.", table, label, age)
+    elif not age.endswith("+") and age != MISSING:
+        row["age"] = age if age.replace(".", "", 1).isdecimal() else f"{years:g}"
+
+
+def clean(text: str) -> str:
+    """Return a cell or an identifier without spaces around it, of whatever kind."""
+    return text.strip().strip("\u200b\ufeff").strip()
+
+
+def canonical_column(name: str) -> str:
+    """Return the name of a column; those that models read are known in any case."""
+    name = clean(name)
+    return name.lower() if name.lower() in KNOWN_COLUMNS else name
+
+
+def _match_labels(ids: Sequence[str], there: Collection[str], table: Path) -> list[str]:
+    """Return the participants whom identifiers mean, with ``sub-``; say where they are not exact.
+
+    Editors take ``sub-`` and zeros in front of numbers away. Where one participant alone can be
+    meant, that one is.
+    """
+    labels = [clean(one).removeprefix("sub-") for one in ids]
+    free = set(there).difference(labels)
+    matched = []
+    for label in labels:
+        meant = [
+            other
+            for other in free
+            if label not in there and label.isdecimal() and other.isdecimal()
+            if int(label) == int(other)
+        ]
+        matched.append(meant[0] if len(meant) == 1 else label)
+    guessed = [
+        f"{one} is sub-{label}"
+        for one, label in zip(ids, matched, strict=True)
+        if one != f"sub-{label}"
+    ]
+    if guessed:
+        logger.warning("In the table %s, %s.", table, some_of(guessed))
+    unknown = sorted({one for one in matched if one not in there})
+    without_row = sorted(set(there).difference(matched))
+    if there and unknown and without_row:
+        logger.warning(
+            "The table %s has %s, who have no folder, and nothing on %s.",
+            table,
+            some_of(f"sub-{label}" for label in unknown),
+            some_of(f"sub-{label}" for label in without_row),
+        )
+    return [f"sub-{label}" for label in matched]
 
 
 def read_participants_table(folder: Path) -> str | None:
@@ -132,6 +219,8 @@ def participants_by(table: Path, column: str) -> dict[str, set[str]]:
         raise MissingInputError(
             f"The table {table} cannot be read ({error}). Check the path."
         ) from error
+    rows = [{canonical_column(name): value for name, value in row.items()} for row in rows]
+    column = canonical_column(column)
     for needed in ("participant_id", column):
         if not rows or needed not in rows[0]:
             known = ", ".join(filter(None, rows[0])) if rows else "none"
@@ -139,9 +228,13 @@ def participants_by(table: Path, column: str) -> dict[str, set[str]]:
                 f"The table {table} has no column {needed} (columns: {known}). It needs the "
                 f"columns participant_id and {column}, separated by tabs."
             )
+    folder = table.parent
+    there = labels_in(folder, "sub-") if folder.is_dir() else []
+    rows = [row for row in rows if clean(row["participant_id"])]
+    labels = _match_labels([row["participant_id"] for row in rows], there, table)
     found: dict[str, set[str]] = {}
-    for row in rows:
-        found.setdefault(row[column].strip(), set()).add(row["participant_id"])
+    for label, row in zip(labels, rows, strict=True):
+        found.setdefault(clean(row[column]), set()).add(label)
     return found
 
 

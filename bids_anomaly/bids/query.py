@@ -12,9 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from bids_anomaly.bids.contrast import after_contrast_agent
 from bids_anomaly.bids.dataset import RAW
 from bids_anomaly.bids.filters import matches, read_bids_filter
-from bids_anomaly.bids.folders import find_unreadable_folders, list_participants, list_sessions
+from bids_anomaly.bids.folders import (
+    find_unreadable_folders,
+    is_hidden,
+    list_anat_folders,
+    list_participants,
+    list_sessions,
+)
 from bids_anomaly.bids.index import list_images
 from bids_anomaly.bids.naming import ENTITY_ORDER
 from bids_anomaly.bids.participants import read_participants
@@ -26,6 +33,13 @@ __all__ = ["Scan", "Session", "find_sessions", "known_labels", "read_bids_filter
 logger = logging.getLogger("bids_anomaly")
 
 _NAME = re.compile(r"((?:[a-zA-Z]+-[a-zA-Z0-9+]+_)+)([a-zA-Z0-9]+)(\.nii(?:\.gz)?)")
+_IMAGE = re.compile(r"(?:T1|T2|FLAIR).*\.nii(?:\.gz)?$", re.IGNORECASE)
+# Names of an entity in filter files.
+_LONG = {
+    "ce": {"ce", "ceagent"},
+    "acq": {"acq", "acquisition"},
+    "rec": {"rec", "reconstruction"},
+}
 _DERIVED = {"space", "desc", "res", "den", "label"}
 
 
@@ -59,8 +73,8 @@ def find_sessions(
     Returns
     -------
     list of Session
-        Sorted by participant and session; never empty. Requested participants without a scan are
-        left out with a warning.
+        Sorted by participant and session; never empty. Participants without a scan are left out,
+        each with a warning. So are scans after a contrast agent, unless the filter asks for them.
 
     Raises
     ------
@@ -93,7 +107,8 @@ def find_sessions(
         for scan in _raw_scans(bids_dir, images)
         if not sessions or scan.entities.get("ses") in wanted_sessions
     ]
-    scans = [scan for scan in there if matches(_values(scan), bids_filter.get(scan.suffix, {}))]
+    passing = [scan for scan in there if matches(_values(scan), bids_filter.get(scan.suffix, {}))]
+    scans = _without_contrast_agent(passing, bids_filter)
 
     unreadable = [folder for key in wanted for folder in find_unreadable_folders(bids_dir, key)]
     if not scans and unreadable:
@@ -110,13 +125,17 @@ def find_sessions(
             f"{bids_dir} has no {searched} of {whose}. Check what was asked for, and the names of "
             "the files in the anat folders."
         )
-    passed_over = {scan.suffix for scan in there} - {scan.suffix for scan in scans}
+    passed_over = {scan.suffix for scan in there} - {scan.suffix for scan in passing}
     for suffix in sorted(passed_over, key=modalities.index):
         logger.warning("No %s scan passes the filter, so none is used.", suffix)
-    # Who was not asked for is missed only if there are scans that the filter passes over.
-    whose = wanted if participants else {scan.entities["sub"] for scan in there}
-    for key in sorted(set(whose).difference(scan.entities["sub"] for scan in scans)):
-        logger.warning("sub-%s is left out, because it has no %s.", key, searched)
+    for key in sorted(set(wanted).difference(scan.entities["sub"] for scan in scans)):
+        unused = _unused_images(bids_dir, key)
+        logger.warning(
+            "sub-%s is left out, because it has no %s%s.",
+            key,
+            searched,
+            f"; {some_of(unused)} is not named or placed as such" if unused else "",
+        )
     return _group(scans, modalities, read_participants(bids_dir))
 
 
@@ -173,6 +192,43 @@ def _raw_scans(bids_dir: Path, images: Iterable[Path]) -> Iterator[Scan]:
                 continue
             stems.add(scan.name)
             yield scan
+
+
+def _without_contrast_agent(
+    scans: Sequence[Scan], bids_filter: Mapping[str, Mapping]
+) -> list[Scan]:
+    """Leave out scans after a contrast agent, which no model has seen, and say how to take them."""
+    kept = []
+    for scan in scans:
+        said = after_contrast_agent(scan.entities)
+        key = said.partition("-")[0] if said else ""
+        if said is None or not _LONG[key].isdisjoint(bids_filter.get(scan.suffix, {})):
+            kept.append(scan)
+            continue
+        query = json.dumps({scan.suffix: {key: said.partition("-")[2]}})
+        logger.warning(
+            "%s is left out, because %s says that a contrast agent was given. To take it, ask for "
+            "it in a --bids-filter-file: %s",
+            scan.path,
+            said,
+            query,
+        )
+    return kept
+
+
+def _unused_images(bids_dir: Path, participant: str) -> list[str]:
+    """Return images of a participant that are near to what is read: names for a message."""
+    own = bids_dir / f"sub-{participant}"
+    folders = [own, *list_anat_folders(bids_dir, participant)]
+    folders += [folder.parent for folder in folders[1:] if folder.parent != own]
+    names = []
+    for folder in dict.fromkeys(folders):
+        try:
+            found = sorted(os.listdir(folder))
+        except OSError:  # not there, or told already
+            continue
+        names += [name for name in found if _IMAGE.search(name) and not is_hidden(name)]
+    return names
 
 
 def _parse(bids_dir: Path, image: Path) -> Scan | None:

@@ -38,6 +38,7 @@ def run_changes(
     list of RunProgress
         What was done and what failed; empty if nobody has two finished sessions.
     """
+    from bids_anomaly.bids.folders import list_sessions
     from bids_anomaly.bids.occasions import copy_order
     from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of
     from bids_anomaly.reports.comparisons import plan_comparisons
@@ -45,7 +46,12 @@ def run_changes(
 
     comparisons = {}
     for participant in sorted(set(participants)):
-        copy_order(settings.bids_dir, settings.output_dir, participant)
+        copy_order(
+            settings.bids_dir,
+            settings.output_dir,
+            participant,
+            list_sessions(settings.bids_dir, participant),
+        )
         plan = plan_comparisons(settings.output_dir, participant)
         for refusal in plan.refusals:
             warning = f"sub-{participant}: warning: {refusal.sentence}"
@@ -98,11 +104,16 @@ def print_comparisons(bids_dir: Path, sessions: Sequence) -> None:
         Those of a participant one after another.
     """
     from bids_anomaly.bids.occasions import in_order, matching_scans
+    from bids_anomaly.reports.comparisons import UNKNOWN_ORDER
 
     for participant, own in groupby(sessions, key=lambda session: session.participant):
         by_label = {session.session: session for session in own if session.session is not None}
         lines = []
-        for first, second in pairwise(in_order(bids_dir, participant, by_label)):
+        order = in_order(bids_dir, participant, by_label)
+        if not order.is_known:
+            print(f"sub-{participant}: sessions are not compared: {UNKNOWN_ORDER}")
+            continue
+        for first, second in pairwise(order.labels):
             scans = [by_label[label].scans for label in (first, second)]
             for modality in dict.fromkeys(scan.suffix for scan in scans[0]):
                 pairs = matching_scans(

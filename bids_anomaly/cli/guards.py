@@ -1,14 +1,18 @@
 """Arguments that are fine each, and wrong together."""
 
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import gettempdir
 
 from bids_anomaly.bids.reading import read_object
 from bids_anomaly.exceptions import MissingInputError, UsageError
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.settings import Settings
 
+# Names of transforms with these are taken for lists of several.
+UNREADABLE = frozenset("[]{},")
 # What a BIDS URI can hold; raw is the input dataset.
 DATASET_NAME = re.compile(r"(?!raw$)[0-9a-zA-Z_.-]+")
 
@@ -24,12 +28,14 @@ def check_settings(settings: Settings) -> None:
     Raises
     ------
     UsageError
-        If folders overlap, the output folder is a dataset of others, derivatives have a name that
-        does not work or no scans to stand for, the primary modality is left out, more threads than
-        CPUs are asked for, or the brain extraction is not installed.
+        If a path has characters that cannot be handled, folders overlap, the output folder is a
+        dataset of others, derivatives have a name that does not work or no scans to stand for, the
+        primary modality is left out, more threads than CPUs are asked for, or the brain extraction
+        is not installed.
     MissingInputError
         If there is no input folder, which is the output folder at group level.
     """
+    _check_names(settings)
     _check_output_folder(settings.bids_dir, settings.output_dir)
     _check_input_exists(settings)
     _check_derivatives(settings)
@@ -51,6 +57,31 @@ def check_settings(settings: Settings) -> None:
             f'with: pip install "bids-anomaly[{tool.extra}]", or use --brain-extraction '
             f"{Settings.brain_extraction}."
         )
+
+
+def _check_names(settings: Settings) -> None:
+    """Refuse paths that the programs of single steps cannot take, before anything runs."""
+    written = {
+        "output folder": settings.output_dir,
+        "work folder": settings.work_dir,
+        "folder for temporary files (TMPDIR)": Path(gettempdir()),
+        **{f"folder of --derivatives {name}": path for name, path in settings.derivatives},
+    }
+    for what, path in {"input folder": settings.bids_dir, **written}.items():
+        try:
+            str(path.absolute()).encode("utf-8")
+        except UnicodeEncodeError as error:
+            shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+            raise UsageError(
+                f"The {what} {shown} has a name that is not UTF-8. Rename it, or give a link to it."
+            ) from error
+    for what, path in written.items():
+        found = sorted(UNREADABLE.intersection(str(path.absolute())))
+        if found:
+            raise UsageError(
+                f"The {what} {path} has {' '.join(found)} in its path, which ITK reads as a list. "
+                "Choose one without."
+            )
 
 
 def _check_output_folder(bids_dir: Path, output_dir: Path) -> None:

@@ -154,6 +154,9 @@ def _run(
         participants = {session.participant for session in sessions}
         comparisons = run_changes(settings, participants, log_folder=log_folder, console=console)
     code = code_of_run(progress, comparisons)
+    lacking = _asked_for_in_vain(settings, sessions)
+    if lacking and code == ExitCode.OK:
+        code = ExitCode.SOME_FAILED
     parts = [progress, *comparisons]
     record["result"] = {
         "exit_code": int(code),
@@ -161,6 +164,7 @@ def _run(
         "steps_run": sum(part.executed for part in parts),
         "steps": sum(part.steps for part in parts),
         "failed_sessions": failed_sessions,
+        "participants_without_scans": lacking,
         "sessions_not_run": [labels[name] for name in progress.not_run],
         "failed_comparisons": sorted(
             part.labels[name] for part in comparisons for name in part.failures
@@ -168,6 +172,8 @@ def _run(
     }
     write_json(log_folder / "run.json", record)
     _conclude(settings, labels, progress, console)
+    if lacking:
+        console.print(f"Asked for, but without a scan: {some_of(lacking)}.", markup=False)
     return code
 
 
@@ -267,6 +273,13 @@ def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) 
     console.print(
         f"{done} of {len(labels)} sessions done; results in {settings.output_dir}.", markup=False
     )
+
+
+def _asked_for_in_vain(settings: Settings, sessions: Sequence) -> list[str]:
+    """Return the participants who were asked for by label and have no scan."""
+    asked_for = {label.removeprefix("sub-") for label in settings.participant_labels}
+    lacking = asked_for.difference(session.participant for session in sessions)
+    return [f"sub-{label}" for label in sorted(lacking)]
 
 
 def _within(settings: Settings, failed) -> str:

@@ -74,13 +74,26 @@ def prepare_work_folder(folder: Path, *, clean: bool) -> None:
             )
         _remove_own(folder)
     if stamp.is_file():
-        version = read_object(stamp).get("version", "of unknown version")
+        said = read_object(stamp)
+        version = said.get("version", "of unknown version")
         if version != __version__:
             raise UsageError(
                 f"The work folder {folder} was made by bids-anomaly {version}, this is "
                 f"{__version__}. Start afresh with --clean-workdir, or name another with -w."
             )
-    write_json(stamp, {"version": __version__})
+        _check_not_moved(folder, said.get("folder"))
+    write_json(stamp, {"version": __version__, "folder": str(folder)})
+
+
+def _check_not_moved(folder: Path, before: str | None) -> None:
+    """Refuse a work folder whose steps name files where it was before."""
+    is_same = before in (None, str(folder)) or (Path(before).is_dir() and folder.samefile(before))
+    if is_same or not (folder / WORKFLOW_NAME).exists():
+        return
+    raise UsageError(
+        f"The work folder {folder} was {before} when it was made, and what is in it names files "
+        "there. Move it back, start afresh with --clean-workdir, or name another with -w."
+    )
 
 
 def _remove_own(folder: Path) -> None:

@@ -22,11 +22,15 @@ from bids_anomaly.evaluation.raw import find_raw, read_raw
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.resample import resample, resample_mask
-from bids_anomaly.preprocessing.template import Grid, same_grid
+from bids_anomaly.preprocessing.template import Grid, same_grid, voxels_apart
 from bids_anomaly.preprocessing.transforms import Chain
 
 # Structural similarity looks three voxels around; what is cut off around the brain is empty.
 MARGIN = 4
+# Share of a mask that lies in the brain, at least.
+LEAST_WITHIN = 0.5
+# How far a mask may be shifted against its scan, in voxels.
+LARGEST_SHIFT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +85,14 @@ def load_maps(pair: Pair) -> ScanMaps:
     if truth is not None:
         binary = read_mask(truth.path)
         lesioned = bool(np.asanyarray(binary.dataobj).any())
+        _check_affine(grid, pair, binary)
         whole_truth = _truth_in(grid, pair, binary)
-        if whole_truth.any() and not (whole_truth & whole_brain).any():
+        within = (whole_truth & whole_brain).sum() / max(whole_truth.sum(), 1)
+        if whole_truth.any() and within < LEAST_WITHIN:
             raise BadScanError(
-                f"Nothing of the mask {truth.path.name} lies in the brain of {prediction.name}. If "
-                "it is in the space of another scan or a template, say so in its name (space-)."
+                f"{'Nothing' if within == 0 else f'Only {within:.0%}'} of the mask "
+                f"{truth.path.name} lies in the brain of {prediction.name}. If it is in the space "
+                "of another scan or a template, say so in its name (space-)."
             )
     window = _window_around(whole_brain | whole_truth)
 
@@ -186,6 +193,27 @@ def load_raw(
         with _chain(Pair(prediction, itself)) as chain:
             image = resample(image, grid, chain)
     return _values(image)[window]
+
+
+def _check_affine(grid: Grid, pair: Pair, binary: nib.Nifti1Image) -> None:
+    """Raise where a mask has the voxels of its scan, and lies elsewhere.
+
+    Masks that were drawn without the header of the scan have the identity, or that of a template.
+    """
+    prediction, truth = pair
+    if prediction.space is not None or truth.space not in (None, prediction.modality):
+        return
+    # The same voxels in another order are no contradiction.
+    own = Grid.of(nib.as_closest_canonical(binary))
+    scan = Grid.of(nib.as_closest_canonical(grid.image(np.zeros(grid.shape, np.uint8))))
+    raw_shape = sorted(binary.shape) == sorted(grid.shape)
+    if not raw_shape or (own.shape == scan.shape and voxels_apart(scan, own) <= LARGEST_SHIFT):
+        return
+    raise BadScanError(
+        f"The mask {truth.path.name} has as many voxels as {prediction.name}, but its header "
+        "puts them elsewhere. Copy the affine of the scan into it, or, if it is in another space, "
+        "say so in its name (space-)."
+    )
 
 
 def _truth_in(grid: Grid, pair: Pair, binary: nib.Nifti1Image) -> np.ndarray:

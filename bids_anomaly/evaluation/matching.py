@@ -3,9 +3,11 @@
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
+from bids_anomaly.bids.folders import files_of_people
 from bids_anomaly.bids.naming import (
     MIDPOINT,
     anat_folder,
@@ -110,7 +112,9 @@ def find_predictions(
     """
     predictions = []
     desc = OUTPUTS["zscore"].entities["desc"]
-    for path in derivatives.glob(f"sub-*/**/anat/*_desc-{desc}_*.nii.gz"):
+    for path in files_of_people(derivatives):
+        if path.parent.name != "anat" or not fnmatch(path.name, f"*_desc-{desc}_*.nii.gz"):
+            continue
         entities, modality = entities_of(path), suffix_of(path)
         if entities.get("space") == space and (modalities is None or modality in modalities):
             predictions.append(Prediction(derivatives, of_the_scan(entities), modality, space))
@@ -139,10 +143,9 @@ def find_truth(
     if not masks.is_dir():
         raise MissingInputError(f"There is no folder of masks {masks}. Check the path.")
     truth: dict[str, list[Truth]] = {}
-    folders = f"sub-{participant}/**"
-    for path in sorted(
-        [*masks.glob(f"{folders}/*_mask.nii.gz"), *masks.glob(f"{folders}/*_mask.nii")]
-    ):
+    for path in files_of_people(masks, participant):
+        if not path.name.endswith(("_mask.nii.gz", "_mask.nii")):
+            continue
         entities = entities_of(path)
         if any(entities.get(key, "").startswith(NO_LESION) for key in ("desc", "label")):
             continue
@@ -224,7 +227,7 @@ def chain_between(prediction: Prediction, truth: Truth) -> Chain:
 def _rigid(prediction: Prediction) -> Path | None:
     """Return the transform of a scan to the reference scan; None if it is the reference itself."""
     folder = anat_folder(prediction.derivatives, prediction.entities)
-    for path in sorted(folder.glob(f"*_from-{prediction.modality}_to-*_mode-image_xfm.txt")):
+    for path in sorted(folder.glob(f"sub-*_from-{prediction.modality}_to-*_mode-image_xfm.txt")):
         named = entities_of(path)
         # The space between two sessions is no scan's.
         to_scan = not named["to"].startswith(MIDPOINT)
@@ -239,7 +242,7 @@ def _transform(prediction: Prediction, origin: str, target: str, truth: Truth) -
     folder = anat_folder(prediction.derivatives, prediction.entities)
     found = [
         path
-        for path in sorted(folder.glob(f"*_from-{origin}_to-{target}_mode-image_xfm.*"))
+        for path in sorted(folder.glob(f"sub-*_from-{origin}_to-{target}_mode-image_xfm.*"))
         if "desc" not in entities_of(path)
     ]
     if len(found) != 1:

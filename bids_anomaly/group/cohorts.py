@@ -7,7 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_anomaly.bids.participants import declared_controls, read_participants
+from bids_anomaly.bids.participants import (
+    canonical_column,
+    clean,
+    declared_controls,
+    read_participants,
+)
 from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.reconstruction.covariates import COVARIATES, as_numbers
 
@@ -55,7 +60,8 @@ def read_cohorts(output_dir: Path, declaration: str) -> Cohorts:
         If nobody is a control.
     """
     declared_controls(output_dir / "participants.tsv", declaration)
-    column, _, value = (part.strip() for part in declaration.partition("="))
+    column, _, value = (clean(part) for part in declaration.partition("="))
+    column = canonical_column(column)
     known = {
         label.removeprefix("sub-"): row.get(column, "").strip()
         for label, row in read_participants(output_dir).items()

@@ -1,12 +1,13 @@
 """Who has results in an output folder, and in which files."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bids_anomaly.bids.folders import labels_in, list_anat_folders, list_sessions
+from bids_anomaly.bids.folders import is_hidden, labels_in, list_anat_folders, list_sessions
 from bids_anomaly.bids.naming import entities_of, file_name, of_the_scan, suffix_of
 from bids_anomaly.bids.occasions import in_order
 from bids_anomaly.bids.outputs import OUTPUTS
@@ -15,6 +16,8 @@ from bids_anomaly.exceptions import BadScanError, NothingFoundError, some_of
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.record import recorded_primary
 from bids_anomaly.settings import MODALITIES, primary_modality
+
+logger = logging.getLogger("bids_anomaly")
 
 # What stands where a modality is expected: the primary scan of each person, or the whole session.
 PRIMARY, SESSION = "primary", "session"
@@ -201,14 +204,20 @@ def _occasions(
         anat.parent.name.removeprefix("ses-") if anat.parent.parent != output_dir else None: anat
         for anat in list_anat_folders(output_dir, participant)
     }
-    in_time = in_order(output_dir, participant, folders.keys() - {None})
-    for label in [*(folders.keys() & {None}), *in_time]:
+    order = in_order(output_dir, participant, folders.keys() - {None})
+    if not order.is_known:
+        logger.warning(
+            "sub-%s: it is not known which session came first; the first by label with results "
+            "stands for the person. Say it with acq_time in its sessions.tsv.",
+            participant,
+        )
+    for label in [*(folders.keys() & {None}), *order.labels]:
         anat = folders[label]
         if sessions and label not in sessions:
             continue
         stem = f"sub-{participant}" + (f"_ses-{label}" if label else "")
         names = os.listdir(anat) if anat.is_dir() else []
-        files = _by_output(anat / name for name in names)
+        files = _by_output(anat / name for name in names if not is_hidden(name))
         if modalities:
             files = {
                 key: path

@@ -27,11 +27,11 @@ class ReadBrain(StepInterface):
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.brain import prepared_mask
-        from bids_anomaly.preprocessing.conform import conform
+        from bids_anomaly.preprocessing.conform import conform_labels
 
         inputs = self.inputs
         found = prepared_mask(
-            load_image(inputs.scan), conform(Path(inputs.in_file)), pipeline=inputs.pipeline
+            load_image(inputs.scan), conform_labels(Path(inputs.in_file)), pipeline=inputs.pipeline
         )
         return {
             "out_mask": save_image(found.mask, folder / "brain.nii.gz"),

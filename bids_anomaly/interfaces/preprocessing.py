@@ -14,6 +14,7 @@ from nipype.interfaces.base import (
 )
 
 from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
+from bids_anomaly.interfaces.records import record_warnings
 
 
 class _ConformInput(BaseInterfaceInputSpec):
@@ -26,17 +27,25 @@ class _ImageOutput(TraitedSpec):
     out_file = File(exists=True)
 
 
+class _ConformOutput(_ImageOutput):
+    remarks = traits.Str(desc="what was odd about the file, a line each")
+
+
 class Conform(StepInterface):
-    """Check a scan and write it as float32 in RAS+."""
+    """Check a scan and write it as float32 in RAS+, and say what was odd about it."""
 
     input_spec = _ConformInput
-    output_spec = _ImageOutput
+    output_spec = _ConformOutput
 
     def _step(self, folder: Path) -> dict:
-        from bids_anomaly.preprocessing.conform import conform
+        from bids_anomaly.preprocessing.conform import conform_scan
 
-        scan = conform(Path(self.inputs.in_file))
-        return {"out_file": save_image(scan, folder / "conformed.nii.gz")}
+        conformed = conform_scan(Path(self.inputs.in_file))
+        record_warnings(folder, conformed.remarks)
+        return {
+            "out_file": save_image(conformed.scan, folder / "conformed.nii.gz"),
+            "remarks": "\n".join(conformed.remarks),
+        }
 
 
 class _ExtractBrainInput(BaseInterfaceInputSpec):

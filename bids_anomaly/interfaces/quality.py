@@ -57,6 +57,7 @@ class MeasureQuality(StepInterface):
 
 
 class _RequireQualityInput(BaseInterfaceInputSpec):
+    strict = traits.Bool(mandatory=True, desc="whether every measure has to be that of good scans")
     scan = File(exists=True, mandatory=True, desc="in the model grid")
     quality = File(exists=True, mandatory=True)
     name = traits.Str(mandatory=True, desc="of the scan")
@@ -68,16 +69,21 @@ class _RequireQualityOutput(TraitedSpec):
 
 
 class RequireQuality(StepInterface):
-    """Let a scan through to the model only if its quality is that of good ones."""
+    """Let a scan through to the model only if it fits the template and, if strict, is good."""
 
     input_spec = _RequireQualityInput
     output_spec = _RequireQualityOutput
 
     def _step(self, folder: Path) -> dict:
-        from bids_anomaly.scoring.quality_limits import describe_flags
+        from bids_anomaly.scoring.quality_limits import describe_flags, describe_misfit
 
         inputs = self.inputs
         checks = _checked(inputs.quality, inputs.modality)
+        misfit = describe_misfit(checks, name=inputs.name, modality=inputs.modality)
+        if misfit:
+            raise QualityError(misfit)
+        if not inputs.strict:
+            return {"scan": inputs.scan}
         flags = describe_flags(checks, name=inputs.name, modality=inputs.modality)
         if flags:
             raise QualityError(

@@ -30,6 +30,7 @@ class _WriteReportInput(BaseInterfaceInputSpec):
     threshold = traits.Instance(Threshold, mandatory=True)
     brain_method_list = InputMultiObject(traits.Str(), mandatory=True)
     white_matter_level_list = InputMultiObject(traits.Float(), mandatory=True)
+    remarks_list = InputMultiObject(traits.Str(), mandatory=True)
     evaluations_list = InputMultiObject(traits.Int(), mandatory=True)
     derivatives = InputMultiObject(
         File(exists=True), mandatory=True, desc="what was written of the session: the report waits"
@@ -87,7 +88,10 @@ class WriteReport(StepInterface):
                     threshold=inputs.threshold,
                 )
             ),
-            warnings=tuple(model_warnings(bundles, steps=inputs.steps)),
+            warnings=(
+                *(line for remarks in inputs.remarks_list for line in remarks.splitlines()),
+                *model_warnings(bundles, steps=inputs.steps),
+            ),
             threshold=inputs.threshold,
         )
         output_dir = Path(inputs.output_dir)

@@ -9,7 +9,7 @@ from bids_anomaly.exceptions import BrainExtractionError, UsageError
 from bids_anomaly.preprocessing.brain_finders import FINDERS
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.foreground import as_one_piece, foreground
-from bids_anomaly.preprocessing.template import Grid, same_grid
+from bids_anomaly.preprocessing.template import Grid, same_grid, voxels_apart
 
 # Intracranial volumes of adults lie between 0.9 and 2.0 litres.
 PLAUSIBLE_LITRES = (0.6, 2.3)
@@ -94,9 +94,13 @@ def prepared_mask(scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str
     """
     advice = "Look at the brain mask, or leave --derivatives out."
     if not same_grid(Grid.of(scan), Grid.of(mask)):
+        apart = (
+            f"which lies up to {voxels_apart(Grid.of(scan), Grid.of(mask)):.2g} voxels off"
+            if mask.shape == scan.shape
+            else f"{'x'.join(map(str, mask.shape))} voxels, not {'x'.join(map(str, scan.shape))}"
+        )
         raise BrainExtractionError(
-            f"The brain mask of {pipeline} has another grid ({'x'.join(map(str, mask.shape))} "
-            f"voxels) than its scan ({'x'.join(map(str, scan.shape))}). {advice}"
+            f"The brain mask of {pipeline} has another grid than its scan, {apart}. {advice}"
         )
     brain = as_one_piece(mask.get_fdata(dtype=np.float32) > 0.5)
     litres = _litres(brain, scan)

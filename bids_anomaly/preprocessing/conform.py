@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +13,10 @@ from scipy import ndimage
 
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.annex import require_content
+from bids_anomaly.preprocessing.artefacts import mend_intensities
 from bids_anomaly.preprocessing.foreground import has_negative_tissue
+from bids_anomaly.preprocessing.orientation import orientation_of
+from bids_anomaly.preprocessing.template import Grid
 
 # Fewer slices than this cannot hold a brain that can be registered to a template.
 FEWEST_SLICES = 12
@@ -21,11 +25,47 @@ LARGEST_SHEAR_SHIFT_MM = 1.0
 ADVICE = "Export it again, or leave it out with --bids-filter-file."
 
 
+class Conformed(NamedTuple):
+    """A scan in a form that every later step can rely on.
+
+    Attributes
+    ----------
+    scan : nibabel.Nifti1Image
+        float32, axes nearest to RAS+, sform equal to qform, in mm.
+    remarks : tuple of str
+        What was odd about its file and was put right, or has to be known; a sentence each.
+    """
+
+    scan: nib.Nifti1Image
+    remarks: tuple[str, ...]
+
+
+class _File(NamedTuple):
+    """What a file holds: its image, what one count is, and what was odd about its header."""
+
+    image: nib.Nifti1Image
+    step: float
+    remarks: tuple[str, ...]
+
+
 def conform(path: Path) -> nib.Nifti1Image:
+    """Return the scan of :func:`conform_scan` without its remarks."""
+    return conform_scan(path).scan
+
+
+def conform_labels(path: Path) -> nib.Nifti1Image:
+    """Read a mask or a label map as :func:`conform_scan` reads a scan; no value is changed."""
+    image, _, _ = _read(path)
+    values = _with_background_of_zero(np.asanyarray(image.dataobj), path.name)
+    return conform_grid(nib.Nifti1Image(values, image.affine), path.name)
+
+
+def conform_scan(path: Path) -> Conformed:
     """Read a scan as float32 in RAS+ orientation, after checking that it can be a brain scan.
 
     Voxels are reordered, never interpolated; :func:`to_grid_of` undoes the reordering exactly.
-    NaN around what the scan shows, as masking leaves it, becomes 0.
+    NaN around what the scan shows, as masking leaves it, becomes 0. Padding, hot voxels, overflow
+    and a pedestal are mended (:mod:`bids_anomaly.preprocessing.artefacts`).
 
     Parameters
     ----------
@@ -34,8 +74,7 @@ def conform(path: Path) -> nib.Nifti1Image:
 
     Returns
     -------
-    nibabel.Nifti1Image
-        The scan, float32, axes nearest to RAS+, sform equal to qform, in mm.
+    Conformed
 
     Raises
     ------
@@ -46,7 +85,7 @@ def conform(path: Path) -> nib.Nifti1Image:
         has fewer than 12 slices along an axis, or holds NaN within what it shows, infinities, a
         single value or tissue that is negative.
     """
-    scan = _read(path)
+    scan, step, remarks = _read(path)
     name = path.name
     if min(scan.shape) < FEWEST_SLICES:
         raise BadScanError(
@@ -58,13 +97,17 @@ def conform(path: Path) -> nib.Nifti1Image:
         raise BadScanError(
             f"The scan {name} holds the single value {values.flat[0]:g} everywhere. {ADVICE}"
         )
-    if has_negative_tissue(values):
+    scan = conform_grid(nib.Nifti1Image(values, scan.affine), name)
+    mended = mend_intensities(scan, step=step, name=name)
+    if has_negative_tissue(mended.values):
         raise BadScanError(
             f"The scan {name} has tissue of negative intensity, as z-scores have, so that it "
             "cannot be measured against white matter. Give it with intensities that are not "
             "centred."
         )
-    return conform_grid(nib.Nifti1Image(values, scan.affine), name)
+    if mended.remarks:
+        scan = Grid.of(scan).image(mended.values)
+    return Conformed(scan, (*remarks, *mended.remarks))
 
 
 def conform_grid(image: nib.Nifti1Image, name: str) -> nib.Nifti1Image:
@@ -105,15 +148,20 @@ def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
     nibabel.Nifti1Image
         The same values with the shape, voxel order and affine of `original`.
     """
-    header = nib.load(original)
+    file = nib.load(original)
+    affine = orientation_of(file, original.name).affine
     to_file_order = nib.orientations.ornt_transform(
-        nib.io_orientation(image.affine), nib.io_orientation(header.affine)
+        nib.io_orientation(image.affine), nib.io_orientation(affine)
     )
     reordered = image.as_reoriented(to_file_order)
-    result = nib.Nifti1Image(np.asanyarray(reordered.dataobj), header.affine)
+    result = nib.Nifti1Image(np.asanyarray(reordered.dataobj), affine)
     result.header.set_xyzt_units("mm", "sec")
-    result.set_qform(*_qform(header.header))
-    result.set_sform(*header.header.get_sform(coded=True))
+    if np.array_equal(affine, file.affine):
+        result.set_qform(*_qform(file.header))
+        result.set_sform(*file.header.get_sform(coded=True))
+    else:  # the header of the file was wrong or in other units
+        result.set_qform(affine, 1)
+        result.set_sform(affine, 1)
     return result
 
 
@@ -142,7 +190,7 @@ def _qform(header: nib.Nifti1Header) -> tuple[np.ndarray | None, int]:
         return None, 0
 
 
-def _read(path: Path) -> nib.Nifti1Image:
+def _read(path: Path) -> _File:
     """Read a NIfTI file wholly, as one 3-D volume of float32 with an orientation."""
     require_content(path)
     try:
@@ -175,19 +223,12 @@ def _read(path: Path) -> nib.Nifti1Image:
             f"The scan {path.name} has {data.ndim} dimensions ({'x'.join(map(str, data.shape))}); "
             f"one 3-D volume is needed. {ADVICE}"
         )
-    if not has_orientation(scan):
-        raise BadScanError(
-            f"The scan {path.name} has no orientation: its sform and qform codes are both 0, so "
-            "left and right cannot be told apart. Convert it again from DICOM."
-        )
+    affine, remarks = orientation_of(scan, path.name)
     # 64-bit integers are fine in files, but nibabel makes no image of them.
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told so
-        return nib.Nifti1Image(data.astype(np.float32), scan.affine)
-
-
-def has_orientation(image: nib.Nifti1Image) -> bool:
-    """Tell whether a file says how its voxels lie; what nibabel assumes else may be mirrored."""
-    return bool(int(image.header["sform_code"]) or int(image.header["qform_code"]))
+        values = data.astype(np.float32)
+    slope = float(scan.dataobj.slope) if np.isfinite(scan.dataobj.slope) else 1.0
+    return _File(nib.Nifti1Image(values, affine), slope, remarks)
 
 
 def _read_to_the_end(path: Path) -> None:

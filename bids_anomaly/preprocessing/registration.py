@@ -16,6 +16,7 @@ import nibabel as nib
 import numpy as np
 from ants.config import set_ants_deterministic
 
+from bids_anomaly.exceptions import CannotWriteError
 from bids_anomaly.preprocessing.resample import isotropic_grid, resample
 
 # Registration works on copies of this voxel size: 1 mm takes ten times longer, and moves brain
@@ -103,13 +104,37 @@ def _registered(
     # ANTs takes a seed of 0 for the clock.
     set_ants_deterministic(on=True, seed_value=seed + 1)
     with TemporaryDirectory(prefix="bids-anomaly-") as scratch:
-        yield ants.registration(
+        result = ants.registration(
             _at_working_resolution(fixed),
             _at_working_resolution(moving),
             type_of_transform=kind,
             outprefix=f"{scratch}/",
             **options,
         )
+        for path in (*result["fwdtransforms"], *result["invtransforms"]):
+            require_whole(Path(path))
+        yield result
+
+
+def require_whole(path: Path) -> None:
+    """Raise if a transform that was written is cut off: ITK does not tell of a full disk.
+
+    Raises
+    ------
+    CannotWriteError
+        If it cannot be read to its end.
+    """
+    try:
+        if path.suffix == ".gz":
+            np.asanyarray(nib.load(path).dataobj)
+        else:
+            ants.read_transform(str(path))
+    except Exception as error:
+        raise CannotWriteError(
+            f"The registration left {path.name} in {path.parent} that cannot be read to its end. "
+            "Is the disk there full? Free some space, or set TMPDIR to a folder on another one, "
+            "then run the same command again."
+        ) from error
 
 
 def _at_working_resolution(image: nib.Nifti1Image) -> ants.ANTsImage:

@@ -6,6 +6,7 @@ download is needed (Fonov et al. 2011, doi 10.1016/j.neuroimage.2010.07.033).
 
 from collections.abc import Mapping
 from functools import cache
+from itertools import product
 from typing import Any, NamedTuple
 
 import nibabel as nib
@@ -19,6 +20,8 @@ from nilearn.datasets import (
 )
 from scipy import ndimage
 
+# Files round their affines: grids that differ by less, in voxels, are the same.
+SAME_VOXEL = 0.0101
 TEMPLATE = "MNI152NLin2009aSym"
 
 
@@ -88,8 +91,15 @@ class Grid(NamedTuple):
 
 
 def same_grid(one: Grid, other: Grid) -> bool:
-    """Tell whether the voxels of two grids are the same, up to a thousandth of a mm."""
-    return one.shape == other.shape and np.allclose(one.affine, other.affine, atol=1e-3)
+    """Tell whether the voxels of two grids are the same, up to a hundredth of a voxel."""
+    return one.shape == other.shape and voxels_apart(one, other) <= SAME_VOXEL
+
+
+def voxels_apart(one: Grid, other: Grid) -> float:
+    """Return how far two grids of one shape are apart at most, in voxels of the first."""
+    corners = np.array([*product(*((0, length - 1) for length in one.shape))])
+    there = nib.affines.apply_affine(np.linalg.inv(one.affine) @ other.affine, corners)
+    return float(np.linalg.norm(there - corners, axis=1).max())
 
 
 # Holds the whole template brain with 6 mm to spare at the sides. The origin is such that flipping

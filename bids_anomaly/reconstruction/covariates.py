@@ -8,6 +8,8 @@ MIDDLE_AGE, AGE_SCALE = 50.0, 20.0
 # BIDS writes everybody above as 89+. Exact ages above count as this too, so that a person is the
 # same in a raw dataset, from which models get their input, and in results, from which they learn.
 OLDEST_AGE = 89
+# Of the units of ages in DICOM, how many are a year.
+YEARS = {"Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
 SEXES = {"f": -1.0, "female": -1.0, "m": 1.0, "male": 1.0}
 
 
@@ -35,8 +37,13 @@ def as_numbers(known: Mapping[str, str]) -> list[float]:
 
 
 def stated_age(text: str) -> float:
-    """Return the age in years that a table states, NaN if it states none; ``89+`` is 89."""
+    """Return the age in years that a table states, NaN if it states none.
+
+    ``89+`` is 89, ``60,5`` is 60.5, and ``060Y`` and ``726M`` are ages as DICOM writes them.
+    """
+    text = text.strip().removesuffix("+").replace(",", ".")
+    per_year = YEARS.get(text[-1:].upper())
     try:
-        return float(text.strip().removesuffix("+"))
+        return float(text[:-1]) / per_year if per_year else float(text)
     except ValueError:
         return math.nan

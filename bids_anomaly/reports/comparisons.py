@@ -16,6 +16,10 @@ from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.reports.record import ScanRecord, SessionRecord, read_record
 
 NATIVE = "native"
+UNKNOWN_ORDER = (
+    "it is not known which session came first, so nothing can be called new or gone. Give each an "
+    "acq_time in the sessions.tsv of the participant, and run the same command again."
+)
 # Of each scan, in its own grid.
 NEEDED = ("preproc", "brain", "zscore", "lesions")
 
@@ -97,7 +101,7 @@ def plan_comparisons(output_dir: Path, participant: str) -> Plan:
         Label without ``sub-``.
     """
     records = {}
-    for path in output_dir.glob(f"sub-{participant}/ses-*/figures/*_report.json"):
+    for path in output_dir.glob(f"sub-{participant}/ses-*/figures/sub-*_report.json"):
         try:
             record = read_record(path)
         except MissingInputError:  # of another version; its session was to be run again
@@ -105,12 +109,14 @@ def plan_comparisons(output_dir: Path, participant: str) -> Plan:
         records[record.scans[0].entities["ses"]] = record
     order = in_order(output_dir, participant, records)
     comparisons, refusals = [], []
-    for first, second in pairwise(records[label] for label in order):
+    for first, second in pairwise(records[label] for label in order.labels):
         for modality in dict.fromkeys(scan.modality for scan in first.scans):
             scans = ([s for s in r.scans if s.modality == modality] for r in (first, second))
             for pair in matching_scans(*scans):
                 comparison = Comparison((first, second), pair)
-                reason = _reason_against(comparison, output_dir)
+                reason = (
+                    _reason_against(comparison, output_dir) if order.is_known else UNKNOWN_ORDER
+                )
                 if reason:
                     names = f"{pair[0].name} and {pair[1].name}"
                     refusals.append(Refusal(second.label, f"{names} are not compared: {reason}"))

@@ -41,6 +41,15 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
     # Of two scans, so these tell other contrasts apart and no more.
     "T2w": {"grey_to_white": (1.05, np.inf), "fluid_to_white": (1.4, np.inf)},
 }
+# A T1w scan does not fit the template where its brain overlaps less than that and tissues agree by
+# less than the first, or by less than the second while grey matter is not where the contrast has
+# it. The limits were chosen on turned scans and good ones of the development sets. A glioma on
+# FLAIR comes as near as turned scans do, so other modalities are only warned of.
+LEAST_OVERLAP = 0.915
+NO_AGREEMENT, LITTLE_AGREEMENT = 0.05, 0.16
+JUDGED = ("T1w",)
+# Of any modality.
+NO_OVERLAP = 0.8
 # What a value outside its limits makes one suspect.
 CONTRAST = (
     "the contrast is unlike that of the {modality} scans that the limits come from: check that its "
@@ -127,3 +136,30 @@ def describe_flags(checks: Sequence[Check], *, name: str, modality: str) -> list
         for check in checks
         if check.flagged
     ]
+
+
+def describe_misfit(checks: Sequence[Check], *, name: str, modality: str) -> str | None:
+    """Say why a scan cannot lie in the template as it should; None if it may.
+
+    Parameters
+    ----------
+    checks : sequence of Check
+    name : str
+        File name of the scan.
+    modality : str
+        Its BIDS suffix.
+    """
+    values = {check.measure: check.value for check in checks}
+    overlap, agreement = values["brain_overlap"], values["tissue_agreement"]
+    odd_grey = any(check.flagged for check in checks if check.measure == "grey_position")
+    beyond = agreement < NO_AGREEMENT or (agreement < LITTLE_AGREEMENT and odd_grey)
+    lies_wrong = modality in JUDGED and overlap < LEAST_OVERLAP and beyond
+    if not lies_wrong and not overlap < NO_OVERLAP:
+        return None
+    return (
+        f"The scan {name} does not fit the template: its brain overlaps that of the template by "
+        f"{overlap:.2f}, and the template's tissues explain "
+        f"{max(agreement, 0):.0%} of its brightness. Its header may be wrong "
+        "about its axes (is the nose where a viewer says anterior?), or brain extraction failed. "
+        "Correct it, or leave it out with --bids-filter-file."
+    )

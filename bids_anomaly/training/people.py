@@ -8,6 +8,7 @@ from typing import NamedTuple
 import nibabel as nib
 import numpy as np
 
+from bids_anomaly.bids.folders import files_of_people
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.participants import participants_by, read_participants
 from bids_anomaly.bids.writing import write_text
@@ -101,7 +102,9 @@ def find_people(
     brain_desc = OUTPUTS["model_brain"].named(modality)[0]["desc"]
     participants_known = read_participants(derivatives)
     found = []
-    for path in sorted(derivatives.glob(f"sub-*/**/anat/*{ending}")):
+    for path in files_of_people(derivatives):
+        if path.parent.name != "anat" or not path.name.endswith(ending):
+            continue
         participant = path.name.split("_")[0]
         if participants is not None and participant not in participants:
             continue

@@ -1,6 +1,8 @@
 """Tables of participants are read as BIDS defines them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bids_anomaly.bids.participants import declared_controls, participants_by, read_participants
 from bids_anomaly.exceptions import InvalidBidsError, MissingInputError
@@ -77,3 +79,66 @@ def test_an_empty_table_says_nothing_of_anybody(write):
     assert read_participants(table.parent) == {}
     with pytest.raises(MissingInputError, match="has no column participant_id"):
         participants_by(table, "group")
+
+
+def write_people(folder, table, *labels):
+    folder.mkdir(exist_ok=True)
+    for label in labels:
+        (folder / f"sub-{label}").mkdir()
+    (folder / "participants.tsv").write_text(table, encoding="utf-8")
+    return folder
+
+
+@given(
+    numbers=st.lists(st.integers(1, 99), min_size=1, max_size=6, unique=True),
+    width=st.integers(2, 4),
+    written=st.sampled_from(
+        ["{0}", "sub-{0}", "{1}", "\u00a0sub-{1}\u00a0", "sub-{1} ", "\ufeff{1}"]
+    ),
+)
+def test_people_are_found_whatever_an_editor_made_of_their_identifiers(
+    numbers, width, written, tmp_path_factory
+):
+    labels = [f"{number:0{width}}" for number in numbers]
+    rows = [
+        f"{written.format(number, label)}\t{number}"
+        for number, label in zip(numbers, labels, strict=True)
+    ]
+    table = "\n".join(["participant_id\tAge", *rows]) + "\n"
+    folder = write_people(tmp_path_factory.mktemp("bids") / "x", table, *labels)
+    known = read_participants(folder)
+    assert {key: row["age"] for key, row in known.items()} == {
+        f"sub-{label}": str(number) for label, number in zip(labels, numbers, strict=True)
+    }
+    assert participants_by(folder / "participants.tsv", "age") == {
+        str(number): {f"sub-{label}"} for label, number in zip(labels, numbers, strict=True)
+    }
+
+
+def test_what_could_be_two_people_is_matched_to_none_and_said(tmp_path, caplog):
+    folder = write_people(tmp_path / "x", "participant_id\tage\n1\t60\n", "01", "001")
+    assert list(read_participants(folder)) == ["sub-1"]
+    assert "has sub-1, who have no folder, and nothing on sub-001, sub-01" in caplog.text
+
+
+def test_rows_that_contradict_each_other_are_refused_and_equal_ones_count_once(tmp_path):
+    same = write_people(tmp_path / "x", "participant_id\tage\nsub-01\t60\n01\t60\n", "01")
+    assert list(read_participants(same)) == ["sub-01"]
+    other = write_people(tmp_path / "y", "participant_id\tage\nsub-01\t60\n01\t61\n", "01")
+    with pytest.raises(InvalidBidsError, match="sub-01 in several rows"):
+        read_participants(other)
+
+
+@pytest.mark.parametrize(
+    ("written", "age"),
+    [("60,5", "60.5"), ("060Y", "60"), ("726M", "60.5"), ("89+", "89+"), ("60", "60")],
+)
+def test_ages_are_read_however_they_are_written(written, age, tmp_path):
+    folder = write_people(tmp_path / "x", f"participant_id\tAGE\nsub-01\t{written}\n", "01")
+    assert read_participants(folder)["sub-01"]["age"] == age
+
+
+def test_an_age_that_is_none_is_named(tmp_path, caplog):
+    folder = write_people(tmp_path / "x", "participant_id\tage\nsub-01\told\n", "01")
+    read_participants(folder)
+    assert "gives sub-01 the age 'old', which is none" in caplog.text

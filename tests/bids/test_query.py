@@ -592,3 +592,61 @@ def test_a_database_that_cannot_be_written_is_named(dataset, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(CannotWriteError, match="--bids-database-dir"):
         find_sessions(dataset, database_dir=tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "entities",
+    ["ce-gadolinium", "ce-gd", "acq-postGd", "acq-MPRAGEGd", "acq-T1GD", "acq-contrast", "acq-ce",
+     "rec-postcontrast", "rec-gado", "acq-gadovist3d", "acq-mprage_ce-x", "acq-t1ce"],
+)  # fmt: skip
+def test_scans_after_a_contrast_agent_are_left_out_and_how_to_take_them_is_said(
+    entities, tmp_path, caplog
+):
+    dataset = make_dataset(tmp_path / "bids", "sub-01_run-1_T1w", f"sub-01_{entities}_T1w")
+    assert names(find_sessions(dataset)) == ["sub-01_run-1_T1w"]
+    (line,) = caplog.messages
+    assert f"sub-01_{entities}_T1w.nii is left out" in line
+    wanted = json.loads(line[line.index("{") :])
+    (tmp_path / "filter.json").write_text(json.dumps(wanted))
+    asked_for = read_bids_filter(tmp_path / "filter.json")
+    assert names(find_sessions(dataset, bids_filter=asked_for)) == [f"sub-01_{entities}_T1w"]
+
+
+@pytest.mark.parametrize(
+    "entities",
+    ["acq-mprage", "acq-highres", "acq-preGd", "acq-noncontrast", "acq-nogad", "rec-norm",
+     "acq-precontrast", "acq-space", "acq-ge3d", "acq-GDC"],
+)  # fmt: skip
+def test_other_scans_are_not_taken_for_such(entities, tmp_path, caplog):
+    dataset = make_dataset(tmp_path, f"sub-01_{entities}_T1w")
+    assert names(find_sessions(dataset)) == [f"sub-01_{entities}_T1w"]
+    assert caplog.text == ""
+
+
+def test_everybody_without_a_usable_scan_is_named_with_what_is_there(tmp_path, caplog):
+    dataset = make_dataset(tmp_path, "sub-01_T1w", "sub-02_T1W", "sub-03_desc-defaced_T1w")
+    add(dataset / "sub-04" / "sub-04_T1w.nii")
+    add(dataset / "sub-05" / "func" / "sub-05_task-rest_bold.nii")
+    assert names(find_sessions(dataset)) == ["sub-01_T1w"]
+    for number, seen in (
+        ("02", "sub-02_T1W.nii"),
+        ("03", "sub-03_desc-defaced_T1w.nii"),
+        ("04", "sub-04_T1w.nii"),
+        ("05", ""),
+    ):
+        (line,) = [line for line in caplog.messages if line.startswith(f"sub-{number} is left out")]
+        assert seen in line
+
+
+def test_a_linked_anat_folder_is_followed_and_files_of_the_system_are_no_scans(tmp_path, caplog):
+    real = make_dataset(tmp_path / "real", "sub-01_T1w", "sub-02_ses-1_T1w")
+    dataset = make_dataset(tmp_path / "bids", "sub-03_T1w")
+    (dataset / "sub-01").mkdir()
+    (dataset / "sub-01" / "anat").symlink_to(real / "sub-01" / "anat")
+    (dataset / "sub-02").mkdir()
+    (dataset / "sub-02" / "ses-1").symlink_to(real / "sub-02" / "ses-1")
+    for path in [*dataset.rglob("*")]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    found = names(find_sessions(dataset))
+    assert found == ["sub-01_T1w", "sub-02_ses-1_T1w", "sub-03_T1w"]
+    assert caplog.text == ""

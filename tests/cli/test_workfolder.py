@@ -90,7 +90,7 @@ def test_cleaning_removes_what_runs_made_and_nothing_else(shared):
     leave_what_runs_make(shared)
     prepare_work_folder(shared, clean=True)
     after = files_in(shared)
-    assert json.loads(after.pop(STAMP)) == {"version": __version__}
+    assert json.loads(after.pop(STAMP))["version"] == __version__
     assert after == before
     assert (shared / "linked" / "thesis.tex").read_text() == "years of work"
     assert not (shared / WORKFLOW_NAME).exists()
@@ -219,3 +219,21 @@ def test_a_report_of_an_earlier_failure_is_written_again(report_node, tmp_path):
 def test_a_report_of_a_success_is_not(report_node, tmp_path):
     write_again(tmp_path / "out" / "sub-01.html", '<meta name="failed-steps" content="1">')
     assert not runs_again(report_node)
+
+
+def test_a_work_folder_that_was_moved_is_recognised(tmp_path):
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    prepare_work_folder(before, clean=False)
+    (before / WORKFLOW_NAME).mkdir()
+    prepare_work_folder(before, clean=False)
+    linked = tmp_path / "linked"
+    linked.symlink_to(before)
+    prepare_work_folder(linked, clean=False)
+    prepare_work_folder(before, clean=False)
+    linked.unlink()
+    before.rename(after)
+    with pytest.raises(UsageError, match=f"{after} was {before} when it was made"):
+        prepare_work_folder(after, clean=False)
+    prepare_work_folder(after, clean=True)
+    assert not (after / WORKFLOW_NAME).exists()

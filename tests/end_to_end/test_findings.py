@@ -146,12 +146,12 @@ DOUBTS = (
 
 @pytest.fixture(scope="module")
 def doubtful_scans(tmp_path_factory, stripped_brain, write_dataset, sagittal_grid):
-    """A dataset of one good person and one whose T2w, noisy and in pieces, is named T1w."""
+    """A dataset of one good person and one whose T2w, noisy and with dark slices, is named T1w."""
     scan = stripped_brain("T2w", 1, sagittal_grid)
     values = scan.get_fdata()
     noise = np.random.default_rng(0).normal(0, 0.2 * np.percentile(values, 95), values.shape)
     values = np.where(values > 0, np.maximum(values + noise, 1), 0)
-    values[:, :, 40:43] = 0
+    values[:, :, 40:42] *= 0.3
     doubtful = nib.Nifti1Image(values.astype(np.int16), scan.affine, scan.header)
     scans = {
         "sub-good_T1w": stripped_brain("T1w", 1, sagittal_grid),

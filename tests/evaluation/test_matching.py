@@ -239,3 +239,52 @@ def test_a_mask_that_misses_the_brain_is_an_error(tmp_path, write_result, write_
     path = write_truth(tmp_path / "truth", {"sub": "01"}, outside)
     with pytest.raises(BadScanError, match="lies in the brain of sub-01_FLAIR"):
         load_maps(Pair(prediction(tmp_path), Truth(path, {"sub": "01"}, None)))
+
+
+@pytest.mark.parametrize("kind", ["identity", "template", "mirrored"])
+def test_a_mask_whose_header_puts_the_voxels_of_its_scan_elsewhere_is_refused(
+    kind, tmp_path, write_result, write_truth, ball
+):
+    write_result(tmp_path, {"sub": "01"})
+    path = write_truth(tmp_path / "truth", {"sub": "01"}, ball((5, 10, 0), 15))
+    image = nib.load(path)
+    affine = {
+        "identity": np.eye(4),
+        "template": image.affine + np.array([[0, 0, 0, 12], [0, 0, 0, 8], [0, 0, 0, 4], [0] * 4]),
+        "mirrored": image.affine @ np.diag([-1, 1, 1, 1]),
+    }[kind]
+    nib.Nifti1Image(np.asanyarray(image.dataobj), affine).to_filename(path)
+    with pytest.raises(BadScanError, match="its header puts them elsewhere"):
+        load_maps(Pair(prediction(tmp_path), Truth(path, {"sub": "01"}, None)))
+
+
+def test_the_voxels_of_the_scan_in_another_order_are_the_same(
+    tmp_path, write_result, write_truth, ball
+):
+    write_result(tmp_path, {"sub": "01"})
+    lesion = ball((5, 10, 0), 15)
+    path = write_truth(tmp_path / "truth", {"sub": "01"}, lesion)
+    turned = nib.load(path).as_reoriented([[1, -1], [2, 1], [0, -1]])
+    nib.Nifti1Image(np.asanyarray(turned.dataobj), turned.affine).to_filename(path)
+    maps = load_maps(Pair(prediction(tmp_path), Truth(path, {"sub": "01"}, None)))
+    assert maps.truth.sum() == lesion.sum()
+
+
+def test_links_to_folders_are_followed_and_files_of_the_system_passed_over(
+    tmp_path, write_result, write_truth, ball
+):
+    real = tmp_path / "real"
+    write_result(real, {"sub": "01"})
+    write_truth(real / "truth", {"sub": "01"}, ball((5, 10, 0), 15))
+    for kind in ("results", "truth"):
+        (tmp_path / kind / "sub-01").mkdir(parents=True)
+        source = real if kind == "results" else real / "truth"
+        (tmp_path / kind / "sub-01" / "anat").symlink_to(source / "sub-01" / "anat")
+    for path in [*real.rglob("*.*")]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    (scan,) = find_predictions(tmp_path / "results")
+    (mask,) = find_truth(tmp_path / "truth")["01"]
+    assert match(scan, [mask]) == mask
+    # A link to a folder above does not go round for ever.
+    (tmp_path / "truth" / "sub-01" / "loop").symlink_to(tmp_path / "truth" / "sub-01")
+    assert find_truth(tmp_path / "truth") == {"01": [mask]}

@@ -205,3 +205,20 @@ def test_a_later_session_stands_for_a_person_whose_first_is_broken(tmp_path, syn
     assert first == {"sub-01_ses-2": True, "sub-02": True}
     assert found.rows == {"FLAIR": [0], "T1w": [0, 1]}
     np.testing.assert_array_equal(found.everybody.frequency() > 0, second)
+
+
+def test_scans_beside_the_folder_of_a_session_come_in_and_files_of_the_system_do_not(tmp_path):
+    touch(tmp_path, f"sub-01_{MASK}", f"sub-01_ses-2_{MASK}")
+    for path in [*tmp_path.rglob("*.nii.gz")]:
+        path.with_name(f"._{path.name}").touch()
+    members = find_members(tmp_path)
+    assert [(one.label, one.is_first) for one in members] == [
+        ("sub-01", True),
+        ("sub-01_ses-2", False),
+    ]
+
+
+def test_it_is_said_where_the_first_session_is_a_guess(tmp_path, caplog):
+    touch(tmp_path, f"sub-01_ses-post_{MASK}", f"sub-01_ses-pre_{MASK}")
+    find_members(tmp_path)
+    assert "sub-01: it is not known which session came first" in caplog.text

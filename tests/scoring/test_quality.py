@@ -8,7 +8,13 @@ from scipy import ndimage
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import MODEL_GRID_2MM, Grid, template_white_matter
 from bids_anomaly.scoring.quality import _weakest_slice, measure_quality
-from bids_anomaly.scoring.quality_limits import LIMITS, SUSPICIONS, check_quality, describe_flags
+from bids_anomaly.scoring.quality_limits import (
+    LIMITS,
+    SUSPICIONS,
+    check_quality,
+    describe_flags,
+    describe_misfit,
+)
 
 # Fluid, grey and white matter.
 CONTRASTS = {"T1w": (0.35, 0.8, 1.0), "FLAIR": (0.15, 1.0, 1.0), "T2w": (2.5, 1.4, 1.0)}
@@ -234,3 +240,36 @@ def test_every_limit_has_a_sentence_that_says_what_to_do():
     assert sentence.startswith("sub-01_T1w: grey to white is 1.4 ")
     assert "at least 0.68 and at most 0.97" in sentence
     assert "suffix" in sentence
+
+
+@pytest.mark.parametrize(
+    ("modality", "overlap", "agreement", "grey", "fits"),
+    [
+        # As scans of four scanners have them, turned by quarters and halves.
+        ("T1w", 0.893, 0.052, 17.9, False),
+        ("T1w", 0.898, 0.035, 0.578, False),
+        ("T1w", 0.882, 0.085, 1.468, False),
+        ("PDw", 0.7, 0.3, 0.3, False),
+        ("FLAIR", 0.7, 0.3, 0.3, False),
+        # Turned as well, but gliomas are much like them: warned of.
+        ("FLAIR", 0.903, 0.063, 0.435, True),
+        ("FLAIR", 0.879, 0.045, 0.109, True),
+        # Good ones, gliomas, thick slices, a field of view that is cut, a turn that was undone.
+        ("T1w", 0.935, 0.328, 0.3, True),
+        ("T1w", 0.893, 0.448, 0.3, True),
+        ("FLAIR", 0.958, 0.16, -0.194, True),
+        ("FLAIR", 0.889, 0.075, 0.0455, True),
+        ("FLAIR", 0.859, 0.316, 0.2, True),
+        ("T2w", 0.893, 0.022, 0.2, True),
+        ("T1w", 0.85, 0.3, 0.6, True),
+        ("FLAIR", 0.909, 0.276, 0.337, True),
+    ],
+)
+def test_a_scan_that_does_not_lie_in_the_template_is_told_from_one_that_does(
+    modality, overlap, agreement, grey, fits
+):
+    measures = {"brain_overlap": overlap, "tissue_agreement": agreement, "grey_position": grey}
+    checks = check_quality(measures, modality)
+    said = describe_misfit(checks, name="sub-01_scan", modality=modality)
+    assert (said is None) == fits
+    assert fits or "sub-01_scan does not fit the template" in said

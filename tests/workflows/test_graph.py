@@ -5,6 +5,7 @@ import itertools
 from functools import cache
 from pathlib import Path
 
+import networkx
 import pytest
 from nipype.interfaces.base import isdefined
 from nipype.pipeline.engine.utils import generate_expanded_graph
@@ -115,13 +116,16 @@ def test_what_is_written_of_a_scan_in_a_space_was_found_once(spaces, build):
     assert interfaces(graph).count("FindAnomalies") == len(MODALITIES) * len({"native", *spaces})
 
 
+@pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("stage", ["all", "preprocess"])
-def test_only_a_strict_run_asks_scans_for_quality(stage, build):
-    session = session_of(("T1w", "FLAIR"))
-    assert "RequireQuality" not in interfaces(build(session, stage=stage))
-    graph = build(session, stage=stage, strict=True)
+def test_no_scan_reaches_a_model_or_the_output_before_its_quality_is_known(stage, strict, build):
+    graph = build(session_of(("T1w", "FLAIR")), stage=stage, strict=strict)
     assert_sound(graph)
-    assert interfaces(graph).count("RequireQuality") == 2
+    gates = [node for node in graph.nodes if type(node.interface).__name__ == "RequireQuality"]
+    assert [gate.inputs.strict for gate in gates] == [strict, strict]
+    behind = {after for gate in gates for after in networkx.descendants(graph, gate)}
+    made = {type(node.interface).__name__ for node in behind}
+    assert ("WriteModelGrid" if stage == "preprocess" else "WriteScanMaps") in made
     assert interfaces(graph).count("WriteQuality") == 1
 
 
