@@ -24,6 +24,7 @@ OF_DAY = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S", "T%H
 # Fields of sidecars that hold a day.
 DAYS = ("AcquisitionDate", "SeriesDate", "ContentDate", "StudyDate")
 DAYS_AND_TIMES = ("AcquisitionDateTime", "acq_time")
+_LETTERED = re.compile(r"\d[a-zA-Z]$")
 
 
 class Order(NamedTuple):
@@ -71,8 +72,12 @@ def in_order(dataset: Path, participant: str, sessions: Iterable[str]) -> Order:
         by_time = _by_time({label: source(label) or MISSING for label in labels})
         if by_time is not None:
             return Order(by_time, is_known=True)
-    texts = {re.sub(r"\d+", "0", label) for label in labels}
-    numbers = {tuple(number for _, number, _ in _natural(label)) for label in labels}
+    # A visit between 1 and 2 is often called 1b.
+    parts = [
+        (label[:-1], label[-1]) if _LETTERED.search(label) else (label, "") for label in labels
+    ]
+    texts = {re.sub(r"\d+", "0", label) for label, _ in parts}
+    numbers = {(*(number for _, number, _ in _natural(own)), letter) for own, letter in parts}
     return Order(labels, is_known=len(texts) < 2 and len(numbers) == len(labels))
 
 

@@ -47,6 +47,8 @@ def write_sessions(tmp_path):
         (["01", "1"], ["01", "1"], False),
         (["baseline", "m12"], ["baseline", "m12"], False),
         (["a", "1", "b2"], ["1", "a", "b2"], False),
+        (["2", "1b", "1"], ["1", "1b", "2"], True),
+        (["m06pre", "m06post"], ["m06post", "m06pre"], False),
         (["only"], ["only"], True),
     ],
 )

@@ -173,7 +173,9 @@ def test_scans_that_say_nothing_are_an_error_of_one_sentence(
             path.parent.mkdir(parents=True)
             affine = np.diag([5.0, 5, 5, 1])
             affine[:3, 3] = -200
-            nib.Nifti1Image(np.ones((80, 80, 80), np.uint8), affine).to_filename(path)
+            # More than the brain, and less than half of the image.
+            lesion = np.pad(np.ones((60, 60, 60), np.uint8), 10)
+            nib.Nifti1Image(lesion, affine).to_filename(path)
             options = ["--exclude", str(tmp_path / "masks")]
     output = tmp_path / "copy"
     assert main([str(folder), str(bundles / "FLAIR"), str(output), *DEVICE, *options]) == 65
