@@ -112,7 +112,10 @@ def copy_order(bids_dir: Path, output_dir: Path, participant: str, sessions: Ite
         ]
         lines = ["\t".join(ORDER_COLUMNS)]
         lines += [f"ses-{label}\t{time}\t{rank or MISSING}" for label, time, rank in rows]
-        write_text(sessions_table(output_dir, participant), "\n".join(lines) + "\n")
+        table, text = sessions_table(output_dir, participant), "\n".join(lines) + "\n"
+        # A run that has nothing to do changes no file.
+        if not (table.is_file() and table.read_text(encoding="utf-8") == text):
+            write_text(table, text)
 
 
 def matching_scans(first: Sequence[Any], second: Sequence[Any]) -> list[tuple[Any, Any]]:

@@ -194,3 +194,15 @@ def test_the_only_scans_of_two_sessions_match_whatever_they_are_called():
     assert common_entities(first.entities, second.entities) == {"sub": "01", "run": "1"}
     assert matching_scans([first], [second, scan(ses="2", acq="newer")]) == []
     assert matching_scans([first], []) == []
+
+
+def test_an_order_that_is_written_already_is_not_written_again(tmp_path):
+    out = tmp_path / "out"
+    (out / "sub-01").mkdir(parents=True)
+    copy_order(tmp_path, out, "01", ["1", "2"])
+    (table,) = (out / "sub-01").iterdir()
+    before = table.stat().st_mtime_ns, table.stat().st_ino
+    copy_order(tmp_path, out, "01", ["1", "2"])
+    assert (table.stat().st_mtime_ns, table.stat().st_ino) == before
+    copy_order(tmp_path, out, "01", ["1", "2", "3"])
+    assert "ses-3" in table.read_text()
