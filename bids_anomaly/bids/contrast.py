@@ -6,8 +6,7 @@ from collections.abc import Mapping
 # Labels of acq- or rec- that say so, in any case: the agent, or that there was one.
 _AGENTS = (
     "gado", "gdtpa", "gddtpa", "dotarem", "clariscan", "magnevist", "omniscan", "prohance",
-    "multihance", "elucirem", "vueway", "postgd", "postgad", "postcontrast", "contrast", "enhanced",
-    "pluscontrast", "cplus",
+    "multihance", "elucirem", "vueway", "postgd", "postgad", "contrast", "enhanced", "cplus",
 )  # fmt: skip
 _WHOLE = {
     "ce",

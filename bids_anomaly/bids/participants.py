@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bids_anomaly.bids.folders import labels_in
@@ -47,8 +47,7 @@ def read_participants(folder: Path) -> dict[str, dict[str, str]]:
         for row in rows
     ]
     rows = [row for row in rows if row.get("participant_id")]
-    there = labels_in(folder, "sub-") if folder.is_dir() else []
-    labels = _match_labels([row["participant_id"] for row in rows], there, table)
+    labels = _match_labels([row["participant_id"] for row in rows], table)
     found: dict[str, dict[str, str]] = {}
     for label, row in zip(labels, rows, strict=True):
         row = {**row, "participant_id": label}
@@ -83,12 +82,13 @@ def canonical_column(name: str) -> str:
     return name.lower() if name.lower() in KNOWN_COLUMNS else name
 
 
-def _match_labels(ids: Sequence[str], there: Collection[str], table: Path) -> list[str]:
-    """Return the participants whom identifiers mean, with ``sub-``; say where they are not exact.
+def _match_labels(ids: Sequence[str], table: Path) -> list[str]:
+    """Return the participants beside a table whom identifiers mean; say where they are not exact.
 
     Editors take ``sub-`` and zeros in front of numbers away. Where one participant alone can be
     meant, that one is.
     """
+    there = labels_in(table.parent, "sub-") if table.parent.is_dir() else []
     labels = [clean(one).removeprefix("sub-") for one in ids]
     free = set(there).difference(labels)
     matched = []
@@ -228,10 +228,8 @@ def participants_by(table: Path, column: str) -> dict[str, set[str]]:
                 f"The table {table} has no column {needed} (columns: {known}). It needs the "
                 f"columns participant_id and {column}, separated by tabs."
             )
-    folder = table.parent
-    there = labels_in(folder, "sub-") if folder.is_dir() else []
     rows = [row for row in rows if clean(row["participant_id"])]
-    labels = _match_labels([row["participant_id"] for row in rows], there, table)
+    labels = _match_labels([row["participant_id"] for row in rows], table)
     found: dict[str, set[str]] = {}
     for label, row in zip(labels, rows, strict=True):
         found.setdefault(clean(row[column]), set()).add(label)

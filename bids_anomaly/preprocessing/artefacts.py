@@ -68,9 +68,10 @@ def mend_intensities(image: nib.Nifti1Image, *, step: float, name: str) -> Mende
     """
     values = np.asanyarray(image.dataobj)
     remarks: list[str] = []
-    for find in (_without_padding, _unwrapped):
-        values, said = find(nib.Nifti1Image(values, image.affine), step)
-        remarks += said
+    values, said = _without_padding(image)
+    remarks += said
+    values, said = _unwrapped(values, step)
+    remarks += said
     values, said = _without_spikes(values)
     remarks += said
     _refuse_negative(values, name)
@@ -86,9 +87,13 @@ def _bright(values: np.ndarray, darkest: float) -> float:
     return float(np.percentile(above, 98) - darkest) if above.size else 0.0
 
 
-def _without_padding(image: nib.Nifti1Image, step: float) -> tuple[np.ndarray, list[str]]:
+def _faces(values: np.ndarray) -> list[np.ndarray]:
+    """Return the six faces of a field of view."""
+    return [values.take(end, axis) for axis in range(3) for end in (0, -1)]
+
+
+def _without_padding(image: nib.Nifti1Image) -> tuple[np.ndarray, list[str]]:
     """Give regions of one value at the border of the field of view the value of air."""
-    del step
     values = np.asanyarray(image.dataobj)
     padded, remarks = np.zeros(values.shape, bool), []
     for value in _border_values(values):
@@ -135,33 +140,22 @@ def _without_padding(image: nib.Nifti1Image, step: float) -> tuple[np.ndarray, l
 
 def _border_values(values: np.ndarray) -> list[float]:
     """Return the values that fill much of a face of the field of view, or its corners."""
-    found = {
-        float(values[corner])
-        for corner in np.ndindex(2, 2, 2)
-        for corner in [tuple(-i for i in corner)]
-    }
-    for axis in range(3):
-        for end in (0, -1):
-            unique, counts = np.unique(values.take(end, axis), return_counts=True)
-            found.update(map(float, unique[counts >= LEAST_FACE * counts.sum()]))
+    found = set(map(float, values[np.ix_(*[(0, -1)] * 3)].ravel()))
+    for face in _faces(values):
+        unique, counts = np.unique(face, return_counts=True)
+        found.update(map(float, unique[counts >= LEAST_FACE * counts.sum()]))
     return sorted(found)
 
 
 def _touching_border(mask: np.ndarray) -> np.ndarray:
     """Return the part of a mask that is connected with the border of the field of view."""
     labels, _ = ndimage.label(mask)
-    border = {
-        int(label)
-        for axis in range(3)
-        for end in (0, -1)
-        for label in np.unique(labels.take(end, axis))
-    }
+    border = {int(label) for face in _faces(labels) for label in np.unique(face)}
     return np.isin(labels, list(border - {0}))
 
 
-def _unwrapped(image: nib.Nifti1Image, step: float) -> tuple[np.ndarray, list[str]]:
+def _unwrapped(values: np.ndarray, step: float) -> tuple[np.ndarray, list[str]]:
     """Undo an overflow of 8- or 16-bit integers, where that makes the scan smoother."""
-    values = np.asanyarray(image.dataobj)
     if values.min() >= 0:
         return values, []
     background = background_level(values)
@@ -240,7 +234,7 @@ def _without_pedestal(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     bright = _bright(values, darkest)
     if bright == 0 or darkest <= LEAST_PEDESTAL * bright:
         return values, []
-    faces = np.concatenate([values.take(end, axis).ravel() for axis in range(3) for end in (0, -1)])
+    faces = np.concatenate([face.ravel() for face in _faces(values)])
     # Where the field of view holds no air nothing is known; where air is bright it is padding.
     if np.percentile(faces, 10) - darkest > AIR_RANGE * bright:
         return values, []

@@ -16,7 +16,7 @@ from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.artefacts import mend_intensities
 from bids_anomaly.preprocessing.foreground import has_negative_tissue
 from bids_anomaly.preprocessing.orientation import orientation_of
-from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.template import Grid, corner_shift
 
 # Fewer slices than this cannot hold a brain that can be registered to a template.
 FEWEST_SLICES = 12
@@ -249,11 +249,7 @@ def _orthogonal(affine: np.ndarray, shape: tuple[int, ...], name: str) -> np.nda
     orthogonal[:3, :3] = (u @ vt) * zooms
     centre = (np.array(shape) - 1) / 2
     orthogonal[:3, 3] = nib.affines.apply_affine(affine, centre) - orthogonal[:3, :3] @ centre
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1).T
-    shift = nib.affines.apply_affine(orthogonal, corners) - nib.affines.apply_affine(
-        affine, corners
-    )
-    if np.linalg.norm(shift, axis=1).max() > LARGEST_SHEAR_SHIFT_MM:
+    if corner_shift(orthogonal, affine, shape) > LARGEST_SHEAR_SHIFT_MM:
         raise BadScanError(
             f"The scan {name} has a sheared orientation (gantry tilt?). Resample it to an "
             "orthogonal grid first."

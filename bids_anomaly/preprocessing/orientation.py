@@ -1,12 +1,12 @@
 """Where the voxels of a file lie, where its header says it twice, wrongly or in other units."""
 
-from itertools import product
 from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
 
 from bids_anomaly.exceptions import BadScanError
+from bids_anomaly.preprocessing.template import corner_shift
 
 # sform and qform may differ by this much at a corner before it is said: files round them.
 LARGEST_DISAGREEMENT_MM = 0.5
@@ -76,13 +76,6 @@ def orientation_of(image: nib.Nifti1Image, name: str) -> Orientation:
     if by_sform is not None and by_qform is not None:
         remarks += _disagreement(by_sform, by_qform, image.shape, name)
     return Orientation(affine, tuple(f"{remark}." for remark in remarks))
-
-
-def corner_shift(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) -> float:
-    """Return by how much two affines differ at most within a field of view, in mm."""
-    corners = np.array([*product(*((0, length - 1) for length in shape[:3]))])
-    apply = nib.affines.apply_affine
-    return float(np.linalg.norm(apply(one, corners) - apply(other, corners), axis=1).max())
 
 
 def _sform(header: nib.Nifti1Header) -> np.ndarray | None:

@@ -97,9 +97,14 @@ def same_grid(one: Grid, other: Grid) -> bool:
 
 def voxels_apart(one: Grid, other: Grid) -> float:
     """Return how far two grids of one shape are apart at most, in voxels of the first."""
-    corners = np.array([*product(*((0, length - 1) for length in one.shape))])
-    there = nib.affines.apply_affine(np.linalg.inv(one.affine) @ other.affine, corners)
-    return float(np.linalg.norm(there - corners, axis=1).max())
+    return corner_shift(np.eye(4), np.linalg.inv(one.affine) @ other.affine, one.shape)
+
+
+def corner_shift(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) -> float:
+    """Return by how much two affines differ at most within a field of view, in their units."""
+    corners = np.array([*product(*((0, length - 1) for length in shape[:3]))])
+    apply = nib.affines.apply_affine
+    return float(np.linalg.norm(apply(one, corners) - apply(other, corners), axis=1).max())
 
 
 # Holds the whole template brain with 6 mm to spare at the sides. The origin is such that flipping

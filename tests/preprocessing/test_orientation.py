@@ -9,7 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.preprocessing.conform import conform_scan, to_grid_of
-from bids_anomaly.preprocessing.orientation import corner_shift, orientation_of
+from bids_anomaly.preprocessing.orientation import orientation_of
+from bids_anomaly.preprocessing.template import corner_shift
 
 SHAPE = (40, 44, 42)
 NAME = "sub-01_T1w.nii"
