@@ -39,8 +39,9 @@ from table import Row, markdown
 
 from bids_anomaly.evaluation.raw import SMOOTHING_MM
 from bids_anomaly.evaluation.statistics import DRAWS
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, Bundle
-from bids_anomaly.settings import MODALITIES, Settings
+from bids_anomaly.settings import Settings
 
 PARTS = ("synthetic", "stroke", "patients", "healthy")
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bids_anomaly.evaluation.raw import RAW_INTENSITY
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.reconstruction.bundle import (
     FALLBACK_FAMILY,
     Bundle,
     choose_bundles,
     load_bundle,
 )
-from bids_anomaly.settings import MODALITIES
 
 BASELINE = FALLBACK_FAMILY
 BASELINES = (RAW_INTENSITY, BASELINE)

@@ -23,9 +23,9 @@ from bids_anomaly.bids.naming import output_path
 from bids_anomaly.evaluation.metrics import SIZE_BINS, auprc, dice, lesionwise
 from bids_anomaly.evaluation.raw import RAW_INTENSITY, raw_score
 from bids_anomaly.evaluation.scan import ALL_SIZES
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle, choose_bundles
-from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
 from bids_anomaly.training.volumes import HealthyVolumes, load_volumes, slices_first
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from data_folder import add_data_folder
 from people import people
 
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reconstruction.bundle import named_bundle
-from bids_anomaly.settings import MODALITIES
 from bids_anomaly.training.bundles import train_bundles
 from bids_anomaly.training.people import Preprocessed, load_people
 from bids_anomaly.training.volumes import controls_of, people_from_labels

@@ -1,15 +1,9 @@
 """The settings of one run, recorded as JSON with its outputs."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-# What models exist for, in the order in which a scan is the reference.
-MODALITIES = ("T1w", "FLAIR", "T2w")
-# Whose scan leads a session, the first that is there: in the order of what was measured on people
-# who had several (docs/accuracy.md, benchmarks/modalities.py). T2w was hardly tested.
-PRIMARY_ORDER = ("FLAIR", "T1w", "T2w")
 PATHS = (
     "bids_dir",
     "output_dir",
@@ -76,7 +70,7 @@ class Settings:
         Folder of the pybids index, reused when it exists.
     primary : str or None
         Modality whose scan leads, where a session has one; None for the order of
-        :data:`PRIMARY_ORDER`.
+        :data:`bids_anomaly.modalities.PRIMARY_ORDER`.
     controls : str or None
         ``COLUMN=VALUE`` of ``participants.tsv`` that says who the controls are.
     verbosity : int
@@ -157,16 +151,3 @@ class Machine:
     def has_gpu(self) -> bool:
         """Whether the device is a GPU."""
         return self.device != "cpu"
-
-
-def primary_modality(there: Collection[str], asked_for: str | None) -> str:
-    """Return the modality whose scan leads.
-
-    Parameters
-    ----------
-    there : collection of str
-        Modalities of a session, at least one.
-    asked_for : str or None
-        Leads if it is there; else the first of :data:`PRIMARY_ORDER` that is.
-    """
-    return next(one for one in (asked_for, *PRIMARY_ORDER, *there) if one in there)

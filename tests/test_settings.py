@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bids_anomaly.settings import MODALITIES, PRIMARY_ORDER, Settings, primary_modality
+from bids_anomaly.settings import Settings
 
 WORDS = st.text(min_size=1, max_size=8)
 PATHS = WORDS.map(Path)
@@ -54,21 +54,3 @@ def test_settings_can_be_hashed_but_not_changed():
     assert len(set(given_twice)) == 1
     with pytest.raises(FrozenInstanceError):
         given_twice[0].seed = 1
-
-
-@given(
-    there=st.sets(st.sampled_from(MODALITIES), min_size=1),
-    asked_for=st.none() | st.sampled_from(MODALITIES),
-)
-def test_what_was_asked_for_leads_where_it_is_there_and_else_the_first_in_order(there, asked_for):
-    leads = primary_modality(there, asked_for)
-
-    assert leads in there
-    if asked_for in there:
-        assert leads == asked_for
-    else:
-        assert not there & set(PRIMARY_ORDER[: PRIMARY_ORDER.index(leads)])
-
-
-def test_every_modality_has_its_place_in_the_order():
-    assert sorted(PRIMARY_ORDER) == sorted(MODALITIES)

@@ -2,14 +2,13 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bids_anomaly.exceptions import MissingInputError, UsageError
+from bids_anomaly.modalities import MODALITIES, in_usual_order
 
 logger = logging.getLogger("bids_anomaly")
-
-QUERIES = {"t1w": "T1w", "t2w": "T2w", "flair": "FLAIR"}
 
 # Filter files are shared between programs; these queries are about scans that are not read here.
 _QUERIES_OF_OTHERS = {"asl", "bold", "dwi", "fmap", "m0scan", "pet", "roi", "sbref"}
@@ -41,8 +40,8 @@ _KEYS = {
 _NUMBERED = {"run", "echo", "flip", "inv", "chunk"}
 
 
-def read_bids_filter(path: Path) -> dict[str, dict]:
-    """Read a filter file: for each query (``T1w``, ``T2w``, ``FLAIR``), what its scans must have.
+def read_bids_filter(path: Path, modalities: Iterable[str] = MODALITIES) -> dict[str, dict]:
+    """Read a filter file: for each query, such as ``T1w``, what its scans must have.
 
     ``{"T1w": {"session": "1", "acquisition": null, "run": [1, 2], "reconstruction": "*"}}`` asks
     for T1w scans of session 1 without ``acq-``, of the first two runs, with any ``rec-``. Entities
@@ -52,6 +51,8 @@ def read_bids_filter(path: Path) -> dict[str, dict]:
     ----------
     path : Path
         JSON file. A label in quotes is always a label: ``"null"`` is not ``null``.
+    modalities : iterable of str
+        Suffixes that are read beside those of :data:`bids_anomaly.modalities.MODALITIES`.
 
     Returns
     -------
@@ -65,17 +66,18 @@ def read_bids_filter(path: Path) -> dict[str, dict]:
     UsageError
         If it is not such a JSON file, or names unknown queries or entities.
     """
+    queries = {suffix.lower(): suffix for suffix in in_usual_order([*MODALITIES, *modalities])}
     filters = {}
     for query, entities in _read_object(path).items():
         if query.lower() in _QUERIES_OF_OTHERS:
             logger.info("The query %s of %s is about scans that are not used here.", query, path)
             continue
-        if query.lower() not in QUERIES:
+        if query.lower() not in queries:
             raise UsageError(
                 f"The filter file {path} has the query {query!r}, which does not exist. "
-                f"Known: {', '.join(QUERIES.values())}."
+                f"Known: {', '.join(queries.values())}."
             )
-        suffix = QUERIES[query.lower()]
+        suffix = queries[query.lower()]
         if suffix in filters:
             raise UsageError(f"The filter file {path} has the query {suffix} twice. Merge them.")
         _check_entities(path, suffix, entities)

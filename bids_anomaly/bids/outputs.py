@@ -1,5 +1,6 @@
 """What the app writes of scans and sessions: a row for each map and table."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -55,6 +56,30 @@ class Output:
         """Return the entities beside those of a scan, and the suffix, for a modality."""
         entities = {key: label.format(modality=modality) for key, label in self.entities.items()}
         return entities, self.suffix.format(modality=modality)
+
+    def modality_in(self, entities: Mapping[str, str], suffix: str) -> str | None:
+        """Return the modality that a file of this output is about.
+
+        Parameters
+        ----------
+        entities : mapping
+            Of the name of the file, also those that are not of this output.
+        suffix : str
+
+        Returns
+        -------
+        str or None
+            Empty for what is about a whole session; None if it is a file of another output.
+
+        Examples
+        --------
+        >>> OUTPUTS["anomaly"].modality_in({"label": "lesion", "desc": "anomalyFLAIR"}, "mask")
+        'FLAIR'
+        """
+        pattern = "_".join([*self.entities.values(), self.suffix])
+        name = "_".join([*(entities.get(key, "") for key in self.entities), suffix])
+        known = re.fullmatch(re.escape(pattern).replace(re.escape(SCAN), "([A-Za-z0-9]+)"), name)
+        return known and "".join(known.groups()[:1])
 
 
 OUTPUTS: dict[str, Output] = {

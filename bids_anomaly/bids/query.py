@@ -27,6 +27,7 @@ from bids_anomaly.bids.naming import ENTITY_ORDER
 from bids_anomaly.bids.participants import read_participants
 from bids_anomaly.bids.scans import Scan, Session
 from bids_anomaly.exceptions import MissingInputError, NothingFoundError, some_of
+from bids_anomaly.modalities import MODALITIES, in_usual_order
 
 __all__ = ["Scan", "Session", "find_sessions", "known_labels", "read_bids_filter"]
 
@@ -48,7 +49,7 @@ def find_sessions(
     *,
     participants: Sequence[str] = (),
     sessions: Sequence[str] = (),
-    modalities: Sequence[str] = ("T1w", "T2w", "FLAIR"),
+    modalities: Sequence[str] = MODALITIES,
     bids_filter: Mapping[str, Mapping] | None = None,
     database_dir: Path | None = None,
 ) -> list[Session]:
@@ -64,7 +65,7 @@ def find_sessions(
     participants, sessions : sequence of str
         Labels with or without ``sub-`` and ``ses-``. By default all.
     modalities : sequence of str
-        Suffixes, in the order of the result.
+        Suffixes. The scans of a session come in the usual order of modalities.
     bids_filter : mapping, optional
         What the scans of a modality must have, as :func:`read_bids_filter` gives it.
     database_dir : Path, optional
@@ -86,7 +87,7 @@ def find_sessions(
         If a label is unknown, or nothing matches.
     """
     bids_dir = Path(os.path.abspath(bids_dir))
-    modalities = tuple(dict.fromkeys(modalities))
+    modalities = tuple(in_usual_order(modalities))
     bids_filter = bids_filter or {}
     wanted = list_participants(bids_dir)
     if participants:
@@ -261,7 +262,6 @@ def _group(
     def place(scan: Scan) -> tuple:
         return (
             *participant_and_session(scan),
-            scan.suffix != "T1w",
             modalities.index(scan.suffix),
             scan.name,
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bids_anomaly.settings import primary_modality
+from bids_anomaly.modalities import primary_modality
 
 TRANSFORMS_TOO = " (transforms too)"
 
@@ -121,7 +121,7 @@ class Session:
         Parameters
         ----------
         asked_for : str or None
-            See :func:`bids_anomaly.settings.primary_modality`.
+            See :func:`bids_anomaly.modalities.primary_modality`.
         """
         modality = primary_modality([scan.suffix for scan in self.scans], asked_for)
         return next(scan for scan in self.scans if scan.suffix == modality)

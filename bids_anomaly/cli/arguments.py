@@ -8,8 +8,9 @@ from argparse import _ArgumentGroup as ArgumentGroup
 from collections.abc import Callable
 
 from bids_anomaly.cli import values
+from bids_anomaly.modalities import PRIMARY_ORDER
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
-from bids_anomaly.settings import MODALITIES, PRIMARY_ORDER, Settings
+from bids_anomaly.settings import Settings
 
 
 def add_positionals(parser: ArgumentParser) -> None:
@@ -147,7 +148,8 @@ def add_findings(group: ArgumentGroup) -> None:
     )
     group.add_argument(
         "--primary",
-        choices=MODALITIES,
+        metavar="SUFFIX",
+        type=values.read_word,
         help="modality whose scan leads the report of a session, and stands for a person at group "
         f"level (default: {', else '.join(PRIMARY_ORDER)})",
     )

@@ -24,7 +24,7 @@ from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, work_fold
 from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError, some_of
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.reconstruction.methods import METHODS
-from bids_anomaly.settings import MODALITIES, Machine, Settings
+from bids_anomaly.settings import Machine, Settings
 
 
 def run_participants(settings: Settings) -> ExitCode:
@@ -63,7 +63,7 @@ def _choose_bundles(settings: Settings) -> Mapping:
     from bids_anomaly.reconstruction.bundle import choose_bundles
 
     _check_available(settings)
-    bundles = choose_bundles(settings.model, settings.modalities or MODALITIES)
+    bundles = choose_bundles(settings.model, settings.modalities)
     _check_modalities(settings, bundles)
     _check_spaces(settings, bundles)
     return bundles
@@ -71,7 +71,7 @@ def _choose_bundles(settings: Settings) -> Mapping:
 
 def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
     """Return the sessions that were asked for; refuse a dataset that is not valid."""
-    from bids_anomaly.bids.prepared import PREPARED_MODALITY, use_prepared
+    from bids_anomaly.bids.prepared import use_prepared
     from bids_anomaly.bids.query import find_sessions, read_bids_filter
     from bids_anomaly.bids.validation import validate
 
@@ -82,7 +82,7 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
         participants=settings.participant_labels,
         sessions=settings.session_labels,
         modalities=tuple(bundles),
-        bids_filter=read_bids_filter(settings.bids_filter_file)
+        bids_filter=read_bids_filter(settings.bids_filter_file, bundles)
         if settings.bids_filter_file
         else None,
         database_dir=_database_dir(settings),
@@ -91,7 +91,7 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
         sessions = use_prepared(
             sessions,
             settings.derivatives,
-            template=bundles[PREPARED_MODALITY].template,
+            template=next(iter(bundles.values())).template,
             strict=settings.strict,
         )
     return sessions
@@ -309,11 +309,14 @@ def _check_available(settings: Settings) -> None:
 
 
 def _check_modalities(settings: Settings, bundles: Mapping) -> None:
-    missing = [name for name in settings.modalities if name not in bundles]
+    wanted = [*settings.modalities, *([settings.primary] if settings.primary else [])]
+    missing = [name for name in wanted if name not in bundles]
     if missing:
+        from bids_anomaly.reconstruction.bundle import choose_bundles
+
         raise UsageError(
             f"No model bundle is made for {', '.join(missing)}. Known modalities: "
-            f"{', '.join(MODALITIES)}."
+            f"{', '.join(choose_bundles(settings.model))}."
         )
 
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from bids_anomaly.cli import values
 from bids_anomaly.cli.main import report_errors
 from bids_anomaly.exceptions import ExitCode, UsageError
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.reconstruction.methods import NOISES, TRAINED
-from bids_anomaly.settings import MODALITIES
 
 
 def main(argv: Sequence[str] | None = None) -> int:

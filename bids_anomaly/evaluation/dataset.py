@@ -27,7 +27,7 @@ from bids_anomaly.exceptions import (
     NothingFoundError,
     some_of,
 )
-from bids_anomaly.settings import MODALITIES
+from bids_anomaly.modalities import in_usual_order
 
 CONTROL, PATIENT = "control", "patient"
 
@@ -95,7 +95,7 @@ class Evaluation:
     @property
     def modalities(self) -> list[str]:
         """Modalities that were evaluated."""
-        return list(dict.fromkeys(sorted((row.modality for row in self.rows), key=_order)))
+        return in_usual_order(row.modality for row in self.rows)
 
     def of_modality(self, modality: str) -> dict[str, list[Row]]:
         """Return the rows of a modality by model, the baseline first, as far as there are any."""
@@ -292,7 +292,3 @@ def _match_all(
         else:
             pairs.append(Pair(prediction, truth))
     return pairs, missing
-
-
-def _order(modality: str) -> int:
-    return MODALITIES.index(modality) if modality in MODALITIES else len(MODALITIES)

@@ -15,20 +15,19 @@ from bids_anomaly.bids.dataset import RAW
 from bids_anomaly.bids.naming import sidecar_path
 from bids_anomaly.bids.reading import read_object
 from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.modalities import modality_of
 from bids_anomaly.preprocessing.conform import conform, to_grid_of
 
 # What it is called where the names of models stand.
 RAW_INTENSITY = "raw intensity"
 # As that of the scores of packaged models.
 SMOOTHING_MM = 1.2
-# Lesions are bright on all other contrasts.
-DARK_FIRST = ("T1w",)
 
 
 def raw_score(
     scan: np.ndarray, brain: np.ndarray, spacing: np.ndarray, *, modality: str
 ) -> np.ndarray:
-    """Score how bright, on T1w how dark, a scan is around each voxel of the brain.
+    """Score how bright a scan is around each voxel of the brain; how dark, where disease is dark.
 
     Only the order of the scores means something: a scan in other units has the same order, and
     what lies outside of the brain has no say.
@@ -54,7 +53,7 @@ def raw_score(
     smooth = gaussian_filter(np.where(brain, scan, 0).astype(np.float32), sigma)
     score = np.zeros(brain.shape, np.float32)
     score[brain] = smooth[brain] / gaussian_filter(inside, sigma)[brain]
-    return -score if modality in DARK_FIRST else score
+    return -score if modality_of(modality).disease_is_dark else score
 
 
 def read_raw(path: Path) -> nib.Nifti1Image:

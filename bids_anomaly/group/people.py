@@ -13,9 +13,9 @@ from bids_anomaly.bids.occasions import in_order
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.query import known_labels
 from bids_anomaly.exceptions import BadScanError, NothingFoundError, some_of
+from bids_anomaly.modalities import in_usual_order, primary_modality
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.record import recorded_primary
-from bids_anomaly.settings import MODALITIES, primary_modality
 
 logger = logging.getLogger("bids_anomaly")
 
@@ -60,8 +60,8 @@ class Member:
     @property
     def modalities(self) -> list[str]:
         """Modalities with a z map in the template: the primary, then in their usual order."""
-        there = [one for one in MODALITIES if ("zscore", one) in self.files]
-        return sorted(there, key=lambda modality: modality != self.primary)
+        there = {modality for output, modality in self.files if output == "zscore"}
+        return sorted(in_usual_order(there), key=lambda modality: modality != self.primary)
 
     def file(self, output: str, modality: str) -> Path:
         """Return a file that has to be there.
@@ -87,21 +87,14 @@ NEEDED = {
     "regions": "table of regions",
     "quality": "table of quality",
 }
-# What is read of each scan, and with which extension; of the session, quality.
-_OF_SCANS = {"zscore": "nii.gz", "anomaly": "nii.gz", "lesions": "tsv", "regions": "tsv"}
-
-
-def _pattern(output: str, modality: str, extension: str) -> tuple[str, str, str]:
-    """Return ``desc``, suffix and extension of the files of an output."""
-    entities, suffix = OUTPUTS[output].named(modality)
-    return entities["desc"], suffix, extension
-
-
+# What is read, and with which extension.
 _READ = {
-    _pattern(output, modality, extension): (output, modality)
-    for output, extension in _OF_SCANS.items()
-    for modality in MODALITIES
-} | {_pattern("quality", "", "tsv"): ("quality", SESSION)}
+    "zscore": "nii.gz",
+    "anomaly": "nii.gz",
+    "lesions": "tsv",
+    "regions": "tsv",
+    "quality": "tsv",
+}
 
 
 def find_members(
@@ -251,7 +244,16 @@ def _by_output(paths: Iterable[Path]) -> dict[tuple[str, str], Path]:
     # By the names of the scans: those of results are in another order.
     for path in sorted(paths, key=lambda path: file_name(of_the_scan(entities_of(path)), "", "")):
         entities, extension = entities_of(path), path.name.partition(".")[2]
-        known = _READ.get((entities.get("desc"), suffix_of(path), extension))
+        known = _known(entities, suffix_of(path), extension)
         if known and (extension == "tsv" or entities.get("space") == TEMPLATE):
             files.setdefault(known, path)
     return files
+
+
+def _known(entities: Mapping[str, str], suffix: str, extension: str) -> tuple[str, str] | None:
+    """Return which output a file is, and the modality that it is about."""
+    for output, its_extension in _READ.items():
+        modality = OUTPUTS[output].modality_in(entities, suffix)
+        if extension == its_extension and modality is not None:
+            return output, modality or SESSION
+    return None

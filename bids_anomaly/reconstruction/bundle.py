@@ -11,7 +11,7 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_anomaly.exceptions import ModelUnavailableError
+from bids_anomaly.modalities import in_usual_order
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
 from bids_anomaly.reconstruction.methods import METHODS, RELEASE
 from bids_anomaly.scoring.calibration import load_calibration
@@ -275,15 +276,15 @@ def named_bundle(name: str) -> Bundle:
     return load_bundle(known[name].folder)
 
 
-def choose_bundles(model: str, modalities: tuple[str, ...]) -> dict[str, Bundle]:
+def choose_bundles(model: str, modalities: Sequence[str] = ()) -> dict[str, Bundle]:
     """Find the bundle for each modality.
 
     Parameters
     ----------
     model : str
         A family, the path of a bundle, or that of a folder of bundles.
-    modalities : tuple of str
-        BIDS suffixes.
+    modalities : sequence of str
+        BIDS suffixes; by default every one that there is a bundle for.
 
     Returns
     -------
@@ -316,5 +317,7 @@ def choose_bundles(model: str, modalities: tuple[str, ...]) -> dict[str, Bundle]
     packaged = [bundle for bundle in known if bundle.method in methods]
     by_modality = {bundle.modality: bundle for bundle in [*fallback, *packaged, *chosen]}
     return {
-        name: load_bundle(by_modality[name].folder) for name in modalities if name in by_modality
+        name: load_bundle(by_modality[name].folder)
+        for name in modalities or in_usual_order(by_modality)
+        if name in by_modality
     }

@@ -12,8 +12,8 @@ from typing import Any
 from bids_anomaly.bids.naming import anat_folder, entities_of
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.modalities import primary_modality
 from bids_anomaly.scoring.findings import Threshold
-from bids_anomaly.settings import primary_modality
 
 
 @dataclass(frozen=True)

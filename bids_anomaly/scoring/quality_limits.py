@@ -9,37 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bids_anomaly.modalities import modality_of
+
 # Lowest and highest values of good scans: what train and calibration people of IXI and dev people
 # of the other datasets have, widened by a quarter of the range. Brain volumes are those of adults.
 # Ghosts along an axis are as bright as that in a few of these scans, which do show them.
 # Slices of two-dimensional scans differ more than those scans show, and the outermost slice of a
-# whole brain may hold a small cap of it. The position of grey matter is from 0.16 on in T1w and up
-# to 0.10 in FLAIR; the limit lies between. A side on which no value is bad is open.
-ANY = "any"
-LIMITS: dict[str, dict[str, tuple[float, float]]] = {
-    ANY: {
-        "brain_volume": (900.0, 2000.0),
-        "brain_overlap": (0.925, np.inf),
-        "noise": (-np.inf, 0.06),
-        "ghosting": (-np.inf, 0.19),
-        "axis_ghosting": (-np.inf, 0.0175),
-        "weakest_slice": (0.7, np.inf),
-        "brain_at_edge": (-np.inf, 15.0),
-    },
-    "T1w": {
-        "grey_to_white": (0.68, 0.97),
-        "fluid_to_white": (0.09, 0.79),
-        "grey_position": (0.13, 0.57),
-        "tissue_agreement": (0.25, np.inf),
-    },
-    "FLAIR": {
-        "grey_to_white": (0.86, 1.15),
-        "fluid_to_white": (-np.inf, 0.46),
-        "grey_position": (-0.22, 0.13),
-        "tissue_agreement": (0.19, np.inf),
-    },
-    # Of two scans, so these tell other contrasts apart and no more.
-    "T2w": {"grey_to_white": (1.05, np.inf), "fluid_to_white": (1.4, np.inf)},
+# whole brain may hold a small cap of it. A side on which no value is bad is open. Limits that
+# depend on the contrast are in bids_anomaly.modalities.
+GOOD = {
+    "brain_volume": (900.0, 2000.0),
+    "brain_overlap": (0.925, np.inf),
+    "noise": (-np.inf, 0.06),
+    "ghosting": (-np.inf, 0.19),
+    "axis_ghosting": (-np.inf, 0.0175),
+    "weakest_slice": (0.7, np.inf),
+    "brain_at_edge": (-np.inf, 15.0),
 }
 # A T1w scan does not fit the template where its brain overlaps less than that and tissues agree by
 # less than the first, or by less than the second while grey matter is not where the contrast has
@@ -47,7 +32,6 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
 # FLAIR comes as near as turned scans do, so other modalities are only warned of.
 LEAST_OVERLAP = 0.915
 NO_AGREEMENT, LITTLE_AGREEMENT = 0.05, 0.16
-JUDGED = ("T1w",)
 # Of any modality.
 NO_OVERLAP = 0.8
 # What a value outside its limits makes one suspect.
@@ -113,7 +97,7 @@ def check_quality(measures: Mapping[str, float], modality: str) -> list[Check]:
     modality : str
         BIDS suffix; of one without known limits only what does not depend on it is judged.
     """
-    limits = {**LIMITS[ANY], **LIMITS.get(modality, {})}
+    limits = {**GOOD, **modality_of(modality).good}
     return [
         Check(name, value, *limits.get(name, (-np.inf, np.inf))) for name, value in measures.items()
     ]
@@ -153,7 +137,7 @@ def describe_misfit(checks: Sequence[Check], *, name: str, modality: str) -> str
     overlap, agreement = values["brain_overlap"], values["tissue_agreement"]
     odd_grey = any(check.flagged for check in checks if check.measure == "grey_position")
     beyond = agreement < NO_AGREEMENT or (agreement < LITTLE_AGREEMENT and odd_grey)
-    lies_wrong = modality in JUDGED and overlap < LEAST_OVERLAP and beyond
+    lies_wrong = modality_of(modality).is_refused and overlap < LEAST_OVERLAP and beyond
     if not lies_wrong and not overlap < NO_OVERLAP:
         return None
     return (

@@ -105,7 +105,7 @@ def insert_anomalies(
     anatomy : Anatomy
         Of the same slabs.
     modality : (B,) tensor
-        Index into :data:`bids_anomaly.settings.MODALITIES`.
+        Index into :data:`bids_anomaly.modalities.MODALITIES`.
     level : (B,) tensor
         Severity from 0 to 1: the opacity of the anomalies goes from .3 to 1.
     spacing : float
@@ -156,7 +156,7 @@ def where_seen(scan: Tensor, healthy: Tensor, coverage: Tensor, modality: Tensor
     scan, healthy, coverage : (B, S, H, W) tensors
         With and without anomalies, with the same noise, and the opacity of the anomalies.
     modality : (B,) tensor
-        Index into :data:`bids_anomaly.settings.MODALITIES`.
+        Index into :data:`bids_anomaly.modalities.MODALITIES`.
 
     Returns
     -------

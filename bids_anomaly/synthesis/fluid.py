@@ -32,7 +32,7 @@ def insert_fluid_anomalies(
     healthy, brain : (B, Z, H, W) tensors
         White matter = 1 and 0 outside the brain, and 1 inside the brain.
     modality : (B,) tensor
-        Index into :data:`bids_anomaly.settings.MODALITIES`.
+        Index into :data:`bids_anomaly.modalities.MODALITIES`.
     spacing : float
         Voxel size in mm.
     generator : torch.Generator

@@ -44,7 +44,7 @@ class Recipe:
     brightens: bool
 
 
-# In the order of bids_anomaly.settings.MODALITIES. Small lesions have no core, as no
+# In the order of bids_anomaly.modalities.MODALITIES. Small lesions have no core, as no
 # structure shows in a few voxels; the core of an old stroke is a cavity of CSF.
 RECIPES = (
     Recipe(

@@ -8,9 +8,9 @@ from functools import cache
 
 import numpy as np
 
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
 from bids_anomaly.preprocessing.template import Grid
-from bids_anomaly.settings import MODALITIES
 
 # How regions of the atlas begin, and by how much their tone departs on (FLAIR, T2w): mean and
 # standard deviation over people and scanners, relative to other tissue of their T1w intensity.

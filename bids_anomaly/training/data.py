@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from bids_anomaly.settings import MODALITIES
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies, where_seen
 from bids_anomaly.synthesis.contrast import T1W, T1W_CSF, T1W_GREY, paint
 from bids_anomaly.synthesis.draws import Draws, per_sample
@@ -31,7 +31,7 @@ class Healthy:
     anatomy : Anatomy
         Of the same slabs.
     modality : (B,) tensor
-        Index into :data:`bids_anomaly.settings.MODALITIES`.
+        Index into :data:`bids_anomaly.modalities.MODALITIES`.
     covariates : (B, C) tensor
         Of the people, NaN where unknown.
     spacing : float
@@ -56,7 +56,7 @@ class Healthy:
 class Batch:
     """Slabs with anomalies: (B, S, H, W) `slab` and `brains`; else middle slices, (B, 1, H, W).
 
-    `modality` is (B,), an index into :data:`bids_anomaly.settings.MODALITIES`.
+    `modality` is (B,), an index into :data:`bids_anomaly.modalities.MODALITIES`.
     """
 
     slab: Tensor

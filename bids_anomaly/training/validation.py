@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from bids_anomaly.evaluation.metrics import auprc, l1, ssim
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.reconstruction.batching import batch_size_for
 from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.reconstruction.registry import reconstruct_slabs
-from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.recipes import RECIPES
 from bids_anomaly.training.data import Batch, draw_batch
 from bids_anomaly.training.mosaic import WHITE_AT, write_mosaic

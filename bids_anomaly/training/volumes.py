@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from bids_anomaly.exceptions import NothingFoundError
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_depth, template_white_matter
 from bids_anomaly.reconstruction.covariates import as_numbers
-from bids_anomaly.settings import MODALITIES
 from bids_anomaly.synthesis.contrast import paint
 from bids_anomaly.synthesis.hypointensities import fill_hypointensities
 from bids_anomaly.synthesis.labels import volumes_from_labels

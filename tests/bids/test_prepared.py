@@ -77,8 +77,8 @@ def test_the_image_of_fmriprep_is_the_reference_and_other_contrasts_stay_raw(raw
     scans = use(dataset, fmriprep("sub-01"))["sub-01"]
     assert [scan.name for scan in scans] == [
         "sub-01_desc-preproc_T1w",
-        "sub-01_T2w",
         "sub-01_FLAIR",
+        "sub-01_T2w",
     ]
     prepared = scans[0].prepared
     assert prepared.brain.name == "sub-01_desc-brain_mask.nii.gz"

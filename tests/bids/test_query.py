@@ -225,7 +225,7 @@ def test_a_link_to_a_scan_that_was_not_fetched_is_kept_for_the_reader(dataset, t
     (dataset / "sub-02/anat/sub-02_FLAIR.nii.gz").symlink_to("../../.git/annex/objects/none")
     for database_dir in (None, tmp_path / "database", tmp_path / "database"):
         sessions = find_sessions(dataset, participants=["02"], database_dir=database_dir)
-        assert names(sessions) == ["sub-02_T1w", "sub-02_T2w", "sub-02_FLAIR"]
+        assert names(sessions) == ["sub-02_T1w", "sub-02_FLAIR", "sub-02_T2w"]
 
 
 def test_a_dataset_that_calls_itself_a_derivative_is_read_quietly(tmp_path):
@@ -490,7 +490,7 @@ def test_a_filter_file_goes_by_suffix_in_any_case(tmp_path):
         ("{", "not JSON"),
         ("\xff", "not JSON"),
         ("[]", "object by query name"),
-        ('{"T3w": {}}', "'T3w', which does not exist. Known: T1w, T2w, FLAIR"),
+        ('{"T3w": {}}', "'T3w', which does not exist. Known: T1w, FLAIR, T2w"),
         ('{"T1w": {}, "t1w": {}}', "twice"),
         ('{"T1w": "x"}', "object by entity"),
         ('{"T1w": {"aquisition": "x"}}', "'aquisition'"),

@@ -207,7 +207,7 @@ def test_names_are_not_abbreviated(parse):
         (["--participant-label", "sub-"], "--participant-label"),
         (["--modalities", "T1w,FLAIR"], "--modalities"),
         (["--output-spaces", "MNI:res-2"], "--output-spaces"),
-        (["--primary", "CT"], "--primary.*T1w.*FLAIR.*T2w"),
+        (["--primary", "T1w,FLAIR"], "--primary"),
         (["--primary", "FLAIR", "--modalities", "T1w"], "--primary FLAIR cannot lead.*T1w leaves"),
         (["--controls", "group"], "--controls.*COLUMN=VALUE"),
         (["--derivatives", "=/"], "--derivatives.*NAME=PATH"),

@@ -5,11 +5,12 @@ import pytest
 from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template
 from scipy import ndimage
 
+from bids_anomaly.modalities import KNOWN
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import MODEL_GRID_2MM, Grid, template_white_matter
 from bids_anomaly.scoring.quality import _weakest_slice, measure_quality
 from bids_anomaly.scoring.quality_limits import (
-    LIMITS,
+    GOOD,
     SUSPICIONS,
     check_quality,
     describe_flags,
@@ -233,7 +234,7 @@ def test_a_modality_without_limits_is_judged_by_what_holds_for_all():
 
 
 def test_every_limit_has_a_sentence_that_says_what_to_do():
-    names = {name for limits in LIMITS.values() for name in limits}
+    names = {name for limits in (GOOD, *(one.good for one in KNOWN)) for name in limits}
     assert names == set(SUSPICIONS)
     checks = check_quality({"grey_to_white": 1.4, "brain_volume": 1400.0}, "T1w")
     (sentence,) = describe_flags(checks, name="sub-01_T1w", modality="T1w")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bids_anomaly.settings import MODALITIES
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
 from bids_anomaly.synthesis.contrast import FLAIR, T1W, T2W
 from bids_anomaly.synthesis.recipes import RECIPES

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from bids_anomaly.settings import MODALITIES
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.synthesis import regions
 from bids_anomaly.synthesis.contrast import (
     FLAIR,

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from bids_anomaly.settings import MODALITIES
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.training.data import draw_batch
 from bids_anomaly.training.volumes import load_volumes, slices_first
 
