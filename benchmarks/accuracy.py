@@ -31,11 +31,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from all_sets import HIGHEST, LOWEST, overview
-from data_folder import add_data_folder
-from models import BASELINES, RAW_INTENSITY, Model, models, of_modality
-from people import Split
-from table import Row, markdown
+from shared.all_sets import HIGHEST, LOWEST, overview
+from shared.data_folder import add_data_folder
+from shared.models import BASELINES, RAW_INTENSITY, Model, models, of_modality
+from shared.people import Split
+from shared.table import Row, markdown
 
 from bids_anomaly.evaluation.raw import SMOOTHING_MM
 from bids_anomaly.evaluation.statistics import DRAWS
@@ -103,19 +103,19 @@ def rows_of(
         print(f"{modality}: no model but the baseline.", file=sys.stderr)
         return
     if "synthetic" in arguments.parts:
-        from synthetic_lesions import synthetic_rows
+        from shared.synthetic_lesions import synthetic_rows
 
         yield from synthetic_rows(data, results, split, modality, bundles)
     if "stroke" in arguments.parts and modality == "FLAIR":
-        from stroke_slices import stroke_rows
+        from shared.stroke_slices import stroke_rows
 
         yield from stroke_rows(data, split, bundles, results / "reconstructed")
     if "patients" in arguments.parts:
-        from real_scans import patient_rows
+        from shared.real_scans import patient_rows
 
         yield from patient_rows(data, results, split, modality, bundles)
     if "healthy" in arguments.parts:
-        from real_scans import healthy_rows
+        from shared.real_scans import healthy_rows
 
         yield from healthy_rows(data, results, split, modality, bundles)
 

@@ -25,11 +25,11 @@ import numpy as np
 # Registrations are reproducible with one thread, which ITK looks up once in a process.
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
 
-from data_folder import add_data_folder
-from people import people
 from scipy.ndimage import distance_transform_edt, find_objects
+from shared.data_folder import add_data_folder
+from shared.people import people
+from shared.table import interval
 from skimage.measure import label as label_pieces
-from table import interval
 
 from bids_anomaly.bids.naming import output_path, transform_path
 from bids_anomaly.bids.outputs import OUTPUTS

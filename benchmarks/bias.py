@@ -20,11 +20,11 @@ from typing import NamedTuple
 import ants
 import nibabel as nib
 import numpy as np
-from data_folder import add_data_folder
-from people import people
-from real_scans import CONTROLS, PATIENTS, Patients
 from scipy.ndimage import gaussian_filter
-from table import line
+from shared.data_folder import add_data_folder
+from shared.people import people
+from shared.real_scans import CONTROLS, PATIENTS, Patients
+from shared.table import line
 
 from bids_anomaly.bids.naming import anat_folder, file_name
 from bids_anomaly.evaluation.masks import read_mask

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from data_folder import add_data_folder
-from people import people
+from shared.data_folder import add_data_folder
+from shared.people import people
 
 from bids_anomaly import __version__
 from bids_anomaly.evaluation.metrics import dice

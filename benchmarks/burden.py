@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
-from data_folder import add_data_folder
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
-from people import people
-from real_scans import PATIENTS
 from scipy.stats import bootstrap, pearsonr, spearmanr
+from shared.data_folder import add_data_folder
+from shared.people import people
+from shared.real_scans import PATIENTS
 
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.preprocessing.template import Grid

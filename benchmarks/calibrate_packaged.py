@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from data_folder import add_data_folder
-from people import people
-from real_scans import PATIENTS
+from shared.data_folder import add_data_folder
+from shared.people import people
+from shared.real_scans import PATIENTS
 
 from bids_anomaly.bids.writing import replacing, write_json
 from bids_anomaly.reconstruction.bundle import named_bundle

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from data_folder import add_data_folder
 from matplotlib.figure import Figure
-from patients_in_grid import Patient, patients_in_grid
-from people import people
-from real_scans import PATIENTS
-from scored import preset_mask, reconstructed, zscore
+from shared.data_folder import add_data_folder
+from shared.patients_in_grid import Patient, patients_in_grid
+from shared.people import people
+from shared.real_scans import PATIENTS
+from shared.scored import preset_mask, reconstructed, zscore
 
 from bids_anomaly.reconstruction.bundle import Bundle, named_bundle
 

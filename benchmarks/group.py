@@ -3,6 +3,8 @@
 The maps are those of people who do not exist: noise with some lesions, in the template.
 A few different ones are written, and linked to by the names of many people, so that the disk holds
 them all; each is read and unpacked anew. Half of the people are controls.
+
+    python benchmarks/group.py --people 10 100 1000 --compare
 """
 
 import argparse
@@ -16,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from synthetic_results import write_dataset, write_result
+from shared.synthetic_results import write_dataset, write_result
 
 from bids_anomaly import __version__
 

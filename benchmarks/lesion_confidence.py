@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from data_folder import add_data_folder
-from people import people
-from scored import reconstructed, zscore
+from shared.data_folder import add_data_folder
+from shared.people import people
+from shared.scored import reconstructed, zscore
 from sklearn.metrics import roc_auc_score
 
 from bids_anomaly.bids.naming import suffix_of

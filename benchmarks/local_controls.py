@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from people import people
 from scipy.stats import mannwhitneyu, spearmanr
-from table import line
+from shared.people import people
+from shared.table import line
 
 from bids_anomaly.reconstruction.bundle import named_bundle
 from bids_anomaly.reconstruction.covariates import AGE_SCALE, MIDDLE_AGE, SEXES, as_numbers

@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
-from people import people
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
-from scored import preset_mask, reconstructed, zscore
-from table import line
+from shared.people import people
+from shared.scored import preset_mask, reconstructed, zscore
+from shared.table import line
 
 from bids_anomaly.preprocessing.midpoint import halfway, midpoint_grid
 from bids_anomaly.preprocessing.template import Grid

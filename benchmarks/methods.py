@@ -34,15 +34,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from data_folder import add_data_folder
-from models import BASELINE, BASELINES, RAW_INTENSITY, models, of_modality
-from patients_in_grid import patients_in_grid
-from people import Split
-from real_scans import HEALTHY, MARKED, PATIENTS, T1W_RANGE, Patients
-from scored import preset_mask, reconstructed, zscore
-from stroke_slices import stroke_rows
-from synthetic_lesions import Healthy, paint, read_people, synthetic_rows
-from table import ABSENT, Row, change_of, figure_of, line, rows_by_measure
+from shared.data_folder import add_data_folder
+from shared.models import BASELINE, BASELINES, RAW_INTENSITY, models, of_modality
+from shared.patients_in_grid import patients_in_grid
+from shared.people import Split
+from shared.real_scans import HEALTHY, MARKED, PATIENTS, T1W_RANGE, Patients
+from shared.scored import preset_mask, reconstructed, zscore
+from shared.stroke_slices import stroke_rows
+from shared.synthetic_lesions import Healthy, paint, read_people, synthetic_rows
+from shared.table import ABSENT, Row, change_of, figure_of, line, rows_by_measure
 
 from bids_anomaly.evaluation.metrics import auprc, dice, false_positives, l1, ssim
 from bids_anomaly.evaluation.statistics import DRAWS

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from data_folder import add_data_folder
-from people import people
-from real_scans import PATIENTS, read
-from table import markdown, rows_by_measure
+from shared.data_folder import add_data_folder
+from shared.people import people
+from shared.real_scans import PATIENTS, read
+from shared.table import markdown, rows_by_measure
 
 from bids_anomaly.bids.naming import output_path, transform_path
 from bids_anomaly.evaluation.metrics import auprc, dice

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
-from data_folder import add_data_folder
-from people import people
+from shared.data_folder import add_data_folder
+from shared.people import people
 
 from bids_anomaly.bids.tables import read_table
 from bids_anomaly.exceptions import BidsAnomalyError

@@ -31,11 +31,11 @@ from atlas import (
     register,
     register_once,
 )
-from data_folder import add_data_folder
-from large_lesions import CENTRES_MM, Lesioned, insert
-from people import Split
 from scipy.ndimage import distance_transform_edt, map_coordinates
-from table import interval
+from shared.data_folder import add_data_folder
+from shared.large_lesions import CENTRES_MM, Lesioned, insert
+from shared.people import Split
+from shared.table import interval
 
 from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
 from bids_anomaly.preprocessing.registration import Warp

@@ -15,12 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from data_folder import add_data_folder
-from models import RAW_INTENSITY
-from patients_in_grid import Patient, patients_in_grid
-from people import people
-from real_scans import PATIENTS
-from table import ABSENT, interval
+from shared.data_folder import add_data_folder
+from shared.models import RAW_INTENSITY
+from shared.patients_in_grid import Patient, patients_in_grid
+from shared.people import people
+from shared.real_scans import PATIENTS
+from shared.table import ABSENT, interval
 
 from bids_anomaly.evaluation.metrics import auprc, dice
 from bids_anomaly.reconstruction.bundle import Bundle, named_bundle

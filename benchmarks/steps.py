@@ -15,14 +15,14 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from data_folder import add_data_folder
 from methods import OWN, WITH_INTENSITY, judged
-from models import RAW_INTENSITY, models, of_modality
-from patients_in_grid import Patient, patients_in_grid
-from people import Split
-from real_scans import PATIENTS
-from scored import reconstructed, zscore
-from table import ABSENT, figure_of, interval, line, rows_by_measure
+from shared.data_folder import add_data_folder
+from shared.models import RAW_INTENSITY, models, of_modality
+from shared.patients_in_grid import Patient, patients_in_grid
+from shared.people import Split
+from shared.real_scans import PATIENTS
+from shared.scored import reconstructed, zscore
+from shared.table import ABSENT, figure_of, interval, line, rows_by_measure
 
 from bids_anomaly.evaluation.metrics import auprc, l1
 from bids_anomaly.reconstruction.bundle import Bundle

@@ -14,8 +14,8 @@ The same command goes on from the last checkpoint. Bundles are calibrated afterw
 import argparse
 from pathlib import Path
 
-from data_folder import add_data_folder
-from people import people
+from shared.data_folder import add_data_folder
+from shared.people import people
 
 from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.preprocessing.template import Grid

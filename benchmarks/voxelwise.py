@@ -16,13 +16,13 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from data_folder import add_data_folder
-from models import RAW_INTENSITY
-from patients_in_grid import patients_in_grid
-from people import people
-from real_scans import HEALTHY, PATIENTS
 from scipy.ndimage import gaussian_filter
-from table import interval, line
+from shared.data_folder import add_data_folder
+from shared.models import RAW_INTENSITY
+from shared.patients_in_grid import patients_in_grid
+from shared.people import people
+from shared.real_scans import HEALTHY, PATIENTS
+from shared.table import interval, line
 
 from bids_anomaly.evaluation.metrics import auprc
 from bids_anomaly.reconstruction.bundle import Bundle, named_bundle

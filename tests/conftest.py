@@ -225,7 +225,7 @@ def synthetic() -> ModuleType:
     """The benchmark's writer of results."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
-        return importlib.import_module("synthetic_results")
+        return importlib.import_module("shared.synthetic_results")
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,11 @@ def benchmark_module(monkeypatch):
     return importlib.import_module
 
 
+@pytest.mark.parametrize("script", sorted(path.stem for path in BENCHMARKS.glob("*.py")))
+def test_every_benchmark_finds_what_it_imports_and_says_its_command(script, benchmark_module):
+    assert f"benchmarks/{script}.py" in benchmark_module(script).__doc__
+
+
 @pytest.fixture
 def volumes():
     """One healthy head: white matter in a shell of cortex, with sulci of CSF."""
@@ -50,7 +55,7 @@ def volumes():
 
 @pytest.mark.parametrize("modality", ["T1w", "FLAIR", "T2w"])
 def test_blobs_have_the_sizes_that_the_table_names(benchmark_module, volumes, modality):
-    synthetic = benchmark_module("synthetic_lesions")
+    synthetic = benchmark_module("shared.synthetic_lesions")
     lesioned = synthetic.with_blobs(volumes, 0, modality)
     counted = [
         counts.lesions
@@ -64,7 +69,7 @@ def test_blobs_have_the_sizes_that_the_table_names(benchmark_module, volumes, mo
 
 @pytest.mark.parametrize("kind", ["blobs", "anomalies as in training"])
 def test_the_same_person_always_gets_the_same_lesions(benchmark_module, volumes, kind):
-    synthetic = benchmark_module("synthetic_lesions")
+    synthetic = benchmark_module("shared.synthetic_lesions")
     if kind != "blobs":
         synthetic.SLAB_SLICES = 5
     one, other = (synthetic.INSERTIONS[kind](volumes, 0, "FLAIR") for _ in range(2))
@@ -74,7 +79,7 @@ def test_the_same_person_always_gets_the_same_lesions(benchmark_module, volumes,
 
 
 def test_a_perfect_score_is_perfect_for_every_size(benchmark_module, volumes):
-    synthetic = benchmark_module("synthetic_lesions")
+    synthetic = benchmark_module("shared.synthetic_lesions")
     lesioned = synthetic.with_blobs(volumes, 0, "T1w")
     sizes = synthetic.by_size(10.0 * lesioned.truth, lesioned, 2.0)
     assert [size["AUPRC"] for size in sizes] == [1, 1, 1, 1, 1]
@@ -84,7 +89,7 @@ def test_a_perfect_score_is_perfect_for_every_size(benchmark_module, volumes):
 
 
 def test_a_folder_of_candidates_is_one_column_without_borrowed_figures(benchmark_module, tmp_path):
-    models = benchmark_module("models")
+    models = benchmark_module("shared.models")
     candidate = tmp_path / "design-a"
     shutil.copytree(PACKAGED / "restore-T1w", candidate / "T1w")
     columns = models.models([], [candidate])
@@ -94,7 +99,7 @@ def test_a_folder_of_candidates_is_one_column_without_borrowed_figures(benchmark
 
 
 def test_two_candidates_with_one_name_are_refused(benchmark_module, tmp_path):
-    models = benchmark_module("models")
+    models = benchmark_module("shared.models")
     for parent in ("one", "two"):
         shutil.copytree(PACKAGED / "threshold-T2w", tmp_path / parent / "T2w")
     with pytest.raises(SystemExit, match="T2w"):
@@ -102,7 +107,7 @@ def test_two_candidates_with_one_name_are_refused(benchmark_module, tmp_path):
 
 
 def test_the_table_names_people_intervals_and_paired_differences(benchmark_module):
-    table = benchmark_module("table")
+    table = benchmark_module("shared.table")
     row = table.row_of_means(
         "data",
         "AUPRC",
@@ -126,7 +131,7 @@ def test_the_table_names_people_intervals_and_paired_differences(benchmark_modul
 
 
 def test_what_a_model_does_not_have_is_left_open(benchmark_module):
-    table = benchmark_module("table")
+    table = benchmark_module("shared.table")
     rows = table.rows_by_measure(
         "data", {"restore": [{"Dice": 0.5, "l1": 0.1}], "threshold": [{"Dice": 0.2}]}
     )
@@ -135,7 +140,7 @@ def test_what_a_model_does_not_have_is_left_open(benchmark_module):
 
 
 def test_pooled_precision_is_that_of_all_voxels(benchmark_module):
-    stroke = benchmark_module("stroke_slices")
+    stroke = benchmark_module("shared.stroke_slices")
     rng = np.random.default_rng(0)
     slices, scores = [], []
     for _ in range(6):
@@ -155,7 +160,7 @@ def test_pooled_precision_is_that_of_all_voxels(benchmark_module):
 
 
 def test_reconstructions_are_kept_for_the_same_scan_only(benchmark_module, tmp_path):
-    scored = benchmark_module("scored")
+    scored = benchmark_module("shared.scored")
     bundle = load_bundle(PACKAGED / "restore-T1w")
     scan = np.zeros((16, 16, 2), np.float32)
     first = scored.reconstructed(bundle, scan, scan == 0, tmp_path)
@@ -209,7 +214,7 @@ def patient(tmp_path):
 
 @pytest.mark.parametrize("modality", ["FLAIR", "T1w"])
 def test_truth_reaches_every_scan_of_a_patient(benchmark_module, patient, modality):
-    scans = benchmark_module("real_scans")
+    scans = benchmark_module("shared.real_scans")
     found = scans.accuracy(*patient, scans.PATIENTS[0], "E01", modality)
     perfect = ("AUPRC", "Dice at preset threshold", "best Dice (oracle)")
     assert [found[measure] for measure in perfect] == [1, 1, 1]
@@ -223,13 +228,13 @@ def test_truth_reaches_every_scan_of_a_patient(benchmark_module, patient, modali
 def test_raw_intensity_is_that_of_the_input_in_the_brain_of_a_run(
     benchmark_module, patient, modality
 ):
-    scans = benchmark_module("real_scans")
+    scans = benchmark_module("shared.real_scans")
     found = scans.raw_accuracy(*patient, scans.PATIENTS[0], "E01", modality)
     assert found == pytest.approx({"AUPRC": 1, "AUROC": 1, "best Dice (oracle)": 1}, abs=0.02)
 
 
 def test_scans_and_masks_may_have_a_fourth_axis_of_length_one(benchmark_module, patient):
-    scans = benchmark_module("real_scans")
+    scans = benchmark_module("shared.real_scans")
     three = scans.raw_accuracy(*patient, scans.PATIENTS[0], "E01", "FLAIR")
     for path in (patient[0] / "elderly-wmh").rglob("*FLAIR*.nii.gz"):
         image = nib.load(path)
@@ -239,7 +244,7 @@ def test_scans_and_masks_may_have_a_fourth_axis_of_length_one(benchmark_module, 
 
 
 def test_what_is_marked_in_a_healthy_person_is_false(benchmark_module, patient):
-    scans = benchmark_module("real_scans")
+    scans = benchmark_module("shared.real_scans")
     found = scans.quietness(patient[1], "E01", "T1w")
     assert found["voxels marked (%; nominal 0.2)"] == pytest.approx(100 * 64 / 8000)
     assert found["marked volume (ml)"] == pytest.approx(64 * 8 / 1000)
@@ -251,7 +256,7 @@ def test_what_is_marked_in_a_healthy_person_is_false(benchmark_module, patient):
 
 
 def test_the_block_over_all_sets_has_the_mean_the_worst_and_the_rates(benchmark_module):
-    table, all_sets = benchmark_module("table"), benchmark_module("all_sets")
+    table, all_sets = benchmark_module("shared.table"), benchmark_module("all_sets")
     names = ["raw intensity", "threshold", "restore"]
 
     def rows(data, measure, figures, **options):
@@ -283,7 +288,7 @@ def test_the_block_over_all_sets_has_the_mean_the_worst_and_the_rates(benchmark_
 def test_people_are_spread_evenly_over_splits(counts):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
-        people = importlib.import_module("people")
+        people = importlib.import_module("shared.people")
     who = [str(number) for number in range(sum(counts.values()))]
     splits = people.spread(who, counts)
     assert list(splits) == who
@@ -295,7 +300,7 @@ def test_people_are_spread_evenly_over_splits(counts):
 
 
 def test_new_people_are_in_the_splits_as_the_rule_says(benchmark_module):
-    people = benchmark_module("people")
+    people = benchmark_module("shared.people")
     splits = ("train", "calibration", "dev", "report")
 
     def of(dataset):
@@ -318,13 +323,13 @@ def test_new_people_are_in_the_splits_as_the_rule_says(benchmark_module):
 
 
 def test_nobody_is_in_two_splits(benchmark_module):
-    people = benchmark_module("people")
+    people = benchmark_module("shared.people")
     lines = people.SPLITS.read_text().splitlines()[1:]
     named = [line.rpartition("\t")[0] for line in lines]
     assert len(set(named)) == len(named)
 
 
 def test_the_reference_is_t1w_where_there_is_one(benchmark_module):
-    patients = {one.dataset: one for one in benchmark_module("real_scans").PATIENTS}
+    patients = {one.dataset: one for one in benchmark_module("shared.real_scans").PATIENTS}
     assert patients["wmh-manual"].reference == "T1w"
     assert patients["tumour-flair"].reference == "FLAIR"

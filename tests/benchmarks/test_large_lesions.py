@@ -14,7 +14,7 @@ KINDS = ("stroke", "mass")
 def insert():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
-        return importlib.import_module("large_lesions").insert
+        return importlib.import_module("shared.large_lesions").insert
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from real_scans import Patients
 from scipy.ndimage import binary_dilation
 
 from bids_anomaly.evaluation.metrics import auprc
@@ -15,6 +14,7 @@ from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.preprocessing.transforms import Chain
 from bids_anomaly.training.lesions import MARGIN_VOXELS, lesion_share, transform_to_model_grid
 from bids_anomaly.training.people import load_people
+from shared.real_scans import Patients
 
 
 class Patient(NamedTuple):

@@ -8,10 +8,7 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
-from models import RAW_INTENSITY
-from people import Split
 from scipy.ndimage import distance_transform_edt
-from table import Row, rows_by_measure
 
 from bids_anomaly.bids.naming import anat_folder, file_name, output_path, transform_path
 from bids_anomaly.evaluation.masks import read_mask
@@ -32,6 +29,9 @@ from bids_anomaly.preprocessing.resample import resample_mask
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.reconstruction.bundle import Bundle
+from shared.models import RAW_INTENSITY
+from shared.people import Split
+from shared.table import Row, rows_by_measure
 
 REFERENCE = "T1w"
 # Brains span about this much on T1w, in units of white matter.

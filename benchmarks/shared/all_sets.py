@@ -6,8 +6,9 @@ A model is chosen by these, since a gain on one set that is lost on another is n
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from models import BASELINES
-from table import ABSENT, Row, line
+
+from shared.models import BASELINES
+from shared.table import ABSENT, Row, line
 
 # Beginnings of the measures that a model is chosen by: one without a threshold, one at the preset.
 RANKING, FOUND = "AUPRC", "Dice at preset threshold"

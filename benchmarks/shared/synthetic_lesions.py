@@ -13,11 +13,7 @@ from typing import NamedTuple
 import nibabel as nib
 import numpy as np
 import torch
-from people import Split
-from real_scans import HEALTHY, command
 from scipy.ndimage import binary_dilation, gaussian_filter, generate_binary_structure, label
-from scored import preset_mask, reconstructed, zscore
-from table import Row, rows_by_measure
 
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.evaluation.metrics import SIZE_BINS, auprc, dice, lesionwise
@@ -28,6 +24,10 @@ from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle, choose_bundles
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
 from bids_anomaly.training.volumes import HealthyVolumes, load_volumes, slices_first
+from shared.people import Split
+from shared.real_scans import HEALTHY, command
+from shared.scored import preset_mask, reconstructed, zscore
+from shared.table import Row, rows_by_measure
 
 # T1w intensities relative to white matter, and what is painted there.
 TONE_KNOTS = (0.0, 0.1, 0.3, 0.72, 1.0, 1.4)

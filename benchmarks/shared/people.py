@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-SPLITS = Path(__file__).parent / "splits.tsv"
+SPLITS = Path(__file__).parents[1] / "splits.tsv"
 
 
 def people(dataset: str, *splits: str) -> list[str]:

@@ -12,9 +12,6 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
-from people import Split
-from scored import preset_mask, reconstructed, zscore
-from table import Row, row_of_means
 
 from bids_anomaly.evaluation.metrics import auprc, auprc_of_counts, dice
 from bids_anomaly.evaluation.raw import RAW_INTENSITY, raw_score
@@ -23,6 +20,9 @@ from bids_anomaly.preprocessing.intensity import SURE_WHITE_MATTER, white_matter
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid, template_white_matter
 from bids_anomaly.reconstruction.bundle import Bundle
+from shared.people import Split
+from shared.scored import preset_mask, reconstructed, zscore
+from shared.table import Row, row_of_means
 
 DATASET = "stroke-flair-slices"
 FILE = "axial_z+18mm.npz"

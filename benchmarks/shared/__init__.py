@@ -1,0 +1,1 @@
+"""What several benchmarks read, run and print; the scripts beside this folder are benchmarks."""
