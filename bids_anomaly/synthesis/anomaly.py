@@ -29,6 +29,11 @@ CLEAN_SHARE = 0.15
 # Where small lesions are centred: beside the ventricles, elsewhere in white matter, anywhere.
 PLACE_SHARES = (0.375, 0.375, 0.25)
 BESIDE_VENTRICLES_MM = 6.0
+# Some small lesions are bands along the wall of a ventricle: how many, how long (the radius in mm
+# of what is kept of the band), and how thick. Healthy bands are thinner and fainter (contrast.py).
+BAND_SHARE = 0.2
+BAND_RADII_MM = (4.0, 14.0)
+BAND_MM = (2.0, 7.0)
 # Many diseases come on both sides, which must not look healthy to a network that sees the mirrored
 # slice.
 SYMMETRIC_SHARE = 0.3
@@ -182,7 +187,9 @@ def _insert_one(
 ) -> tuple[Tensor, Tensor]:
     """Insert one anomaly into each of the slabs; return them and its opacity in each voxel."""
     draw = Draws(len(scan), scan.device, generator)
-    radius = draw.log_uniform(*torch.tensor(RADII_MM, device=scan.device)[kind].unbind(1))
+    band = (kind == SMALL) & draw.chance(BAND_SHARE)
+    radii = torch.tensor((*RADII_MM, BAND_RADII_MM), device=scan.device)
+    radius = draw.log_uniform(*radii[torch.where(band, len(RADII_MM), kind)].unbind(1))
     target = draw.between(*of_kind(column("levels", modality), kind).unbind(1))
     opposite = draw.chance(of_kind(column("opposite_shares", modality), kind))
     target = torch.where(
@@ -190,7 +197,7 @@ def _insert_one(
     )
     brightens = column("brightens", modality) ^ opposite
 
-    centre = _centres(places, kind, generator)
+    centre = _centres(places, kind, band, generator)
     offset = offsets_mm(scan.shape, centre, spacing)
     # The section through a lesion is rarely at its equator.
     middle_offset = draw.uniform(-1, 1) * (radius - spacing / 2).clamp(min=0)
@@ -218,6 +225,8 @@ def _insert_one(
         generator=generator,
     )
     shape = torch.where(per_sample(symmetric), torch.maximum(shape, shape.flip(-1)), shape)
+    along = _along_ventricles(anatomy, draw.uniform(*BAND_MM), spacing)
+    shape = torch.where(per_sample(band), shape * along, shape)
     shape = shape * anatomy.brain * _lesionable(anatomy, modality, kind)
     # Some of the tissue shows through, so that borders between grey and white can survive. The mean
     # counts the air around the brain, which makes lesions brighter where a slab holds little brain;
@@ -271,6 +280,26 @@ def _lesionable(anatomy: Anatomy, modality: Tensor, kind: Tensor) -> Tensor:
     return 1 - spared * (1 - tissue)
 
 
+def _along_ventricles(anatomy: Anatomy, thickness: Tensor, spacing: float) -> Tensor:
+    """Return how much of each voxel lies in a band of tissue along the ventricles, from 0 to 1.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+    thickness : (B,) tensor
+        Of the band, in mm.
+    spacing : float
+        Voxel size in mm.
+    """
+    band = torch.zeros_like(anatomy.t1w)
+    for reach in range(1, math.ceil(BAND_MM[1] / spacing) + 1):
+        # The outermost voxel is covered in part.
+        covered = (thickness / spacing - (reach - 1)).clamp(0, 1)
+        near = ventricle_neighbourhood(anatomy.t1w, anatomy.deep, reach)
+        band = torch.maximum(band, per_sample(covered) * near)
+    return band
+
+
 def _places(anatomy: Anatomy, spacing: float) -> Tensor:
     """Return how likely each voxel of the middle slices is the centre of a lesion, by place.
 
@@ -285,11 +314,11 @@ def _places(anatomy: Anatomy, spacing: float) -> Tensor:
     return torch.stack(choices, dim=1) * brain[:, None]
 
 
-def _centres(places: Tensor, kind: Tensor, generator: Generator) -> Tensor:
+def _centres(places: Tensor, kind: Tensor, band: Tensor, generator: Generator) -> Tensor:
     """Draw the centre (row, column) of a lesion in the middle slice of each slab."""
     shares = torch.tensor(PLACE_SHARES, device=places.device).expand(len(kind), 3)
     place = torch.multinomial(shares, 1, generator=generator)[:, 0]
-    place = torch.where(kind == SMALL, place, 2)
+    place = torch.where(kind == SMALL, torch.where(band, 0, place), 2)
     weights = of_kind(places, place)
     # Where there is nothing of the kind in a slice, anywhere in the brain; else anywhere at all.
     brain = places[:, 2]

@@ -186,7 +186,7 @@ def _mottle(t1w: Tensor, draw: Draws) -> Tensor:
 
 def _caps(t1w: Tensor, brain: Tensor, deep: Tensor, draw: Draws) -> Tensor:
     """Return thin bright caps and bands beside the ventricles, in two thirds of the samples."""
-    amount = per_sample(draw.uniform(-0.15, 0.35).clamp(min=0))
+    amount = per_sample(draw.uniform(-0.15, 0.3).clamp(min=0))
     where = (draw.smooth_field(t1w.shape[-2:], 10) + 0.3).clamp(0, 1)
     return amount * where * ventricle_neighbourhood(t1w, deep, reach=1) * brain
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bids_anomaly.modalities import MODALITIES
-from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
+from bids_anomaly.synthesis.anomaly import Anatomy, _along_ventricles, insert_anomalies
 from bids_anomaly.synthesis.contrast import FLAIR, T1W, T2W
 from bids_anomaly.synthesis.recipes import RECIPES
 
@@ -136,10 +136,23 @@ def test_lesions_on_flair_and_t2w_are_mostly_bright(modality):
 
 @pytest.mark.parametrize("modality", [T1W, FLAIR, T2W])
 def test_a_ventricle_hardly_becomes_a_lesion(modality):
-    _, _, result = insert(400, modality=modality, ventricle=True)
+    _, _, result = insert(1200, modality=modality, ventricle=True)
     in_ventricle = result.lesion[:, *VENTRICLE].mean()
     around = result.lesion[:, :, 13:27, 15:33].mean()
     assert in_ventricle < 0.4 * around
+
+
+def test_a_band_follows_the_wall_of_the_ventricle_as_thick_as_asked():
+    brain = brain_mask().expand(3, *SHAPE)
+    t1w = brain.clone()
+    t1w[:, *VENTRICLE] = 0.3
+    thickness = torch.tensor([1.0, 1.5, 1.75]) * SPACING
+    band = _along_ventricles(Anatomy(t1w, brain, brain[:, 2], brain[:, 2]), thickness, SPACING)
+    assert not band[:, *VENTRICLE].any()
+    _, rows, columns = VENTRICLE
+    across = band[:, 2, (rows.start + rows.stop) // 2, columns.stop :]
+    assert torch.allclose(across.sum(1), thickness / SPACING)
+    assert (across[:, 0] == 1).all()
 
 
 def test_many_small_lesions_lie_beside_the_ventricle():
