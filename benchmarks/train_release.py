@@ -21,8 +21,8 @@ from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reconstruction.bundle import named_bundle
 from bids_anomaly.training.bundles import train_bundles
+from bids_anomaly.training.loading import controls_of, people_from_labels
 from bids_anomaly.training.people import Preprocessed, load_people
-from bids_anomaly.training.volumes import controls_of, people_from_labels
 
 # Healthy people, and how their datasets are called in the description of a bundle.
 HEALTHY = {
@@ -61,20 +61,10 @@ def main() -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     """Train as the arguments of the command say."""
-    scans = {
-        split: people_of(arguments.preprocessed, split) for split in ("train", "dev", "calibration")
-    }
-    counted = {
-        words: sum(
-            scan.path.is_relative_to(arguments.preprocessed / name) for scan in scans["train"]
-        )
-        for name, words in HEALTHY.items()
-    }
-    drawn = people_from_labels(
-        arguments.data / LABEL_MAPS, grid=Grid.of(scans["train"][0].scan), seed=arguments.seed
+    scans = {split: people_of(arguments.preprocessed, split) for split in ("dev", "calibration")}
+    learned_from, told = training_people(
+        arguments.data, arguments.preprocessed, seed=arguments.seed
     )
-    told = ", ".join(f"{count} people of {words}" for words, count in counted.items())
-    told += f" and {len({scan.path for scan in drawn})} label maps of SynthSeg"
     print(f"Training on {told}.", flush=True)
     start = named_bundle(arguments.start) if arguments.start else None
     painted_from = scans["calibration"][::EVERY_CONTROL]
@@ -85,7 +75,7 @@ def train(arguments: argparse.Namespace) -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     train_bundles(
         "restore",
-        [*scans["train"], *drawn],
+        learned_from,
         scans["dev"],
         controls,
         arguments.output,
@@ -117,6 +107,19 @@ def train(arguments: argparse.Namespace) -> None:
             else None
         ),
     )
+
+
+def training_people(data: Path, preprocessed: Path, *, seed: int) -> tuple[list[Preprocessed], str]:
+    """Return real and drawn T1w scans to train on, and who they are in words."""
+    real = people_of(preprocessed, "train")
+    drawn = people_from_labels(data / LABEL_MAPS, grid=Grid.of(real[0].scan), seed=seed)
+    counts = {
+        words: sum(scan.path.is_relative_to(preprocessed / name) for scan in real)
+        for name, words in HEALTHY.items()
+    }
+    told = ", ".join(f"{count} people of {words}" for words, count in counts.items())
+    told += f" and {len({scan.path for scan in drawn})} label maps of SynthSeg"
+    return [*real, *drawn], told
 
 
 def people_of(preprocessed: Path, split: str) -> list[Preprocessed]:

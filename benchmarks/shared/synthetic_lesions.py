@@ -23,7 +23,8 @@ from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import FALLBACK_FAMILY, Bundle, choose_bundles
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies
-from bids_anomaly.training.volumes import HealthyVolumes, load_volumes, slices_first
+from bids_anomaly.training.loading import load_volumes
+from bids_anomaly.training.volumes import HealthyVolumes, slices_first
 from shared.people import Split
 from shared.real_scans import HEALTHY, command
 from shared.scored import preset_mask, reconstructed, zscore

@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import nibabel as nib
+from typing import TYPE_CHECKING, Any
 
 from bids_anomaly.bids.naming import sidecar_path
 from bids_anomaly.exceptions import CannotWriteError
+
+if TYPE_CHECKING:
+    # A machine that only trains writes checkpoints and has no nibabel.
+    import nibabel as nib
 
 TEMPORARY_NAME = re.compile(r"\.[0-9a-f]{12}-.+")
 # No file takes that long to write, so one that did not change since then has lost its writer.
@@ -96,7 +98,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def write_image(path: Path, image: nib.Nifti1Image, sidecar: Mapping[str, Any]) -> None:
+def write_image(path: Path, image: "nib.Nifti1Image", sidecar: Mapping[str, Any]) -> None:
     """Write or replace an image and, first, the JSON file that describes it."""
     write_json(sidecar_path(path), sidecar)
     with replacing(path) as temporary:

@@ -116,6 +116,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     from bids_anomaly.preprocessing.template import Grid
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.training.bundles import train_bundles
+    from bids_anomaly.training.loading import controls_of, people_from_labels
     from bids_anomaly.training.people import (
         find_people,
         load_people,
@@ -125,7 +126,6 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     )
     from bids_anomaly.training.rates import PICTURE, draw_rates, rates_table, realised_rates
     from bids_anomaly.training.recipes import RECIPES
-    from bids_anomaly.training.volumes import controls_of, people_from_labels
 
     batch_size = arguments.batch_size or RECIPES[arguments.method].batch_size
     place.share(batch_size)
@@ -239,8 +239,8 @@ def _preview(
     arguments: argparse.Namespace, modalities: Sequence[str], people: Sequence, real: Mapping
 ) -> ExitCode:
     from bids_anomaly.reconstruction.networks import RestorationNet
+    from bids_anomaly.training.loading import volumes_of
     from bids_anomaly.training.preview import write_preview
-    from bids_anomaly.training.volumes import volumes_of
 
     write_preview(
         arguments.preview,

@@ -75,7 +75,7 @@ def paint(
         1 where the template is far from the surface of the brain, in the middle slices: CSF there
         is that of the ventricles.
     regions : (B, H, W) integer tensor
-        Of the middle slices, see :func:`bids_anomaly.synthesis.regions.regions_in_grid`.
+        Of the middle slices, see :func:`bids_anomaly.training.loading.regions_in_grid`.
     modality : (B,) tensor
         FLAIR or T2W for each slab.
     generator : torch.Generator

@@ -22,11 +22,12 @@ from bids_anomaly.training.controls import scores_by_person
 from bids_anomaly.training.data import draw_healthy
 from bids_anomaly.training.distributed import ALONE, Place, connected
 from bids_anomaly.training.export import write_bundle
+from bids_anomaly.training.loading import volumes_of
 from bids_anomaly.training.loop import train
 from bids_anomaly.training.people import Preprocessed
 from bids_anomaly.training.recipes import RECIPES
 from bids_anomaly.training.validation import held_out_slabs, validate
-from bids_anomaly.training.volumes import HealthyVolumes, volumes_of
+from bids_anomaly.training.volumes import HealthyVolumes
 
 FINISH_SEED = 20_250_102
 

@@ -4,8 +4,9 @@ import torch
 
 from bids_anomaly.preprocessing.atlas import atlas_labels, atlas_regions
 from bids_anomaly.preprocessing.template import MODEL_GRID_2MM
-from bids_anomaly.synthesis.regions import TONES, regions_in_grid
+from bids_anomaly.synthesis.regions import TONES
 from bids_anomaly.synthesis.scanner import Scanner, miss_the_brain
+from bids_anomaly.training.loading import regions_in_grid
 
 SHAPE = (200, 5, 32, 40)
 

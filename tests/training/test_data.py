@@ -5,7 +5,8 @@ import torch
 
 from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.training.data import draw_batch
-from bids_anomaly.training.volumes import load_volumes, slices_first
+from bids_anomaly.training.loading import load_volumes
+from bids_anomaly.training.volumes import slices_first
 
 SHAPE = (48, 40, 16)  # x, y, z
 

@@ -13,9 +13,9 @@ from bids_anomaly.exceptions import UsageError
 from bids_anomaly.reconstruction.networks import RestorationNet
 from bids_anomaly.training.data import Batch, draw_batch
 from bids_anomaly.training.distributed import Place, launched_with
+from bids_anomaly.training.loading import load_volumes
 from bids_anomaly.training.losses import restoration_loss
 from bids_anomaly.training.people import load_people
-from bids_anomaly.training.volumes import load_volumes
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone")
 WORKER = textwrap.dedent(
@@ -27,7 +27,7 @@ WORKER = textwrap.dedent(
 
     from bids_anomaly.reconstruction.networks import RestorationNet
     from bids_anomaly.training.data import draw_batch
-    from bids_anomaly.training.volumes import load_volumes
+    from bids_anomaly.training.loading import load_volumes
     from bids_anomaly.training.distributed import average_gradients, connected, launched_with
     from bids_anomaly.training.losses import restoration_loss
     from bids_anomaly.training.people import load_people

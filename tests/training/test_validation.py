@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 
 from bids_anomaly.reconstruction.networks import RestorationNet
+from bids_anomaly.training.loading import load_volumes
 from bids_anomaly.training.people import find_people, load_people
 from bids_anomaly.training.preview import write_preview
 from bids_anomaly.training.validation import held_out_slabs, validate
-from bids_anomaly.training.volumes import load_volumes
 
 MODALITIES = ("T1w", "FLAIR")
 CPU = torch.device("cpu")
