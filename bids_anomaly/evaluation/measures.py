@@ -100,6 +100,17 @@ MEASURES: dict[str, Measure] = {
         "Oracle: the highest Dice that any threshold reaches, chosen on the truth itself.",
         more_is_better=True,
     ),
+    "hd95_mm": Measure(
+        "Hausdorff distance of mask and truth without its outliers: the larger of the 95th "
+        "percentiles of the distances from either surface to the other; n/a where one is empty.",
+        "mm",
+        False,
+    ),
+    "surface_distance_mm": Measure(
+        "Average symmetric surface distance of mask and truth; n/a where either is empty.",
+        "mm",
+        False,
+    ),
     "auprc": Measure(
         "Area under the precision-recall curve over all voxels of the brain (average precision); "
         "n/a without lesions.",
@@ -120,7 +131,11 @@ MEASURES: dict[str, Measure] = {
     "false_components": Measure(
         "Number of marked components of which less than a tenth is lesion.", None, False
     ),
+    "lesion_count_error": Measure(
+        "Number of marked components of 8 mm3 and more, minus that of such lesions."
+    ),
     "burden_ml": Measure("Volume of the mask: the anomaly burden.", "ml"),
+    "volume_error_ml": Measure("Volume of the mask minus that of the truth.", "ml"),
     "brain_ml": Measure("Volume of the brain mask.", "ml"),
     "lesion_ml": Measure("Volume of the truth.", "ml"),
     "lesion_outside_ml": Measure(
@@ -168,6 +183,12 @@ GROUP_MEASURES: dict[str, Measure] = {
         "Chance that the burden of a patient is higher than that of a control.",
         more_is_better=True,
     ),
+    "volume_agreement_low_ml": Measure(
+        "Lower limit of agreement (Bland and Altman 1986) of the volume of the mask with that of "
+        "the truth, in patients: the mean difference minus 1.96 standard deviations.",
+        "ml",
+    ),
+    "volume_agreement_high_ml": Measure("Upper limit of agreement: plus 1.96.", "ml"),
     **{
         f"froc_sensitivity_at_{level}": Measure(
             f"Share of all lesions of at least 8 mm3 that are found at the threshold with at most "

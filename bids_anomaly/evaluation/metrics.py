@@ -7,9 +7,15 @@ it out, and say how many people are left.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import generate_binary_structure, label
+from scipy.ndimage import (
+    binary_erosion,
+    distance_transform_edt,
+    generate_binary_structure,
+    label,
+)
 from skimage.metrics import structural_similarity
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -36,6 +42,51 @@ def dice(found: np.ndarray, truth: np.ndarray) -> float:
     """
     size = np.count_nonzero(found) + np.count_nonzero(truth)
     return 2 * np.count_nonzero(found & truth) / size if size else np.nan
+
+
+class SurfaceDistances(NamedTuple):
+    """How far the surfaces of two masks are apart, in mm."""
+
+    hd95: float
+    mean: float
+
+
+def surface_distances(
+    found: np.ndarray, truth: np.ndarray, spacing: Sequence[float]
+) -> SurfaceDistances:
+    """Measure how far the surfaces of two masks are apart.
+
+    Surfaces are the voxels of a mask that touch, by a face, what is not in it. ``hd95`` is the
+    larger of the 95th percentiles of the distances from either surface to the other (the Hausdorff
+    distance without its outliers), ``mean`` the average symmetric surface distance: the mean over
+    both surfaces (Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x).
+
+    Parameters
+    ----------
+    found, truth : (X, Y, Z) bool arrays
+    spacing : sequence of float
+        Voxel size in mm.
+
+    Returns
+    -------
+    SurfaceDistances
+        NaN where either mask is empty.
+    """
+    if not found.any() or not truth.any():
+        return SurfaceDistances(np.nan, np.nan)
+    # Nothing beyond a voxel around both is nearer to either surface.
+    window = tuple(
+        slice(max(places.min() - 1, 0), places.max() + 2) for places in np.nonzero(found | truth)
+    )
+    surfaces = [mask[window] & ~binary_erosion(mask[window]) for mask in (found, truth)]
+    ways = [
+        distance_transform_edt(~other, sampling=spacing)[one]
+        for one, other in (surfaces, surfaces[::-1])
+    ]
+    return SurfaceDistances(
+        hd95=float(max(np.percentile(way, 95) for way in ways)),
+        mean=float(np.concatenate(ways).mean()),
+    )
 
 
 def dice_best(score: np.ndarray, truth: np.ndarray) -> float:

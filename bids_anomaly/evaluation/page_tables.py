@@ -21,6 +21,12 @@ SHOWN: dict[str, tuple[str, float, int]] = {
     "lesion_precision_all": ("Marked components that are lesion", 1, 3),
     "lesion_f1_all": ("Lesion-wise F1", 1, 3),
     "froc_sensitivity_at_5": ("Lesions found with 5 false components a scan", 1, 3),
+    "hd95_mm": ("Hausdorff distance, 95th percentile (mm)", 1, 1),
+    "surface_distance_mm": ("Average surface distance (mm)", 1, 1),
+    "volume_error_ml": ("Volume error (ml)", 1, 2),
+    "volume_agreement_low_ml": ("Volume, lower limit of agreement (ml)", 1, 2),
+    "volume_agreement_high_ml": ("Volume, upper limit of agreement (ml)", 1, 2),
+    "lesion_count_error": ("Error of the number of lesions", 1, 1),
     "false_positive_rate": ("Lesion-free voxels marked (%)", 100, 3),
     "false_positive_ml": ("Lesion-free volume marked (ml)", 1, 2),
     "false_components": ("False components a scan", 1, 1),
@@ -54,7 +60,7 @@ def figures_table(summary: pd.DataFrame, models: Sequence[str]) -> Table:
             lines.append([words, *cells, whose, str(found["people"].max())])
     return Table(
         "Figures",
-        "Means over people with 95 % bootstrap intervals; a single person has no interval.",
+        "Means over people with 95 % bootstrap intervals; fewer than five people have no interval.",
         ["Measure", *models, "Whose", "People"],
         lines,
         numeric=(len(models) + 2,),

@@ -19,6 +19,7 @@ from bids_anomaly.evaluation.metrics import (
     l1,
     lesionwise,
     ssim_map,
+    surface_distances,
 )
 from bids_anomaly.evaluation.restoration import Moments, ahi, caci, rqi, texture
 
@@ -78,6 +79,7 @@ def evaluate_scan(
         "lesion_outside_ml": (maps.truth & ~brain).sum() * volume / 1000,
         "burden_ml": maps.mask.sum() * volume / 1000,
         "dice": dice(maps.mask, maps.truth),
+        **_surface_figures(maps),
         **_lesion_figures(maps),
         "false_positive_rate": wrong.voxel_rate,
         "false_positive_ml": wrong.volume_ml,
@@ -93,6 +95,13 @@ def evaluate_scan(
         for image in (maps.scan, maps.pseudo_healthy)
     ]
     return ScanResult({name: float(value) for name, value in figures.items()}, curves, *textures)
+
+
+def _surface_figures(maps: ScanMaps) -> dict[str, float]:
+    """Return how far mask and truth are apart, and by how much their volumes differ."""
+    hd95, mean = surface_distances(maps.mask, maps.truth, maps.grid.spacing)
+    difference = (maps.mask.sum() - maps.truth.sum()) * maps.grid.voxel_volume / 1000
+    return {"hd95_mm": hd95, "surface_distance_mm": mean, "volume_error_ml": difference}
 
 
 def ranking_figures(score: np.ndarray, maps: ScanMaps) -> dict[str, float]:
@@ -124,7 +133,11 @@ def _lesion_figures(maps: ScanMaps) -> dict[str, float]:
     for size, counts in zip(("all", *SIZES), counted, strict=True):
         figures |= _named(size, counts)
     wrong = figures["components_all"] - figures["components_correct_all"]
-    return {**figures, "false_components": wrong}
+    return {
+        **figures,
+        "false_components": wrong,
+        "lesion_count_error": figures["components_all"] - figures["lesions_all"],
+    }
 
 
 def _named(size: str, counts: LesionCounts) -> dict[str, float]:

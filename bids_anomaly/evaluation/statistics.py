@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import wilcoxon
+from statsmodels.stats.multitest import multipletests
 
 DRAWS = 2000
 LEVEL = 0.95
 SEED = 0
+# The percentiles of draws of fewer people are little but their range.
+FEWEST = 5
 
 # Takes (D, N) weights, how often each of N people was drawn in each of D draws, and gives (D,)
 # values.
@@ -77,11 +80,11 @@ def bootstrap(
     Returns
     -------
     Interval
-        NaN where the statistic is defined for nobody; with a single person there is no interval
-        (low and high are NaN).
+        NaN where the statistic is defined for nobody; with fewer than :data:`FEWEST` people there
+        is no interval (low and high are NaN).
     """
     estimate = float(statistic(np.ones((1, people)))[0])
-    if people < 2:
+    if people < FEWEST:
         return Interval(estimate, np.nan, np.nan)
     drawn = np.random.default_rng(seed).multinomial(people, np.full(people, 1 / people), size=draws)
     values = statistic(drawn.astype(float))
@@ -126,8 +129,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     """
     p_values = np.asarray(p_values, dtype=float)
     adjusted = np.full(p_values.shape, np.nan)
-    known = np.flatnonzero(np.isfinite(p_values))
-    order = known[np.argsort(p_values[known])]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * factors))
+    known = np.isfinite(p_values)
+    if known.any():
+        adjusted[known] = multipletests(p_values[known], method="holm")[1]
     return adjusted

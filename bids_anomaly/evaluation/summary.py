@@ -25,6 +25,9 @@ from bids_anomaly.evaluation.statistics import (
     paired_wilcoxon,
 )
 
+# Limits of agreement hold 95 % of normally distributed differences.
+AGREEMENT_DEVIATIONS = 1.96
+
 
 def summarise(evaluation: Evaluation) -> pd.DataFrame:
     """Return a row for each modality, group, measure and model, and for differences of models.
@@ -95,6 +98,8 @@ def _group_lines(rows: Sequence[Row]) -> list[dict]:
     statistics: dict[str, Statistic] = {
         "patients_vs_controls_auroc": _patients_vs_controls(rows, whose),
         "group_ahi": _group_ahi(rows, whose),
+        "volume_agreement_low_ml": _volume_agreement(rows, whose, -AGREEMENT_DEVIATIONS),
+        "volume_agreement_high_ml": _volume_agreement(rows, whose, AGREEMENT_DEVIATIONS),
     }
     for level in FROC_LEVELS:
         statistics[f"froc_sensitivity_at_{level}"] = _froc_sensitivity(rows, whose, level)
@@ -104,6 +109,28 @@ def _group_lines(rows: Sequence[Row]) -> list[dict]:
         if np.isfinite(interval.estimate):
             lines.append({"measure": measure, "people": len(people), **interval._asdict()})
     return lines
+
+
+def _volume_agreement(rows: Sequence[Row], whose: np.ndarray, deviations: float) -> Statistic:
+    """Return a limit of agreement of the patients' volumes, several scans of a person averaged."""
+    errors = np.array(
+        [r.figures["volume_error_ml"] if r.group == PATIENT else np.nan for r in rows]
+    )
+    scans = whose & np.isfinite(errors)
+    count = scans.sum(axis=1)
+    by_person = np.where(scans, errors, 0).sum(axis=1) / np.maximum(count, 1)
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        weights = weights * (count > 0)
+        people = weights.sum(axis=1)
+        # One person has no standard deviation.
+        known = people > 1
+        safe = np.where(known, people, 2)
+        mean = weights @ by_person / safe
+        square = (weights * (by_person - mean[:, None]) ** 2).sum(axis=1) / (safe - 1)
+        return np.where(known, mean + deviations * np.sqrt(square), np.nan)
+
+    return statistic
 
 
 def _froc_sensitivity(rows: Sequence[Row], whose: np.ndarray, level: float) -> Statistic:

@@ -112,9 +112,9 @@ def test_the_table_names_people_intervals_and_paired_differences(benchmark_modul
         "data",
         "AUPRC",
         {
-            "raw intensity": [0.2, 0.3, 0.4, np.nan],
-            "threshold": [0.1, 0.2, 0.3, np.nan],
-            "restore": [0.5, 0.6, 0.7, np.nan],
+            "raw intensity": [0.2, 0.3, 0.4, 0.3, 0.3, np.nan],
+            "threshold": [0.1, 0.2, 0.3, 0.2, 0.2, np.nan],
+            "restore": [0.5, 0.6, 0.7, 0.6, 0.6, np.nan],
         },
     )
     baselines = ["raw intensity", "threshold"]
@@ -124,10 +124,10 @@ def test_the_table_names_people_intervals_and_paired_differences(benchmark_modul
     )
     assert head[3:6] == ["raw intensity", "threshold", "restore"]
     assert head[6:] == ["restore − raw intensity", "restore − threshold"]
-    assert figures[:3] == ["data", "AUPRC", "3"]
+    assert figures[:3] == ["data", "AUPRC", "5"]
     assert figures[5].startswith("0.600 (")
-    assert figures[6].startswith("+0.300 (0.300 to 0.300), p = 0.25")
-    assert figures[7].startswith("+0.400 (0.400 to 0.400), p = 0.25")
+    assert figures[6].startswith("+0.300 (0.300 to 0.300), p = 0.062")
+    assert figures[7].startswith("+0.400 (0.400 to 0.400), p = 0.062")
 
 
 def test_what_a_model_does_not_have_is_left_open(benchmark_module):
@@ -256,7 +256,7 @@ def test_what_is_marked_in_a_healthy_person_is_false(benchmark_module, patient):
 
 
 def test_the_block_over_all_sets_has_the_mean_the_worst_and_the_rates(benchmark_module):
-    table, all_sets = benchmark_module("shared.table"), benchmark_module("all_sets")
+    table, all_sets = benchmark_module("shared.table"), benchmark_module("shared.all_sets")
     names = ["raw intensity", "threshold", "restore"]
 
     def rows(data, measure, figures, **options):

@@ -159,6 +159,19 @@ def test_the_summary_has_intervals_and_corrected_tests(compared):
     assert difference["p_value"] == difference["p_holm"] == pytest.approx(2 / 2**5)
 
 
+def test_the_limits_of_agreement_are_those_of_the_people(compared):
+    table = read(compared, "metrics.tsv")
+    patients = table[(table["model"] == "good") & (table["group"] == "patient")]
+    errors = patients.groupby("participant_id")["volume_error_ml"].mean()
+    summary = read(compared, "summary.tsv").set_index(["measure", "model"])
+    for name, sign in (("low", -1), ("high", 1)):
+        limit = summary.loc[(f"volume_agreement_{name}_ml", "good")]["estimate"]
+        assert limit == pytest.approx(errors.mean() + sign * 1.96 * errors.std(ddof=1), rel=1e-4)
+    assert np.isfinite(patients[["surface_distance_mm", "hd95_mm"]]).all(axis=None)
+    difference = patients["components_all"] - patients["lesions_all"]
+    assert (patients["lesion_count_error"] == difference).all()
+
+
 def test_people_are_averaged_rather_than_scans(compared):
     table = read(compared, "metrics.tsv")
     good = table[(table["model"] == "good") & (table["group"] == "patient")]

@@ -6,7 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from monai.metrics import compute_dice, compute_roc_auc
+from monai.metrics import (
+    compute_average_surface_distance,
+    compute_dice,
+    compute_hausdorff_distance,
+    compute_roc_auc,
+)
 from scipy.spatial.distance import dice as dice_dissimilarity
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
 
@@ -34,6 +39,25 @@ def test_dice_is_that_of_monai_where_there_is_a_lesion(found, truth):
     if truth.any():
         tensors = (torch.from_numpy(mask)[None, None].float() for mask in (found, truth))
         assert metrics.dice(found, truth) == pytest.approx(float(compute_dice(*tensors)))
+
+
+@given(MASKS, MASKS, st.tuples(*[st.sampled_from([0.5, 1.0, 3.0])] * 3))
+def test_distances_of_surfaces_are_those_of_monai(found, truth, spacing):
+    distances = metrics.surface_distances(found, truth, spacing)
+    if not found.any() or not truth.any():
+        assert np.isnan(distances).all()
+        return
+    tensors = [torch.from_numpy(mask)[None, None].float() for mask in (found, truth)]
+    hd95 = compute_hausdorff_distance(*tensors, percentile=95, spacing=spacing)
+    mean = compute_average_surface_distance(*tensors, symmetric=True, spacing=spacing)
+    assert distances.hd95 == pytest.approx(float(hd95), abs=1e-4)
+    assert distances.mean == pytest.approx(float(mean), abs=1e-4)
+
+
+def test_a_shifted_cube_is_as_far_away_as_it_was_shifted():
+    here, there = cube((4, 4, 4), 5), cube((4, 4, 7), 5)
+    assert metrics.surface_distances(here, here, (1, 1, 1)) == (0, 0)
+    assert metrics.surface_distances(here, there, (1, 1, 2)).hd95 == 6
 
 
 def test_two_empty_masks_have_no_dice_rather_than_a_perfect_one():

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from bids_anomaly.evaluation.statistics import (
+    FEWEST,
     bootstrap,
     difference_of,
     holm,
@@ -39,9 +40,10 @@ def test_where_nobody_has_a_figure_there_is_none():
     assert np.isnan(bootstrap(mean_of([np.nan, np.nan]), 2)).all()
 
 
-def test_a_single_person_has_no_interval():
-    interval = bootstrap(mean_of([0.4]), 1)
-    assert interval.estimate == 0.4
+@pytest.mark.parametrize("people", range(1, FEWEST))
+def test_a_few_people_have_no_interval(people):
+    interval = bootstrap(mean_of(VALUES[:people]), people)
+    assert interval.estimate == pytest.approx(VALUES[:people].mean())
     assert np.isnan([interval.low, interval.high]).all()
 
 
