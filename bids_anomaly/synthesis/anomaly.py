@@ -13,7 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from bids_anomaly.synthesis.contrast import FLAIR, ventricle_neighbourhood
+from bids_anomaly.synthesis.contrast import (
+    FLAIR,
+    T1W_TISSUE,
+    ventricle_neighbourhood,
+    ventricles,
+)
 from bids_anomaly.synthesis.draws import Draws, per_sample
 from bids_anomaly.synthesis.recipes import MASS, RADII_MM, SMALL, column, of_kind
 from bids_anomaly.synthesis.shapes import (
@@ -225,8 +230,11 @@ def _insert_one(
         generator=generator,
     )
     shape = torch.where(per_sample(symmetric), torch.maximum(shape, shape.flip(-1)), shape)
-    along = _along_ventricles(anatomy, draw.uniform(*BAND_MM), spacing)
-    shape = torch.where(per_sample(band), shape * along, shape)
+    thickness = draw.uniform(*BAND_MM)
+    bands = band.nonzero()[:, 0]
+    if len(bands):
+        along = _along_ventricles(anatomy[bands], thickness[bands], spacing)
+        shape = shape.index_copy(0, bands, shape[bands] * along)
     shape = shape * anatomy.brain * _lesionable(anatomy, modality, kind)
     # Some of the tissue shows through, so that borders between grey and white can survive. The mean
     # counts the air around the brain, which makes lesions brighter where a slab holds little brain;
@@ -291,13 +299,14 @@ def _along_ventricles(anatomy: Anatomy, thickness: Tensor, spacing: float) -> Te
     spacing : float
         Voxel size in mm.
     """
-    band = torch.zeros_like(anatomy.t1w)
-    for reach in range(1, math.ceil(BAND_MM[1] / spacing) + 1):
+    near = ventricles(anatomy.t1w, anatomy.deep)
+    band = torch.zeros_like(near)
+    for voxels in range(math.ceil(BAND_MM[1] / spacing)):
+        near = F.max_pool2d(near, 3, stride=1, padding=1)
         # The outermost voxel is covered in part.
-        covered = (thickness / spacing - (reach - 1)).clamp(0, 1)
-        near = ventricle_neighbourhood(anatomy.t1w, anatomy.deep, reach)
+        covered = (thickness / spacing - voxels).clamp(0, 1)
         band = torch.maximum(band, per_sample(covered) * near)
-    return band
+    return band * (anatomy.t1w > T1W_TISSUE)
 
 
 def _places(anatomy: Anatomy, spacing: float) -> Tensor:

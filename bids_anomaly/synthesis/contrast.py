@@ -141,9 +141,13 @@ def ventricle_neighbourhood(t1w: Tensor, deep: Tensor, reach: int) -> Tensor:
     (B, S, H, W) tensor
         1 there, else 0.
     """
-    ventricles = (t1w < T1W_TISSUE).float() * (t1w > 0) * deep[:, None]
-    near = F.max_pool2d(ventricles, 2 * reach + 1, stride=1, padding=reach)
+    near = F.max_pool2d(ventricles(t1w, deep), 2 * reach + 1, stride=1, padding=reach)
     return near * (t1w > T1W_TISSUE)
+
+
+def ventricles(t1w: Tensor, deep: Tensor) -> Tensor:
+    """Return CSF far from the surface of the brain, 1 there and else 0, of (B, S, H, W) slabs."""
+    return (t1w < T1W_TISSUE).float() * (t1w > 0) * deep[:, None]
 
 
 def _tone_curve(scan: Tensor, knots: list[Tensor], values: list[Tensor]) -> Tensor:
