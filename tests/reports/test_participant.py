@@ -114,7 +114,7 @@ def test_text_from_the_data_is_shown_not_run(path, healthy):
                 title=evil,
                 model=evil,
                 numbers={evil: evil},
-                finding=Finding(evil, evil, {evil: evil}),
+                finding=Finding(evil, evil, evil, {evil: evil}),
                 lesions=Table(evil, evil, [evil], [[evil]]),
                 regions=Table(evil, evil, [evil], [[evil]]),
             )
