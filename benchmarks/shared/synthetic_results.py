@@ -111,7 +111,8 @@ def _lesion_rows(mask: np.ndarray, scores: np.ndarray) -> list[tuple]:
         z = scores[inside]
         rows.append(
             (index, f"lesion-{index}", float(inside.sum() * VOXEL_MM3), *map(float, centre),
-             float(z.max()), float(z.mean()), 0.9, "Frontal_WM_L", "left")
+             float(z.max()), float(z.mean()), 0.9, "Frontal_WM_L", "left",
+             "periventricular")
         )  # fmt: skip
     return rows
 

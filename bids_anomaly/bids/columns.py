@@ -42,6 +42,16 @@ LESIONS: Columns = {
             "both": "Neither",
         },
     },
+    "location": {
+        "Description": "Where it lies, as the criteria for multiple sclerosis divide the brain.",
+        "Levels": {
+            "periventricular": "White matter within 3 mm of the lateral ventricles",
+            "juxtacortical": "Cortex, or white matter within 3 mm of it",
+            "infratentorial": "Brain stem or cerebellum",
+            "deep white matter": "White matter that touches neither cortex nor lateral ventricles",
+            "other": "Deep grey matter, ventral diencephalon or ventricles",
+        },
+    },
 }
 _VOLUME_THEN = "Volume in the scan of the {} session, within the brain that both scans saw."
 CHANGES: Columns = {
@@ -86,6 +96,7 @@ CHANGES: Columns = {
     **{axis: LESIONS[axis] for axis in ("centroid_x", "centroid_y", "centroid_z")},
     "region": LESIONS["region"],
     "side": LESIONS["side"],
+    "location": LESIONS["location"],
 }
 REGIONS: Columns = {
     **ATLAS,

@@ -28,7 +28,7 @@ ATLAS_DESCRIPTION = {
     "License": "CC BY-SA 4.0",
 }
 # Names that the validator does not know, or not yet.
-BIDSIGNORE = ("*.html", "figures", "logs", "group", "*_xfm.*", "*_stats.*")
+BIDSIGNORE = ("*.html", "figures", "logs", "group", "ratings", "*_xfm.*", "*_stats.*")
 
 
 def write_dataset_files(

@@ -53,6 +53,10 @@ def run_group(settings: Settings) -> ExitCode:
         modalities=settings.modalities,
         primary=settings.primary,
     )
+    rejected = [member for member in members if member.is_rejected]
+    members = [member for member in members if not member.is_rejected]
+    for member in rejected:
+        LOGGER.warning("%s is left out: it is %s", member.label, member.rating.words)
     for warning in warn_of_primaries(members, settings.primary):
         LOGGER.warning(warning)
     if not settings.dry_run:
@@ -91,7 +95,7 @@ def run_group(settings: Settings) -> ExitCode:
             tell=LOGGER.warning,
         )
         if collected.burdens:
-            _write_results(settings, members, known, cohorts, collected)
+            _write_results(settings, members, rejected, known, cohorts, collected)
         # NFS keeps files that are still mapped, and their folder with them.
         collected.zscores.clear()
     code = exit_code([[error.exit_code] for error in collected.failures.values()], len(members))
@@ -108,6 +112,7 @@ def run_group(settings: Settings) -> ExitCode:
 def _write_results(
     settings: Settings,
     members: Sequence,
+    rejected: Sequence,
     known: Mapping[str, Mapping[str, str]],
     cohorts,
     collected,
@@ -135,7 +140,7 @@ def _write_results(
         *write_maps(output_dir, collected, cohorts=cohorts, analysis=analysis),
     ]
     _remove_others(output_dir / "group", written)
-    there = {member.participant for member in members}
+    there = {member.participant for member in (*members, *rejected)}
     page = write_page(
         output_dir,
         collected,
@@ -145,6 +150,7 @@ def _write_results(
         absent=[]
         if settings.participant_labels
         else sorted(label for label in known if label.removeprefix("sub-") not in there),
+        rejected=rejected,
         primary=settings.primary,
         seed=settings.seed,
     )

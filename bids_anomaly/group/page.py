@@ -25,7 +25,7 @@ from bids_anomaly.group.page_tables import (
     region_shares,
     volumes_by_group,
 )
-from bids_anomaly.group.people import PRIMARY, in_words, warn_of_primaries
+from bids_anomaly.group.people import PRIMARY, Member, in_words, warn_of_primaries
 from bids_anomaly.preprocessing.atlas import atlas_image
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE
 from bids_anomaly.reports.burden_chart import burden_chart
@@ -45,6 +45,7 @@ def write_page(
     cohorts: Cohorts | None,
     analysis: Analysis,
     absent: Sequence[str],
+    rejected: Sequence[Member],
     primary: str | None,
     seed: int,
 ) -> Path:
@@ -62,6 +63,8 @@ def write_page(
     analysis : Analysis
     absent : sequence of str
         Who is in the table of participants and has no results.
+    rejected : sequence of Member
+        Whom readers of reports rejected.
     primary : str or None
         Modality that was to stand for everybody.
     seed : int
@@ -95,10 +98,14 @@ def write_page(
     write_group_report(
         path,
         title=title,
-        summary=_summary(collected, cohorts),
+        summary=_summary(collected, cohorts, len(rejected)),
         left_out=[
             Linked(label, link_to(output_dir, label), str(error))
             for label, error in collected.failures.items()
+        ]
+        + [
+            Linked(one.label, link_to(output_dir, one.label), f"It is {one.rating.words}")
+            for one in rejected
         ],
         notes=notes,
         viewer=group_viewer(viewer_maps(collected, cohorts)),
@@ -143,7 +150,7 @@ def write_page(
     return path
 
 
-def _summary(collected: Collected, cohorts: Cohorts | None) -> dict[str, str]:
+def _summary(collected: Collected, cohorts: Cohorts | None, rejected: int) -> dict[str, str]:
     first = [one for one in collected.burdens if one.member.is_first]
     volumes = np.array([one.volume for one in first])
     low, middle, high = np.percentile(volumes, [25, 50, 75]) / 1000
@@ -155,7 +162,7 @@ def _summary(collected: Collected, cohorts: Cohorts | None) -> dict[str, str]:
         "Median burden": f"{middle:.2f} ml",
         "Quartiles": f"{low:.2f} to {high:.2f} ml",
         "Doubtful quality": str(sum(bool(one.flags) for one in collected.burdens)),
-        "Left out": str(len(collected.failures)),
+        "Left out": str(len(collected.failures) + rejected),
     }
     if cohorts:
         facts["Groups"] = str(len({group_of(one, cohorts) for one in first} - {""}))

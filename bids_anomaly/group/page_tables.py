@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.group.analysis import Analysis
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden
@@ -16,8 +15,9 @@ from bids_anomaly.group.tables import burden_z, most_affected
 from bids_anomaly.preprocessing.atlas import output_labels
 from bids_anomaly.reports.group import People, Person, spark
 from bids_anomaly.reports.group_viewer import most_frequent_place
-from bids_anomaly.reports.numbers import with_minus
+from bids_anomaly.reports.numbers import millilitres, two_digits, with_minus
 from bids_anomaly.reports.tables import Table, region_in_words
+from bids_anomaly.scoring.quality_limits import MEASURES
 
 MOST_REGIONS = 15
 EVERYBODY = "Everybody"
@@ -123,7 +123,7 @@ def region_shares(
         [
             [
                 region_in_words(REGIONS[i].name),
-                f"{volumes[:, i].mean() / 1000:.3f}",
+                millilitres(volumes[:, i].mean()),
                 f"{100 * affected[:, i].mean():.0f}",
                 *(f"{100 * affected[members == name, i].mean():.0f}" for name in names),
             ]
@@ -169,7 +169,7 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
     tissues = np.array([[one.tissue_volume(tissue) for tissue in TISSUES] for one in burdens])
     columns = [
         "Primary scan",
-        "Anomalous (ml)",
+        "Marked (ml)",
         "Brain (%)",
         "Findings",
         "Largest (ml)",
@@ -177,23 +177,27 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
         "Most affected region",
         "Age",
         "Sex",
+        "Rating",
     ]
     rows = []
     for one, parts, z in zip(burdens, tissues, burden_z(burdens, cohorts), strict=True):
         region = most_affected(one)
         cells = [
             one.member.primary,
-            f"{one.volume / 1000:.2f}",
-            f"{100 * one.volume / one.brain_volume:.2f}" if one.brain_volume else "",
+            millilitres(one.volume),
+            two_digits(100 * one.volume / one.brain_volume) if one.brain_volume else "",
             str(one.lesion_count),
-            f"{one.largest / 1000:.2f}" if np.isfinite(one.largest) else "",
+            millilitres(one.largest) if np.isfinite(one.largest) else "",
             with_minus(f"{z:+.1f}") if np.isfinite(z) else "",
             "" if region == MISSING else region_in_words(region),
             _rounded(_known(one, "age")),
             _known(one, "sex"),
+            one.member.rating.level if one.member.rating else "",
         ]
         words = ", ".join(
-            f"{tissue} {part:.0f}" for tissue, part in zip(TISSUES, parts, strict=True) if part
+            f"{tissue} {millilitres(part)}"
+            for tissue, part in zip(TISSUES, parts, strict=True)
+            if part
         )
         label = one.member.label
         rows.append(
@@ -203,7 +207,7 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
                 group_of(one, cohorts),
                 cells,
                 spark(parts, float(tissues.max())),
-                f"{parts.sum():.0f} mm³: {words}" if words else "0 mm³",
+                f"{millilitres(parts.sum())} ml: {words}" if words else "0 ml",
                 flags_in_words(one),
             )
         )
@@ -226,13 +230,12 @@ def _rounded(age: str) -> str:
 def flags_in_words(burden: Burden) -> str:
     """Return the flagged measures, each with the modality of its scan."""
     modality = {scan: scan.rpartition("_")[2] for scan, _ in burden.flags}
-    return ", ".join(f"{m.replace('_', ' ')} ({modality[scan]})" for scan, m in burden.flags)
+    return ", ".join(f"{MEASURES[m].name} ({modality[scan]})" for scan, m in burden.flags)
 
 
 def quality_counts(burdens: Sequence[Burden]) -> Table:
     """Show how many scans each measure of quality flags."""
     counts = Counter(measure for one in burdens for _, measure in set(one.flags))
-    levels = OUTPUTS["quality"].columns["measure"]["Levels"]
     return Table(
         "Flagged scans",
         "How many scans are outside the limits of good ones."
@@ -240,7 +243,7 @@ def quality_counts(burdens: Sequence[Burden]) -> Table:
         else "No scan is outside the limits of good ones.",
         ["Measure", "What it is", "Scans"],
         [
-            [measure.replace("_", " "), levels.get(measure, ""), str(count)]
+            [MEASURES[measure].name, MEASURES[measure].words, str(count)]
             for measure, count in counts.most_common()
         ],
         numeric=(2,),

@@ -13,8 +13,10 @@ from bids_anomaly.bids.occasions import in_order
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.query import known_labels
 from bids_anomaly.exceptions import BadScanError, NothingFoundError, some_of
+from bids_anomaly.group.ratings import Rating, read_ratings
 from bids_anomaly.modalities import in_usual_order, primary_modality
 from bids_anomaly.preprocessing.template import TEMPLATE
+from bids_anomaly.reports.ratings import FOLDER
 from bids_anomaly.reports.record import recorded_primary
 
 logger = logging.getLogger("bids_anomaly")
@@ -43,6 +45,8 @@ class Member:
     is_first : bool
         Whether this is the first of the person's occasions that are looked at: maps and comparisons
         take each person once.
+    rating : Rating or None
+        What readers thought of it; None where nobody said.
     """
 
     participant: str
@@ -51,6 +55,12 @@ class Member:
     files: Mapping[tuple[str, str], Path]
     primary: str
     is_first: bool
+    rating: Rating | None = None
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether a reader of the report rejected it."""
+        return self.rating is not None and self.rating.is_rejected
 
     @property
     def label(self) -> str:
@@ -139,11 +149,16 @@ def find_members(
     if sessions:
         existing = {label for key in wanted for label in list_sessions(output_dir, key)}
         sessions = known_labels("ses", sessions, sorted(existing), output_dir)
+    ratings = read_ratings(output_dir, logger.warning)
     members = [
         member
         for participant in wanted
-        for member in _occasions(output_dir, participant, sessions, modalities, primary)
+        for member in _occasions(output_dir, participant, sessions, modalities, primary, ratings)
     ]
+    if members and all(member.is_rejected for member in members):
+        raise NothingFoundError(
+            f"All {len(members)} sessions were rejected by the ratings in {output_dir / FOLDER}."
+        )
     if not any(_has_maps(member) for member in members):
         raise NothingFoundError(
             f"Nobody in {output_dir} has maps in {TEMPLATE}. Run the participant level first, with "
@@ -191,6 +206,7 @@ def _occasions(
     sessions: Collection[str],
     modalities: Collection[str],
     primary: str | None,
+    ratings: Mapping[str, Rating],
 ) -> list[Member]:
     found = []
     folders = {
@@ -228,9 +244,11 @@ def _occasions(
                 there, primary if primary in there or led is None else led.modality
             )
         report = output_dir / f"{stem}.html"
-        found.append(Member(participant, label, report, files, leads, is_first=False))
-    # One without results does not stand for the person where another has some.
-    first = next((one for one in found if _has_maps(one)), None)
+        found.append(
+            Member(participant, label, report, files, leads, False, rating=ratings.get(stem))
+        )
+    # One without results, or rejected, does not stand for the person where another has some.
+    first = next((one for one in found if _has_maps(one) and not one.is_rejected), None)
     return [replace(one, is_first=one is first) for one in found]
 
 

@@ -13,6 +13,7 @@ from bids_anomaly.bids.writing import write_json
 from bids_anomaly.group.analysis import Analysis, region_rows
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden, modified_z
 from bids_anomaly.group.cohorts import Cohorts
+from bids_anomaly.reports.ratings import COLUMNS as RATINGS
 
 WHO = {
     "participant_id": {"Description": "Participant."},
@@ -167,6 +168,10 @@ def people_table(
         "burden_z": {"Description": "Burden against controls (everybody, where none are named): "
                      "log10(1 + ml) less its median, in robust standard deviations (Iglewicz and "
                      "Hoaglin 1993); n/a where it does not vary."},
+        "rating": {**RATINGS["rating"],
+                   "Description": "What readers of the report thought of it, the worst of several; "
+                   "n/a where nobody said."},
+        "rating_comment": RATINGS["comment"],
         "in_maps": {"Description": "Whether this occasion stands for the person in maps and "
                     "comparisons.", "Levels": {"true": "Yes", "false": "An earlier one does"}},
     }  # fmt: skip
@@ -190,7 +195,8 @@ def people_table(
          one.largest, one.z_peak, *map(one.tissue_volume, TISSUES), most_affected(one),
          *(one.volumes.get(m, np.nan) for m in modalities),
          *(one.lesions.get(m, MISSING) for m in modalities),
-         ", ".join(":".join(flag) for flag in one.flags) or MISSING, float(z), one.member.is_first)
+         ", ".join(":".join(flag) for flag in one.flags) or MISSING, float(z),
+         *_rating(one), one.member.is_first)
         for one, z in zip(burdens, against, strict=True)
     ]  # fmt: skip
     return {**WHO, **joined, **own}, rows
@@ -218,6 +224,11 @@ def _lesions(burdens: Iterable[Burden]) -> Iterator[tuple]:
     for burden in burdens:
         for row in read_table(burden.member.file("lesions", burden.member.primary)):
             yield (*who(burden), *(row.get(column, MISSING) for column in columns))
+
+
+def _rating(burden: Burden) -> tuple[str, str]:
+    rating = burden.member.rating
+    return (MISSING, MISSING) if rating is None else (rating.level, rating.comment or MISSING)
 
 
 def _one_line(text: str) -> str:

@@ -176,7 +176,7 @@ class WriteChange(StepInterface):
             )
 
     def _places(self, labels: np.ndarray, grid, midpoint, folder: Path) -> list[tuple]:
-        """Return the centroid in the template, region and side of each lesion."""
+        """Return centroid in the template, region, side and location of each lesion."""
         from bids_anomaly.preprocessing.transforms import (
             Chain,
             move_points,
@@ -189,7 +189,7 @@ class WriteChange(StepInterface):
         from_template, rigids = paths(self.inputs.from_template), paths(self.inputs.rigids)
         voxels = np.argwhere(labels)
         if not from_template or not count:
-            return [(float("nan"),) * 3 + ("n/a", "n/a")] * count
+            return [(float("nan"),) * 3 + ("n/a",) * 3] * count
         points = nib.affines.apply_affine(grid.affine, voxels)
         found = []
         for which, (pulls_template, scan_from_midpoint) in enumerate(

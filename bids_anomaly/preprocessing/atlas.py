@@ -46,7 +46,9 @@ class Region(NamedTuple):
 @cache
 def atlas_image() -> nib.Nifti1Image:
     """Return the labels in the grid of the template at 1 mm; 0 is outside every region."""
-    return nib.load(ATLAS_FOLDER / f"{ATLAS_NAME}.nii.gz")
+    image = nib.load(ATLAS_FOLDER / f"{ATLAS_NAME}.nii.gz")
+    # In memory, for a file would be unpacked at every look.
+    return nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine, image.header)
 
 
 @cache

@@ -1,6 +1,5 @@
 """Show what changed in a participant since the session before: in words, a table and pictures."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,15 +27,25 @@ from bids_anomaly.reports.figures import (
     draw,
     strip,
 )
+from bids_anomaly.reports.finding import place_in_words
 from bids_anomaly.reports.maps import load_map
-from bids_anomaly.reports.numbers import with_minus
+from bids_anomaly.reports.numbers import counted, in_millilitres, millilitres, two_digits
 from bids_anomaly.reports.record import SessionRecord
-from bids_anomaly.reports.tables import Row, Table, region_in_words
-from bids_anomaly.scoring.change import VERDICTS
+from bids_anomaly.reports.sentences import say
+from bids_anomaly.reports.tables import Row, Table, location_in_words, region_in_words
 
 # The largest changes come first; the rest stands in the files.
 MOST_LESIONS, MOST_SLICES = 100, 5
+MOST_STATEMENTS = 3
 UNCHANGED = "unchanged"
+# What became of a finding, by its verdict.
+IN_WORDS = {
+    "new": "new",
+    "grown": "larger",
+    "shrunk": "smaller",
+    "gone": "gone",
+    UNCHANGED: "below detection",
+}
 RISING, FALLING = ("new", "grown"), ("gone", "shrunk")
 SCORE_LIMIT = 12.0
 TILE_WIDTH = 480
@@ -52,8 +61,6 @@ class ChangeSection(NamedTuple):
         Name of the later scan.
     title, headline, note : str
         Which scans these are, what changed, and how sure that is.
-    in_short : str
-        What changed, for the summary of the page.
     table : Table
         Of lesions, the largest change first.
     strips : list of Strip
@@ -64,7 +71,6 @@ class ChangeSection(NamedTuple):
     title: str
     headline: str
     note: str
-    in_short: str
     table: Table
     strips: list[Strip]
 
@@ -94,8 +100,8 @@ class ChangeReport(NamedTuple):
     warnings: list[str]
 
     def of_scan(self, name: str) -> str:
-        """Return in short what changed in a scan, empty if that is not known."""
-        return next((section.in_short for section in self.sections if section.scan == name), "")
+        """Return what changed in a scan, empty if that is not known."""
+        return next((section.headline for section in self.sections if section.scan == name), "")
 
 
 def read_change(output_dir: Path, record: SessionRecord, *, in_viewer: bool) -> ChangeReport:
@@ -138,10 +144,7 @@ def read_change(output_dir: Path, record: SessionRecord, *, in_viewer: bool) -> 
 
 def _not_yet(comparison: Comparison) -> str:
     first, second = (scan.name for scan in comparison.scans)
-    return (
-        f"When this page was written, {second} had not been compared with {first}. That comes at "
-        "the end of a run and writes this page again; where it fails, the log of the run says why."
-    )
+    return say("not_compared", first=first, second=second)
 
 
 def _section(output_dir: Path, comparison: Comparison, *, in_viewer: bool) -> ChangeSection:
@@ -155,99 +158,81 @@ def _section(output_dir: Path, comparison: Comparison, *, in_viewer: bool) -> Ch
     return ChangeSection(
         scan=comparison.scans[1].name,
         title=f"{comparison.modality} since {first}",
-        headline=_headline(rows, first, second),
+        headline=_headline(changed, len(unchanged), comparison.modality, first),
         note=_note(about, comparison),
-        in_short=_in_short(changed, len(unchanged), first),
         table=_table([*changed, *unchanged], len(changed), first, second, in_viewer=in_viewer),
         strips=_strips(output_dir, comparison, rows, changed, float(about["Limit"])),
     )
 
 
-def _headline(rows: Sequence[Row], first: str, second: str) -> str:
-    """Count verdicts, and say by how much the volume changed."""
-    if not rows:
-        return f"No findings in {first} or {second}."
-    counts = _counts(rows)
-    volumes = [sum(float(row[f"volume_{when}"]) for row in rows) for when in ("first", "second")]
-    change = with_minus(f"{(volumes[1] - volumes[0]) / 1000:+.2f}")
-    return (
-        f"{counts[:1].upper()}{counts[1:]}. Their volume is {volumes[0] / 1000:.2f} ml in {first}, "
-        f"{volumes[1] / 1000:.2f} ml in {second} ({change} ml)."
-    )
+def _headline(changed: Sequence[Row], unchanged: int, modality: str, first: str) -> str:
+    """Say what changed, each change once; volumes of findings below detection would mislead."""
+    about = {"scan": modality, "session": first}
+    if not changed and not unchanged:
+        return say("change_nothing", **about)
+    said = say("change_none", **about)
+    if changed:
+        changes = [_statement(row) for row in changed[:MOST_STATEMENTS]]
+        if more := len(changed) - len(changes):
+            changes.append(f"and {counted(more, 'more change')}")
+        said = say("change", changes="; ".join(changes), **about)
+    if changed and unchanged:
+        said += " " + say("change_undetected", findings=counted(unchanged, "finding"))
+    return said
 
 
-def _in_short(changed: Sequence[Row], unchanged: int, first: str) -> str:
-    """Say what changed; volumes of findings that did not change beyond noise would mislead."""
-    if not changed:
-        return f"Nothing changed beyond the noise floor since {first}."
-    rest = f"; {unchanged} did not change beyond the noise floor" if unchanged else ""
-    return f"{_counts(changed)} since {first}{rest}."
-
-
-def _counts(rows: Sequence[Row]) -> str:
-    """Return how often there is each verdict, such as ``1 new, 2 grown``."""
-    number = Counter(row["verdict"] for row in rows)
-    return ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS if number[verdict])
+def _statement(row: Row) -> str:
+    """Say of one finding what became of it."""
+    volumes = {when: in_millilitres(float(row[f"volume_{when}"])) for when in ("first", "second")}
+    where = "" if row["region"] == MISSING else f" {place_in_words(row)}"
+    # Nothing stood there before, and nothing stands there now.
+    if row["verdict"] == "new":
+        return f"new{where and ' in'}{where}, {volumes['second']}"
+    if row["verdict"] == "gone":
+        return f"gone{where and ' from'}{where}, {volumes['first']} before"
+    what = f"{IN_WORDS[row['verdict']]}{where and ' in'}{where}"
+    return f"{what}, {volumes['first']} before, {volumes['second']} now"
 
 
 def _note(about: dict[str, Any], comparison: Comparison) -> str:
-    least = comparison.records[0].threshold.min_lesion_volume
-    return (
-        "Both scans were registered to the space half way between them. "
-        f"{100 * about['Compared']:.0f} % of the brain that either saw was seen by both and is "
-        "compared. Where neither has a finding, z-scores differ by a standard deviation of "
-        f"{about['Noise']:.2f}, and borders seem to move by {about['Shift']:.2f} mm. A voxel "
-        f"counts as changed beyond {about['Limit']:.1f} times that and a z of 1, a finding if at "
-        f"least {least:g} mm³ and a tenth of it did. This noise floor is from these two scans. It "
-        "does not know what else changes findings without disease: another scanner or sequence, a "
-        "contrast agent, or a model that is unsure."
+    how = say(
+        "change_how",
+        compared=f"{100 * about['Compared']:.0f}",
+        noise=two_digits(about["Noise"]),
+        shift=two_digits(about["Shift"]),
+        limit=two_digits(about["Limit"]),
+        volume=in_millilitres(comparison.records[0].threshold.min_lesion_volume),
     )
+    return f"{how} {say('change_worth')}"
 
 
 def _table(rows: Sequence[Row], changed: int, first: str, second: str, *, in_viewer: bool) -> Table:
     shown = rows[:MOST_LESIONS]
     located = in_viewer and all(row["centroid_x"] != MISSING for row in shown)
-    hint = " Choose one to see its place in the viewer." if located and shown else ""
-    more = (
-        f" The {MOST_LESIONS} with the largest change are shown." if len(rows) > len(shown) else ""
-    )
+    note = [say("changed_rows", changed=changed, findings=counted(len(rows), "finding"))]
+    if len(rows) > len(shown):
+        note.append(say("changed_shown", shown=len(shown)))
+    if shown:
+        note += [say("choose_place")] if located else []
+        note += [say("changed_volumes"), say("worth")]
+    if len(rows) > changed:
+        note.append(say("below_detection"))
     return Table(
         "Findings over time",
-        f"{changed} of {len(rows)} changed.{more}{hint} Volumes are those of each scan, within "
-        "what both saw; gained and lost are what passed the noise floor. Several parts in one "
-        "session that are one in the other have grown together or fallen apart.",
-        [
-            "Finding",
-            "Verdict",
-            f"{first} (mm³)",
-            f"{second} (mm³)",
-            "Change (mm³)",
-            "Change (%)",
-            "Gained (mm³)",
-            "Lost (mm³)",
-            "Parts",
-            "Region",
-            "Side",
-        ],
+        " ".join(note),
+        ["Finding", "Change", f"{first} (ml)", f"{second} (ml)", "Region", "Location"],
         [
             [
                 row["index"],
-                row["verdict"],
-                f"{float(row['volume_first']):.0f}",
-                f"{float(row['volume_second']):.0f}",
-                with_minus(f"{float(row['change']):+.0f}"),
-                ""
-                if row["change_percent"] == MISSING
-                else with_minus(f"{float(row['change_percent']):+.0f}"),
-                f"{float(row['gained']):.0f}",
-                f"{float(row['lost']):.0f}",
-                f"{row['parts_first']} → {row['parts_second']}",
+                IN_WORDS[row["verdict"]],
+                millilitres(float(row["volume_first"])),
+                millilitres(float(row["volume_second"])),
                 "" if row["region"] == MISSING else region_in_words(row["region"]),
-                "" if row["side"] == MISSING else row["side"],
+                location_in_words(row),
             ]
             for row in shown
         ],
-        numeric=(2, 3, 4, 5, 6, 7),
+        numeric=(2, 3),
         places=[" ".join(f"{float(row[f'centroid_{a}']):.1f}" for a in "xyz") for row in shown]
         if located
         else (),
@@ -346,10 +331,14 @@ def _slices(
 def _in_slice(labels: np.ndarray, changed: Sequence[Row]) -> str:
     """Name the changed lesions in a slice."""
     there = set(np.unique(labels).tolist())
-    named = [f"{row['verdict']}: {row['index']}" for row in changed if int(row["index"]) in there]
+    named = [
+        f"{IN_WORDS[row['verdict']]}: {row['index']}"
+        for row in changed
+        if int(row["index"]) in there
+    ]
     if len(named) > 4:
         named = [*named[:4], f"{len(named) - 4} more"]
-    return "; ".join(named) or "no change beyond the noise floor"
+    return "; ".join(named) or "no change that can be detected"
 
 
 def _values(path: Path) -> np.ndarray:

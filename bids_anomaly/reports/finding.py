@@ -1,25 +1,42 @@
 """Say in words and numbers what was found in a scan."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bids_anomaly.reports.tables import Row, region_in_words
+from bids_anomaly.bids.tables import MISSING
+from bids_anomaly.reports.numbers import counted, in_millilitres, percent, two_digits
+from bids_anomaly.reports.sentences import say
+from bids_anomaly.reports.tables import Row, affected_regions, region_in_words
 from bids_anomaly.scoring.findings import Threshold
+from bids_anomaly.scoring.locations import DEEP, LOCATIONS, OTHER
+from bids_anomaly.scoring.quality_limits import MEASURES
 
 # Findings from this confidence on are called sure: the rate of healthy voxels that score as high is
 # a twentieth of the nominal one.
 SURE = 0.95
 MOST_PLACES = 3
-# Volumes of marked and of diseased tissue did not go together (benchmarks/burden.py).
-NO_DISEASE_VOLUME = (
-    "What is marked is what passes a threshold: its volume is not the volume of a disease."
-)
+# How many findings lie there, as one says it after a number.
+COUNTED = {DEEP: f"in {DEEP}", OTHER: "elsewhere"}
 
 
 class Finding(NamedTuple):
-    """A sentence for those in a hurry, how to take it, and what it rests on: label to sentence."""
+    """What was found, for those in a hurry first.
+
+    Attributes
+    ----------
+    headline : str
+        The answer: what changed since the session before, else what was found.
+    also : str
+        What was found, where the change leads; else empty.
+    note : str
+        What the volumes are worth; empty where there are none.
+    details : dict
+        What it rests on: label to sentences.
+    """
 
     headline: str
+    also: str
     note: str
     details: dict[str, str]
 
@@ -38,10 +55,8 @@ def describe_finding(
 
     Parameters
     ----------
-    lesions, regions : sequences of mappings
+    lesions, regions, quality : sequences of mappings
         Rows of the tables of the scan, as text by column.
-    quality : sequence of mappings
-        Those of the session.
     title : str
         What the scan is called.
     calibration : str
@@ -56,92 +71,131 @@ def describe_finding(
     Finding
         Without any it says so, and what that does not mean.
     """
-    brain = sum(float(row["volume"]) for row in regions)
-    anomalous = sum(float(row["volume"]) for row in lesions)
-    share = anomalous / brain if brain else 0.0
+    found = _found(lesions, title)
+    note = ""
     if lesions:
-        many = f"{len(lesions)} finding{'' if len(lesions) == 1 else 's'}"
-        headline = f"{title}: {many}, {in_millilitres(anomalous)} marked."
-    else:
-        headline = f"{title}: no findings."
+        note = say("marked", volume=in_millilitres(_volume(lesions)))
+    elif change:
+        note = say("worth")
     return Finding(
-        headline,
-        NO_DISEASE_VOLUME,
+        change or found,
+        found if change else "",
+        note,
         {
-            **({"Change": change} if change else {}),
-            "Threshold": _threshold(share, brain, calibration, threshold),
-            **({"Where": _where(regions)} if lesions else {}),
-            **({"How unusual": _how_unusual(lesions)} if lesions else {}),
+            "Threshold": _threshold(lesions, regions, calibration, threshold),
+            **({"Where": _where(regions)} if affected_regions(regions) else {}),
+            **({"How unusual": _how_unusual(lesions, threshold)} if lesions else {}),
             **({"How sure": _how_sure(lesions)} if lesions else {}),
             "Quality": _quality(quality),
         },
     )
 
 
-def in_millilitres(cubic_millimetres: float) -> str:
-    """Return a volume in ml with about two digits that count."""
-    millilitres = cubic_millimetres / 1000
-    return f"{millilitres:.{1 if millilitres >= 10 else 2}f} ml"
+def place_in_words(row: Row) -> str:
+    """Say where a finding lies, such as "frontal white matter, left (periventricular)"."""
+    location = row.get("location", MISSING)
+    suffix = "" if location in (MISSING, OTHER) else f" ({location})"
+    return f"{_in_a_sentence(row['region'])}{suffix}"
 
 
-def percent(share: float) -> str:
-    """Return a share in percent with about two digits that count."""
-    return f"{100 * share:.{1 if share >= 0.1 else 2}f} %"
+def _in_a_sentence(region: str) -> str:
+    words = region_in_words(region)
+    return f"{words[:1].lower()}{words[1:]}"
 
 
-def _threshold(share: float, brain: float, calibration: str, threshold: Threshold) -> str:
+def _found(lesions: Sequence[Row], title: str) -> str:
+    if not lesions:
+        return say("no_finding", scan=title)
+    highest = _most_unusual(lesions)
+    place, z = place_in_words(highest), two_digits(float(highest["z_peak"]))
+    if len(lesions) == 1:
+        return say("one_finding", scan=title, place=place, z=z)
+    number = Counter(row.get("location", MISSING) for row in lesions)
+    classes = ", ".join(
+        f"{number[name]} {COUNTED.get(name, name)}" for name in LOCATIONS if number[name]
+    )
+    return say(
+        "many_findings",
+        scan=title,
+        count=len(lesions),
+        classes=f" ({classes})" if classes else "",
+        place=place,
+        z=z,
+    )
+
+
+def _most_unusual(lesions: Sequence[Row]) -> Row:
+    return max(lesions, key=lambda row: float(row["z_peak"]))
+
+
+def _volume(rows: Sequence[Row]) -> float:
+    return sum(float(row["volume"]) for row in rows)
+
+
+def _threshold(
+    lesions: Sequence[Row], regions: Sequence[Row], calibration: str, threshold: Threshold
+) -> str:
     """Say what is called anomalous, compared with whom, and how much of the brain that is."""
-    reference = (
-        f"A voxel is marked where less than {100 * threshold.healthy_fpr:g} % of the reference "
-        f"scores as high: {calibration}."
-    )
-    if not share:
-        return (
-            f"{reference} None is in this brain of {in_millilitres(brain)}, apart from places "
-            f"smaller than {threshold.min_lesion_volume:g} mm³. Disease that changes little stays "
-            "below it."
-        )
-    return (
-        f"{reference} Here {percent(share)} of the brain is marked. How much would be without "
-        "disease, on this scanner and at this age, is not known."
-    )
+    said = [
+        say(
+            "threshold",
+            z=two_digits(threshold.z),
+            rate=percent(threshold.healthy_fpr),
+            reference=calibration,
+        ),
+        say("rate"),
+    ]
+    if not lesions:
+        least = in_millilitres(threshold.min_lesion_volume)
+        said += [say("none_marked", volume=least), say("subtle")]
+    elif brain := _volume(regions):
+        said.append(say("share", share=percent(_volume(lesions) / brain)))
+    return " ".join(said)
 
 
 def _where(regions: Sequence[Row]) -> str:
-    affected = [row for row in regions if float(row["anomalous_volume"]) > 0]
-    affected.sort(key=lambda row: -float(row["anomalous_volume"]))
-    places = [
-        f"{region_in_words(row['name'])} ({in_millilitres(float(row['anomalous_volume']))})"
+    affected = affected_regions(regions)
+    places = "; ".join(
+        f"{_in_a_sentence(row['name'])} ({in_millilitres(float(row['anomalous_volume']))})"
         for row in affected[:MOST_PLACES]
-    ]
+    )
     if len(affected) <= MOST_PLACES:
-        return f"{'; '.join(places)}."
-    return f"Most of it: {'; '.join(places)}. {len(affected)} regions in all."
+        return say("where", places=places)
+    return say("where_most", places=places, count=len(affected))
 
 
-def _how_unusual(lesions: Sequence[Row]) -> str:
-    highest = max(lesions, key=lambda row: float(row["z_peak"]))
-    return (
-        f"The highest z-score is {float(highest['z_peak']):.1f}, in finding {highest['index']} "
-        f"({region_in_words(highest['region'])})."
+def _how_unusual(lesions: Sequence[Row], threshold: Threshold) -> str:
+    highest = _most_unusual(lesions)
+    return say(
+        "how_unusual",
+        z=two_digits(float(highest["z_peak"])),
+        index=highest["index"],
+        threshold=two_digits(threshold.z),
     )
 
 
 def _how_sure(lesions: Sequence[Row]) -> str:
-    sure = [row for row in lesions if float(row["confidence"]) >= SURE]
-    volume = sum(float(row["volume"]) for row in sure)
-    return (
-        f"{len(sure)} of {len(lesions)} reach a confidence of {SURE:g} (of 0.5 to 1), together "
-        f"{in_millilitres(volume)}. Confidence ranks findings; it is no probability of disease."
+    sure = sum(float(row["confidence"]) >= SURE for row in lesions)
+    findings = counted(len(lesions), "finding")
+    return f"{say('confidence', sure=sure, findings=findings, least=SURE)} " + say(
+        "confidence_worth"
     )
 
 
 def _quality(quality: Sequence[Row]) -> str:
-    outside = [row for row in quality if row["flagged"] == "true"]
+    """Say whether a scan is as good ones are, by what could be measured and has limits."""
+    judged = [
+        row
+        for row in quality
+        if row["value"] != MISSING
+        and (row["lower_limit"] != MISSING or row["upper_limit"] != MISSING)
+    ]
+    outside = [row for row in judged if row["flagged"] == "true"]
+    if not judged:
+        return say("quality_unknown")
     if not outside:
-        return f"All {len(quality)} measures are those of good scans."
-    names = dict.fromkeys(f"{row['measure'].replace('_', ' ')} ({row['scan']})" for row in outside)
-    return (
-        f"{len(outside)} of {len(quality)} measures are not those of good scans: "
-        f"{', '.join(names)}. False findings are likelier; see the warnings."
+        return say("quality_good", count=len(judged))
+    names = ", ".join(MEASURES[row["measure"]].name for row in outside)
+    return f"{say('quality_outside', names=names, outside=len(outside), count=len(judged))} " + say(
+        "quality_worth"
     )

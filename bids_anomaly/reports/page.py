@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bids_anomaly.reports.sentences import say
+
 ENVIRONMENT = Environment(
     loader=PackageLoader("bids_anomaly.reports"),
     autoescape=True,
@@ -14,6 +16,7 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+ENVIRONMENT.globals["say"] = say
 
 
 def render(template: str, *, scripts: Sequence[str] = (), **content: object) -> str:

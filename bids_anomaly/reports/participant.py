@@ -12,6 +12,7 @@ from bids_anomaly.bids.writing import write_text
 from bids_anomaly.reports.change import ChangeReport
 from bids_anomaly.reports.checks import quality_checks
 from bids_anomaly.reports.page import render
+from bids_anomaly.reports.ratings import RatingForm
 from bids_anomaly.reports.results import largest_anomaly, mosaic
 from bids_anomaly.reports.scan import ScanReport
 from bids_anomaly.reports.scan_viewer import scan_viewer
@@ -56,6 +57,7 @@ def write_participant_report(
     warnings: Sequence[str] = (),
     quality: Table | None = None,
     change: ChangeReport | None = None,
+    rating: RatingForm | None = None,
 ) -> None:
     """Write the report of one participant.
 
@@ -88,10 +90,12 @@ def write_participant_report(
         Of all scans.
     change : ChangeReport
         What changed since the session before.
+    rating : RatingForm
+        For the reader to judge the session by.
     """
     page = render(
         "participant.html.jinja",
-        scripts=("slices.js", "viewer.js", "tables.js") if scans else ("tables.js",),
+        scripts=("slices.js", "viewer.js", "tables.js", "rating.js") if scans else ("tables.js",),
         title=title,
         summary=summary or {},
         viewer=scan_viewer(scans) if scans else None,
@@ -112,5 +116,6 @@ def write_participant_report(
         warnings=warnings,
         quality=quality,
         change=change,
+        rating=rating,
     )
     write_text(path, page)

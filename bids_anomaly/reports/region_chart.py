@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bids_anomaly.reports.charts import COLOURS, INK, Chart, add_legend, as_chart, new_axes
+from bids_anomaly.reports.sentences import say
 from bids_anomaly.reports.tables import Row, affected_regions, region_in_words
 
 # Less than this share of all anomalies is not seen in a bar.
@@ -32,7 +33,7 @@ def region_chart(rows: Sequence[Row]) -> Chart | None:
         key=lambda stem: -totals[stem],
     )[:MOST_BARS]
     height = INCHES_AROUND + INCH_A_BAR * len(largest)
-    figure, axes = new_axes("Anomalous volume (ml)", "", inches=(WIDTH_INCHES, height))
+    figure, axes = new_axes("Marked volume (ml)", "", inches=(WIDTH_INCHES, height))
     ends = [0.0] * len(largest)
     for side, colour in SIDES.items():
         parts = [volumes[stem].get(side, 0.0) for stem in largest]
@@ -51,5 +52,5 @@ def region_chart(rows: Sequence[Row]) -> Chart | None:
         "Most affected regions",
         figure,
         axes,
-        "Regions of the atlas DLMUSE, their left and right parts together.",
+        say("region_chart"),
     )

@@ -21,28 +21,38 @@ from bids_anomaly.reports.figures import (
     draw,
     strip,
 )
-from bids_anomaly.reports.numbers import with_minus
+from bids_anomaly.reports.numbers import two_digits, with_minus
 from bids_anomaly.reports.scan import ScanReport, describe, millimetres, place
 from bids_anomaly.reports.views import View
 
 SLICES = 7
 # The same colours mean the same in every report, so that people can be compared.
 RESIDUAL_LIMIT = 0.5
-Z_LIMIT = 8.0
-# Scores appear between these two, so that the scan stays visible where nothing is unusual.
-Z_FAINT, Z_OPAQUE = 2.0, 3.5
+# Scores appear between so much below the threshold and so much above it, so that the scan stays
+# visible where nothing is unusual.
+BELOW_THRESHOLD, ABOVE_THRESHOLD = 0.9, 0.6
+# The highest colour is at least so much above the threshold, and a multiple of that.
+LEAST_RANGE, Z_STEP = 1.0, 0.5
 # Pixels: about twice as many as on the page, for screens of high density.
 SLICE_WIDTH, TILE_WIDTH = 288, 520
 
 
+class Mark(NamedTuple):
+    """A value on a bar of colours: how far from its left end in percent, and in words."""
+
+    place: float
+    words: str
+
+
 class Row(NamedTuple):
-    """One measure over the slices of the mosaic."""
+    """One measure over the slices of the mosaic; `mark` is None where no value is marked."""
 
     title: str
     note: str
     bar: Picture
     low: str
     high: str
+    mark: Mark | None
     pictures: Sequence[Picture]
 
 
@@ -61,7 +71,10 @@ class Mosaic(NamedTuple):
 
 
 class _Measure(NamedTuple):
-    """What is shown of every slice; `bar` is the scale that the colour bar explains."""
+    """What is shown of every slice; `bar` is the scale that the colour bar explains.
+
+    A value of it may be marked.
+    """
 
     title: str
     note: str
@@ -70,6 +83,19 @@ class _Measure(NamedTuple):
     bar: Scale
     overlay: Overlay | None = None
     lines: Sequence[Contour] = ()
+    mark: float | None = None
+
+
+def score_scale(scan: ScanReport) -> Scale:
+    """Return the colours of z-scores, up to the highest of the scan."""
+    highest = float(scan.zscore.max(initial=0.0, where=scan.brain))
+    top = max(highest, scan.z_threshold + LEAST_RANGE)
+    return Scale(UNUSUAL, 0, float(np.ceil(top / Z_STEP) * Z_STEP))
+
+
+def score_fades(scan: ScanReport) -> tuple[float, float]:
+    """Return the z-score up to which nothing is seen, and that from which on colours cover."""
+    return scan.z_threshold - BELOW_THRESHOLD, scan.z_threshold + ABOVE_THRESHOLD
 
 
 def mosaic(scan: ScanReport) -> Mosaic:
@@ -108,13 +134,20 @@ def _measures(scan: ScanReport) -> list[_Measure]:
         measures.append(_Measure("Pseudo-healthy", "same scale", scan.pseudo_healthy, grey, grey))
     if scan.residual is not None:
         measures.append(_residual(scan.residual, scan.brain))
-    scores = Scale(UNUSUAL, 0, Z_LIMIT)
+    scores, (faint, opaque) = score_scale(scan), score_fades(scan)
     zscore = np.where(scan.brain, scan.zscore, 0)
-    opacity = np.clip((zscore - Z_FAINT) / (Z_OPAQUE - Z_FAINT), 0, 1)
-    overlay = Overlay(zscore, scores, opacity)
-    outline = Contour(scan.mask, [0.5], WHITE)
-    note = "z-score, mask outlined"
-    return [*measures, _Measure("Anomalies", note, scan.scan, grey, scores, overlay, [outline])]
+    opacity = np.clip((zscore - faint) / (opaque - faint), 0, 1)
+    anomalies = _Measure(
+        "Anomalies",
+        "z-score, mask outlined",
+        scan.scan,
+        grey,
+        scores,
+        Overlay(zscore, scores, opacity),
+        [Contour(scan.mask, [0.5], WHITE)],
+        mark=scan.z_threshold,
+    )
+    return [*measures, anomalies]
 
 
 def _residual(residual: np.ndarray, brain: np.ndarray) -> _Measure:
@@ -128,8 +161,12 @@ def _residual(residual: np.ndarray, brain: np.ndarray) -> _Measure:
 def _row(scan: ScanReport, measure: _Measure, planes: Sequence[View]) -> Row:
     low, high = with_minus(f"{measure.bar.low:g}"), f"{measure.bar.high:g}"
     bar = colour_bar(measure.bar, f"Colours from {low} to {high}")
+    mark = None
+    if measure.mark is not None:
+        part = (measure.mark - measure.bar.low) / (measure.bar.high - measure.bar.low)
+        mark = Mark(100 * part, f"threshold {two_digits(measure.mark)}")
     pictures = _draw(scan, measure, planes, SLICE_WIDTH)
-    return Row(measure.title, measure.note, bar, low, high, pictures)
+    return Row(measure.title, measure.note, bar, low, high, mark, pictures)
 
 
 def _draw(scan: ScanReport, measure: _Measure, planes: Sequence[View], width: int) -> list[Picture]:

@@ -13,6 +13,7 @@ from bids_anomaly.reports.finding import Finding
 from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.reports.tables import Table
 from bids_anomaly.reports.views import PLANES, View
+from bids_anomaly.scoring.findings import Threshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,8 @@ class ScanReport:
         Its findings, and the regions of the atlas that hold them.
     region_chart : Chart or None
         Of the most affected regions; None where there are none.
+    z_threshold : float
+        The z-score from which on voxels are anomalous.
     affine : (4, 4) array
         From voxel indices to mm; axes along RAS+.
     """
@@ -80,6 +83,7 @@ class ScanReport:
     lesions: Table | None = None
     regions: Table | None = None
     region_chart: Chart | None = None
+    z_threshold: float = Threshold().z
     affine: np.ndarray = field(default_factory=MODEL_GRID_2MM.affine.copy)
 
     @property

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 
 from bids_anomaly.preprocessing.atlas import atlas_regions
-from bids_anomaly.reports.figures import GREY, SIGNED, UNUSUAL, Scale, brightest
-from bids_anomaly.reports.results import RESIDUAL_LIMIT, Z_FAINT, Z_LIMIT, Z_OPAQUE
+from bids_anomaly.reports.figures import GREY, SIGNED, Scale, brightest
+from bids_anomaly.reports.results import RESIDUAL_LIMIT, score_fades, score_scale
 from bids_anomaly.reports.scan import ScanReport
 from bids_anomaly.reports.tables import region_in_words
 from bids_anomaly.reports.viewer import Layer, Subject, Volume, viewer_content
 
-# The viewer keeps values within these; 0 is one of its 256 steps.
-STORED_RESIDUAL, STORED_Z = (-1.27, 1.28), (-3.0, 17.4)
+# The viewer keeps values within these, and z-scores from this one to the highest; 0 is one of its
+# 256 steps.
+STORED_RESIDUAL, LEAST_Z = (-1.27, 1.28), -3.0
 
 
 def scan_viewer(scans: Sequence[ScanReport]) -> dict[str, Any]:
@@ -31,8 +32,10 @@ def scan_viewer(scans: Sequence[ScanReport]) -> dict[str, Any]:
 def _subject(scan: ScanReport) -> Subject:
     top = brightest(scan.scan, scan.brain)
     grey = Scale(GREY, 0, top)
-    scores = Scale(UNUSUAL, 0, Z_LIMIT)
-    zscore = np.where(scan.brain, scan.zscore, STORED_Z[0])
+    scores, (faint, opaque) = score_scale(scan), score_fades(scan)
+    step = (scores.high - LEAST_Z) / 254
+    lowest = -step * round(-LEAST_Z / step)
+    zscore = np.where(scan.brain, scan.zscore, lowest)
     volumes = {"scan": Volume("Scan", scan.scan, grey, (0, top))}
     layers = [Layer("Scan", "scan")]
     if scan.pseudo_healthy is not None:
@@ -49,7 +52,31 @@ def _subject(scan: ScanReport) -> Subject:
             Layer("Residual", "residual"),
         ]
     volumes["zscore"] = Volume(
-        "z-score", zscore, scores, STORED_Z, faint=Z_FAINT, opaque=Z_OPAQUE, decimals=1
+        "z-score",
+        zscore,
+        scores,
+        (lowest, lowest + 255 * step),
+        faint=faint,
+        opaque=opaque,
+        decimals=1,
+        mark=scan.z_threshold,
     )
     layers += [Layer("z-score", "scan", over="zscore"), Layer("Mask", "scan", filled=True)]
-    return Subject(scan.title, scan.affine, scan.brain, volumes, layers, scan.mask, scan.labels)
+    return Subject(
+        scan.title,
+        scan.affine,
+        scan.brain,
+        volumes,
+        layers,
+        scan.mask,
+        scan.labels,
+        peak=peak_of(scan),
+    )
+
+
+def peak_of(scan: ScanReport) -> tuple[float, ...]:
+    """Return x, y and z in mm of the highest z-score in a finding, or in the brain without any."""
+    inside = scan.mask if scan.mask.any() else scan.brain
+    highest = np.argmax(np.where(inside, scan.zscore, -np.inf))
+    voxel = np.unravel_index(highest, scan.zscore.shape)
+    return tuple(scan.affine[:3] @ [*voxel, 1])

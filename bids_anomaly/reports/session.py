@@ -5,15 +5,18 @@ from pathlib import Path
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.naming import output_path
-from bids_anomaly.bids.tables import read_table
+from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.change import read_change
-from bids_anomaly.reports.finding import describe_finding, in_millilitres, percent
+from bids_anomaly.reports.finding import describe_finding
 from bids_anomaly.reports.maps import read_scan, reading
+from bids_anomaly.reports.numbers import counted, in_millilitres, percent, two_digits
 from bids_anomaly.reports.participant import Failure, write_participant_report
+from bids_anomaly.reports.ratings import rating_form
 from bids_anomaly.reports.record import ScanRecord, SessionRecord, record_failure
 from bids_anomaly.reports.region_chart import region_chart
 from bids_anomaly.reports.runs import read_runs
+from bids_anomaly.reports.sentences import say
 from bids_anomaly.reports.tables import (
     Row,
     lesion_table,
@@ -62,7 +65,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
             "finding": describe_finding(
                 lesions,
                 regions,
-                quality,
+                [row for row in quality if row["scan"] == scan.name],
                 title=title,
                 calibration=scan.calibration,
                 change=change.of_scan(scan.name),
@@ -71,6 +74,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
             "lesions": lesion_table(lesions, in_viewer=in_template),
             "regions": region_table(regions),
             "region_chart": region_chart(regions),
+            "z_threshold": record.threshold.z,
         }
         scans.append(read_scan(output_dir, scan, spaces=record.spaces, said=said))
     provenance, steps = read_runs(output_dir, record.label)
@@ -97,6 +101,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         ],
         quality=quality_table(quality),
         change=change,
+        rating=rating_form(record.label, record.version),
     )
     return path
 
@@ -124,7 +129,7 @@ def _of_the_choice(record: SessionRecord) -> list[str]:
     primary = record.primary_scan
     if record.asked_for in (None, primary.modality):
         return []
-    return [f"There is no {record.asked_for} scan to lead this report; {primary.name} does."]
+    return [say("other_leads", modality=record.asked_for, scan=primary.name)]
 
 
 def _rows(
@@ -140,8 +145,8 @@ def _rows(
 
 
 def _burden(lesions: list[Row]) -> str:
-    findings = f"{len(lesions)} finding{'' if len(lesions) == 1 else 's'}"
-    return f"{in_millilitres(_volume(lesions))} in {findings}"
+    findings = counted(len(lesions), "finding")
+    return f"{findings}, {in_millilitres(_volume(lesions))} marked" if lesions else findings
 
 
 def _warnings(
@@ -153,25 +158,25 @@ def _warnings(
     if share < MANY_TIMES * healthy_fpr:
         return []
     return [
-        f"{title}: {percent(share)} of the brain is marked; of the reference ({scan.calibration}) "
-        f"{100 * healthy_fpr:g} % is on average. Extensive disease can do that. So can a brain "
-        "mask or registration that failed, a scanner unlike those of the reference, and, on T1w, "
-        "ventricles much larger than those that the model learned from; regions around them are "
-        "then misplaced too. Look at the scan and the checks below."
+        say(
+            "many_times",
+            scan=title,
+            share=percent(share),
+            reference=scan.calibration,
+            rate=percent(healthy_fpr),
+        )
     ]
 
 
 def _numbers(scan: ScanRecord, lesions: list[Row], regions: list[Row]) -> dict[str, str]:
     """Return what is measured of one scan; volumes are those of the person."""
-    highest = max((float(row["z_max"]) for row in regions if row["z_max"] != "n/a"), default=0.0)
+    highest = max((float(row["z_max"]) for row in regions if row["z_max"] != MISSING), default=0.0)
     return {
-        "Anomalous volume": in_millilitres(_volume(lesions)),
         "Findings": str(len(lesions)),
-        "Highest z": f"{highest:.1f}",
-        "Brain volume": f"{_volume(regions) / 1000:.0f} ml",
+        "Marked volume": in_millilitres(_volume(lesions)),
+        "Highest z": two_digits(highest),
+        "Brain volume": in_millilitres(_volume(regions)),
         "Brain extraction": scan.brain_extraction,
-        "White matter level": f"{scan.white_matter_level:.4g}",
-        "Network evaluations": str(scan.evaluations),
     }
 
 

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bids_anomaly.bids.tables import MISSING
-from bids_anomaly.reports.numbers import with_minus
-from bids_anomaly.scoring.quality_limits import Check, describe_flags
+from bids_anomaly.reports.numbers import millilitres, two_digits, with_minus
+from bids_anomaly.reports.sentences import say
+from bids_anomaly.scoring.quality_limits import MEASURES, Check, describe_flags
 
 # The largest come first; the rest stands in the files.
 MOST_LESIONS, MOST_REGIONS = 100, 100
+# What two digits would round to 1.
+MOST_CONFIDENT = 0.994
 # What is short in the names of regions.
 IN_WORDS = {
     "DC": "diencephalon",
@@ -77,23 +80,24 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
     """
     shown = rows[:MOST_LESIONS]
     centres = [[float(row[f"centroid_{axis}"]) for axis in "xyz"] for row in shown]
-    hint = " Choose one to see it in the viewer." if in_viewer and shown else ""
+    note = [_how_many(len(shown), len(rows), "finding", "findings")]
+    if shown:
+        note += [say("choose_finding")] if in_viewer else []
+        note += [say(name) for name in ("finding_is", "finding_columns", "location_is", "worth")]
     return Table(
         "Findings",
-        f"{_how_many(len(shown), len(rows), 'finding', 'findings')}{hint} A finding is a connected "
-        "place of unusual voxels; whether it is a lesion is for you to judge. Volumes are those of "
-        "the person; places are in the template, x to the right, y to the front, z up.",
-        ["Finding", "Volume (mm³)", "Region", "Side", "Centre (mm)", "Peak z", "Confidence"],
+        " ".join(note),
+        ["Finding", "Volume (ml)", "Region", "Location", "Centre (mm)", "Peak z", "Confidence"],
         [
             [
                 row["index"],
-                f"{float(row['volume']):.0f}",
+                millilitres(float(row["volume"])),
                 region_in_words(row["region"]),
-                row["side"],
+                location_in_words(row),
                 # Spaces at which no line is broken.
                 ",\u00a0".join(with_minus(f"{value:+.0f}") for value in centre),
-                f"{float(row['z_peak']):.1f}",
-                f"{float(row['confidence']):.3f}",
+                two_digits(float(row["z_peak"])),
+                _confidence(float(row["confidence"])),
             ]
             for row, centre in zip(shown, centres, strict=True)
         ],
@@ -101,6 +105,17 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
         places=[" ".join(f"{value:.1f}" for value in c) for c in centres] if in_viewer else (),
         what="finding",
     )
+
+
+def location_in_words(row: Row) -> str:
+    """Return the location of a lesion; empty where its table does not say it."""
+    location = row.get("location", MISSING)
+    return "" if location == MISSING else location
+
+
+def _confidence(value: float) -> str:
+    """Return a confidence in two digits; 1, to which many would be rounded, is never reached."""
+    return "> 0.99" if value > MOST_CONFIDENT else two_digits(value)
 
 
 def affected_regions(rows: Sequence[Row]) -> list[Row]:
@@ -119,27 +134,23 @@ def region_table(rows: Sequence[Row]) -> Table:
     """
     found = affected_regions(rows)
     shown = found[:MOST_REGIONS]
-    how_many = _how_many(len(shown), len(found), "region with anomalies", "regions with anomalies")
+    note = [_how_many(len(shown), len(found), "region with anomalies", "regions with anomalies")]
     return Table(
         "Regions",
-        f"{how_many} Laterality is 1 where all "
-        "anomalies of a pair of regions are on the left, −1 where all are on the right.",
-        ["Region", "Volume (ml)", "Anomalous (mm³)", "Anomalous (%)", "Laterality"],
+        " ".join([*note, say("worth")] if shown else note),
+        ["Region", "Volume (ml)", "Marked (ml)", "Marked (%)"],
         [
             [
                 region_in_words(row["name"]),
-                f"{float(row['volume']) / 1000:.1f}",
-                f"{float(row['anomalous_volume']):.0f}",
+                millilitres(float(row["volume"])),
+                millilitres(float(row["anomalous_volume"])),
                 ""
                 if row["anomalous_fraction"] == MISSING
-                else f"{100 * float(row['anomalous_fraction']):.1f}",
-                ""
-                if row["laterality"] == MISSING
-                else with_minus(f"{float(row['laterality']):+.2f}"),
+                else two_digits(100 * float(row["anomalous_fraction"])),
             ]
             for row in shown
         ],
-        numeric=(1, 2, 3, 4),
+        numeric=(1, 2, 3),
     )
 
 
@@ -147,22 +158,36 @@ def quality_table(rows: Sequence[Row]) -> Table:
     """Show every measure of quality beside what good scans have."""
     return Table(
         "Quality",
-        "What good scans have at least and at most; a value outside stands under the warnings.",
-        ["Scan", "Measure", "Value", "At least", "At most", "Outside"],
+        say("quality_columns"),
+        ["Scan", "Measure", "Value", "Good scans", "Outside", "What it is"],
         [
             [
-                row["scan"],
-                row["measure"].replace("_", " "),
-                *(
-                    "" if row[column] == MISSING else with_minus(row[column])
-                    for column in ("value", "lower_limit", "upper_limit")
-                ),
+                _of_a_session(row["scan"]),
+                MEASURES[row["measure"]].heading,
+                "" if row["value"] == MISSING else two_digits(float(row["value"])),
+                _limits(row),
                 "outside" if row["flagged"] == "true" else "",
+                MEASURES[row["measure"]].words,
             ]
             for row in rows
         ],
-        numeric=(2, 3, 4),
+        numeric=(2,),
     )
+
+
+def _of_a_session(scan: str) -> str:
+    """Return what tells a scan from the others of its session, such as "run-2_T1w"."""
+    return "_".join(part for part in scan.split("_") if not part.startswith(("sub-", "ses-")))
+
+
+def _limits(row: Row) -> str:
+    """Say what good scans have, such as "0.13 to 0.57" or "at most 0.06"."""
+    low, high = row["lower_limit"], row["upper_limit"]
+    if MISSING not in (low, high):
+        return f"{two_digits(float(low))} to {two_digits(float(high))}"
+    if low != MISSING:
+        return f"at least {two_digits(float(low))}"
+    return "" if high == MISSING else f"at most {two_digits(float(high))}"
 
 
 def quality_warnings(rows: Sequence[Row]) -> list[str]:
@@ -185,8 +210,10 @@ def _number(text: str, missing: float) -> float:
 
 
 def _how_many(shown: int, there: int, one: str, several: str) -> str:
-    if there < 2:
-        return f"One {one}." if there else f"No {several}."
+    if there == 0:
+        return say("rows_none", several=several)
+    if there == 1:
+        return say("rows_one", one=one)
     if shown == there:
-        return f"All {there} {several}."
-    return f"The {shown} largest of {there} {several}."
+        return say("rows_all", count=there, several=several)
+    return say("rows_largest", shown=shown, count=there, several=several)

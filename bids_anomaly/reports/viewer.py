@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import Colormap
 
-from bids_anomaly.reports.figures import Scale
+from bids_anomaly.reports.figures import GREY, Scale
 from bids_anomaly.reports.views import Window, window_around
 
 MARGIN = 3  # voxels around the brain
@@ -38,6 +38,8 @@ class Volume:
         Whether values below 0 are seen as those above it are.
     decimals : int or None
         Of the values that are read out; None not to read them out.
+    mark : float or None
+        A value that is marked on the bar of colours, such as a threshold.
     """
 
     label: str
@@ -48,6 +50,7 @@ class Volume:
     opaque: float = 0.0
     signed: bool = False
     decimals: int | None = 2
+    mark: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ class Subject:
         What is outlined.
     labels : (X, Y, Z) array or None
         Regions, 0 to 255.
+    peak : sequence of float or None
+        x, y and z in mm of what is most to be looked at: the viewer begins there.
     """
 
     name: str
@@ -104,6 +109,7 @@ class Subject:
     layers: Sequence[Layer]
     outline: np.ndarray | None
     labels: np.ndarray | None
+    peak: Sequence[float] | None = None
 
 
 def viewer_content(
@@ -138,6 +144,8 @@ def viewer_content(
         "packed": packed,
         "colours": colours,
         "regions": {str(index): name for index, name in regions.items()},
+        # Whose window and level the reader sets.
+        "grey": GREY.name,
         "kind": kind,
         "outlined": outlined,
     }
@@ -160,6 +168,7 @@ def _subject(subject: Subject, packed: dict[str, str], colours: dict[str, str]) 
         "spacing": spacing.tolist(),
         "outline": outline,
         "labels": labels,
+        "peak": None if subject.peak is None else [float(value) for value in subject.peak],
         "layers": [vars(layer) for layer in subject.layers],
         "volumes": {
             name: _volume(volume, window, packed, colours)
@@ -185,6 +194,7 @@ def _volume(
         "opaque": volume.opaque,
         "signed": volume.signed,
         "decimals": volume.decimals,
+        "mark": volume.mark,
     }
 
 

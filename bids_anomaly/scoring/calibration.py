@@ -63,6 +63,11 @@ def healthy_exceedance(z: np.ndarray) -> np.ndarray:
     return norm.sf(z)
 
 
+def healthy_z(exceedance: float) -> float:
+    """Return the z that a voxel of a healthy person exceeds as often as that."""
+    return float(norm.isf(exceedance))
+
+
 def calibrate(scores: Sequence[np.ndarray], scanners: Sequence[str] | None = None) -> Calibration:
     """Learn the distribution of scores of healthy people.
 

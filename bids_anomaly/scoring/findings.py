@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from skimage.morphology import remove_small_objects
 
-from bids_anomaly.scoring.calibration import healthy_exceedance
+from bids_anomaly.scoring.calibration import healthy_exceedance, healthy_z
 from bids_anomaly.settings import Settings
 
 
@@ -24,6 +24,11 @@ class Threshold:
 
     healthy_fpr: float = Settings.healthy_fpr
     min_lesion_volume: float = Settings.min_lesion_volume
+
+    @property
+    def z(self) -> float:
+        """The z-score from which on voxels are anomalous."""
+        return healthy_z(self.healthy_fpr)
 
 
 class Findings(NamedTuple):

@@ -11,6 +11,7 @@ from scipy.spatial import KDTree
 from bids_anomaly.preprocessing.atlas import atlas_image, atlas_regions
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.preprocessing.transforms import Chain, move_points
+from bids_anomaly.scoring.locations import location_of
 
 # Voxels that touch at a corner belong together: 26 neighbours.
 NEIGHBOURS = np.ones((3, 3, 3), bool)
@@ -40,6 +41,8 @@ class Lesion(NamedTuple):
         Region of the atlas that holds most of it, or the nearest one if none holds any.
     side : {'left', 'right', 'both'}
         Of the midline of the template.
+    location : str
+        One of :data:`bids_anomaly.scoring.locations.LOCATIONS`.
     """
 
     index: int
@@ -50,6 +53,7 @@ class Lesion(NamedTuple):
     confidence: float
     region: str
     side: str
+    location: str
 
 
 def label_lesions(mask: np.ndarray) -> np.ndarray:
@@ -110,7 +114,7 @@ def describe_lesions(
     lesions = []
     for index, members in enumerate(np.split(order, ends), start=1):
         inside = tuple(voxels[members].T)
-        *centroid, region, side = located[index - 1]
+        *centroid, region, side, location = located[index - 1]
         lesions.append(
             Lesion(
                 index=index,
@@ -121,6 +125,7 @@ def describe_lesions(
                 confidence=float(probability[inside].max()),
                 region=region,
                 side=side,
+                location=location,
             )
         )
     return lesions
@@ -128,7 +133,7 @@ def describe_lesions(
 
 def locate_lesions(
     labels: np.ndarray, places: np.ndarray
-) -> list[tuple[float, float, float, str, str]]:
+) -> list[tuple[float, float, float, str, str, str]]:
     """Say where lesions lie.
 
     Parameters
@@ -141,20 +146,24 @@ def locate_lesions(
     Returns
     -------
     list of tuples
-        Centroid x, y and z, region and side, by label.
+        Centroid x, y and z, region, side and location, by label.
     """
     regions = regions_at(places)
-    names = {region.index: region.name for region in atlas_regions()}
+    by_index = {region.index: region for region in atlas_regions()}
     order = np.argsort(labels, kind="stable")
     ends = np.cumsum(np.bincount(labels)[1:])[:-1]
-    return [
-        (
-            *(float(mm) for mm in places[members].mean(axis=0)),
-            names[most_frequent_region(regions[members], places[members])],
-            side_of(places[members, 0]),
+    located = []
+    for members in np.split(order, ends):
+        region = by_index[most_frequent_region(regions[members], places[members])]
+        located.append(
+            (
+                *(float(mm) for mm in places[members].mean(axis=0)),
+                region.name,
+                side_of(places[members, 0]),
+                location_of(region, places[members]),
+            )
         )
-        for members in np.split(order, ends)
-    ]
+    return located
 
 
 def regions_at(places: np.ndarray) -> np.ndarray:

@@ -58,6 +58,51 @@ SUSPICIONS = {
 }
 
 
+class Measure(NamedTuple):
+    """How a measure is called on a page: its name, its unit (may be empty) and what it is."""
+
+    name: str
+    unit: str
+    words: str
+
+    @property
+    def heading(self) -> str:
+        """The name with its unit."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
+# None of them is computed as a measure of MRIQC is, so that none has its name.
+MEASURES = {
+    "grey_to_white": Measure("GM/WM intensity ratio", "", "median of grey over white matter"),
+    "fluid_to_white": Measure(
+        "CSF/WM intensity ratio", "", "median of ventricles over white matter"
+    ),
+    "grey_position": Measure(
+        "GM position", "", "where grey matter lies between white matter (0) and CSF (1)"
+    ),
+    "brain_volume": Measure("Brain volume", "ml", "volume of the brain mask"),
+    "brain_overlap": Measure(
+        "Brain overlap", "Dice", "of the registered brain mask with that of the template"
+    ),
+    "tissue_agreement": Measure(
+        "Tissue fit", "R²", "variance in the brain that the tissue maps of the template explain"
+    ),
+    "noise": Measure("WM noise", "WM = 1", "standard deviation from voxel to voxel at 2 mm"),
+    "ghosting": Measure(
+        "Air, 99th percentile", "WM = 1", "above the median of air: ghosts of motion"
+    ),
+    "axis_ghosting": Measure(
+        "Ghost-to-air difference", "WM = 1", "air in line with the head along one axis over other"
+    ),
+    "weakest_slice": Measure(
+        "Weakest slice", "ratio", "lowest brightness of a slice over that of its neighbours"
+    ),
+    "brain_at_edge": Measure(
+        "Brain at edge", "cm²", "largest area of brain on a face of the field of view"
+    ),
+}
+
+
 class Check(NamedTuple):
     """A measure of one scan.
 
@@ -115,7 +160,7 @@ def describe_flags(checks: Sequence[Check], *, name: str, modality: str) -> list
         Its BIDS suffix.
     """
     return [
-        f"{name}: {check.measure.replace('_', ' ')} is {check.value:.3g} (good scans have "
+        f"{name}: {MEASURES[check.measure].name} is {check.value:.3g} (good scans have "
         f"{check.bounds}); {SUSPICIONS[check.measure].format(modality=modality)}."
         for check in checks
         if check.flagged

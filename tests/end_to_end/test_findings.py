@@ -13,6 +13,7 @@ import pytest
 from bids_anomaly.bids.tables import read_table
 from bids_anomaly.preprocessing.atlas import atlas_regions
 from bids_anomaly.reports.tables import region_in_words
+from bids_anomaly.scoring.locations import LOCATIONS
 
 LESIONS = {
     "sub-01_desc-lesionsT1w_dseg": "sub-01_label-lesion_desc-anomalyT1w_mask",
@@ -47,6 +48,7 @@ def test_every_anomaly_is_one_of_the_lesions_of_the_table(name, anat):
         assert 0.5 < float(row["confidence"]) <= 1
         assert row["side"] in ("left", "right", "both")
         assert row["region"] in {region.name for region in atlas_regions()}
+        assert row["location"] in LOCATIONS
         assert float(row["z_peak"]) >= float(row["z_mean"]) > 0
 
 
@@ -122,7 +124,7 @@ def test_the_report_shows_findings_regions_and_quality(finished_run, anat):
     assert page.index("Findings on FLAIR") < page.index("Findings on T1w")
     for modality in ("T1w", "FLAIR"):
         for row in read_table(anat / f"sub-01_desc-lesions{modality}_dseg.tsv")[:3]:
-            assert f"<td>{region_in_words(row['region'])}</td>" in page
+            assert f">{region_in_words(row['region'])}</td>" in page
 
 
 def test_reports_are_written_again_from_the_derivatives_alone(finished_run, tmp_path, command):

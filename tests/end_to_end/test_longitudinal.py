@@ -129,7 +129,7 @@ def test_everything_is_described_and_valid(followed, assert_valid_bids):
 def test_the_report_of_the_later_session_shows_the_change(followed):
     later = (followed.out / "sub-01_ses-2.html").read_text()
     assert "FLAIR since ses-1" in later
-    assert "1 new" in later
+    assert "FLAIR since ses-1: new in " in later
     assert re.search(r'alt="FLAIR of ses-1 in the space half way', later)
     earlier = (followed.out / "sub-01_ses-1.html").read_text()
     assert '<a href="sub-01_ses-2.html">' in earlier

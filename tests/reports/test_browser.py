@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bids_anomaly.group.ratings import Rating, read_ratings
 from bids_anomaly.reports.finding import Finding
 from bids_anomaly.reports.participant import Failure, write_participant_report
+from bids_anomaly.reports.ratings import rating_form
 from bids_anomaly.reports.tables import Table, lesion_table
 
 WIDTHS = (1280, 400)
@@ -43,7 +45,7 @@ def report(lesioned, tmp_path_factory):
         lesioned,
         name=LABEL,
         mask=mask,
-        finding=Finding(LABEL, LABEL, {LABEL: LABEL}),
+        finding=Finding(LABEL, "", LABEL, {LABEL: LABEL}),
         lesions=lesion_table(LESIONS),
         regions=Table(LABEL, LABEL, [LABEL], [[LABEL]]),
     )
@@ -51,7 +53,7 @@ def report(lesioned, tmp_path_factory):
         lesioned,
         name="second",
         title=LABEL,
-        finding=Finding("Nothing.", LABEL, {LABEL: LABEL}),
+        finding=Finding("Nothing.", "", LABEL, {LABEL: LABEL}),
         lesions=lesion_table([]),
         regions=Table(LABEL, "No regions.", [], []),
         mask=np.zeros(mask.shape, bool),
@@ -67,6 +69,7 @@ def report(lesioned, tmp_path_factory):
         provenance={"Command": LABEL},
         warnings=[LABEL],
         quality=Table(LABEL, LABEL, ["Scan", "Value"], [["b", "−2"], ["a", "10"], ["c", "9"]]),
+        rating=rating_form("sub-01_ses-2", LABEL),
     )
     return path
 
@@ -98,6 +101,16 @@ def pixels(page, plane) -> np.ndarray:
 
 def place(page) -> list[int]:
     return [int(part) for part in page.locator("#viewer-body").get_attribute("data-at").split()]
+
+
+def slide(page, slider, value):
+    """Move a slider as near to a value as its steps allow."""
+    page.locator(slider).evaluate(
+        "(slider, value) => { slider.value = value; "
+        "slider.dispatchEvent(new Event('input', { bubbles: true })); }",
+        value,
+    )
+    settle(page)
 
 
 def choose(page, layer):
@@ -263,6 +276,127 @@ def test_the_wheel_scrolls_the_page_until_a_picture_is_clicked(open_page):
     page.wait_for_timeout(500)
     assert page.evaluate("scrollY") > before[1]
     assert place(page) == before[0]
+
+
+def test_the_viewer_opens_on_the_highest_score_of_the_first_scan(lesioned, open_page):
+    page = open_page()
+    inside = np.where(lesioned.mask, lesioned.zscore, -np.inf)
+    voxel = np.unravel_index(np.argmax(inside), inside.shape)
+    peak = lesioned.affine[:3] @ [*voxel, 1]
+    assert place(page) == [round(value) for value in peak]
+    page.locator("#findings tbody tr").nth(1).get_by_role("button").click()
+    settle(page)
+    assert place(page) != [round(value) for value in peak]
+    page.locator("#viewer-peak").click()
+    settle(page)
+    assert place(page) == [round(value) for value in peak]
+
+
+def test_the_scale_fits_the_map_and_its_threshold_is_marked(lesioned, open_page):
+    page = open_page()
+    mark = page.locator(".viewer-mark")
+    assert not mark.is_visible()
+    choose(page, "z-score")
+    assert mark.is_visible()
+    assert mark.get_attribute("data-words") == "threshold 2.9"
+    high = float(page.locator(".viewer-bar-high").inner_text())
+    assert 0 <= high - lesioned.zscore.max() <= 0.5
+    left = float(mark.evaluate("(mark) => parseFloat(mark.style.left)"))
+    assert left == pytest.approx(100 * lesioned.z_threshold / high, abs=1)
+
+
+def test_zoom_keeps_the_cross_in_sight_and_clicks_where_they_are(open_page):
+    page = open_page()
+    page.locator("#findings tbody tr").first.get_by_role("button").click()
+    settle(page)
+    whole, at = pixels(page, 0), place(page)
+    for _ in range(3):
+        page.get_by_label("Zoom in").click()
+    settle(page)
+    assert place(page) == at
+    assert page.locator("#viewer-body").get_attribute("data-zoom") == "3"
+    assert np.abs(pixels(page, 0) - whole).max() > 100
+    canvas = page.locator(".plane canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    # A tenth of the picture is a thirtieth of the brain.
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    settle(page)
+    middle = place(page)
+    page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"])
+    settle(page)
+    assert 0 < place(page)[0] - middle[0] <= 4
+    page.keyboard.press("-")
+    page.keyboard.press("-")
+    page.keyboard.press("-")
+    settle(page)
+    assert page.locator("#viewer-body").get_attribute("data-zoom") == "1"
+
+
+def test_window_and_level_change_the_greys_alone(open_page):
+    page = open_page()
+    page.locator("#viewer-outline").uncheck()
+    before = pixels(page, 0)
+    slide(page, "#viewer-level", 0.3)
+    assert pixels(page, 0).mean() > before.mean() + 10
+    page.locator("#viewer-reset").click()
+    settle(page)
+    np.testing.assert_array_equal(pixels(page, 0), before)
+    choose(page, "Residual")
+    residual = pixels(page, 0)
+    slide(page, "#viewer-window", 0.2)
+    np.testing.assert_array_equal(pixels(page, 0), residual)
+
+
+def test_the_radiological_side_mirrors_pictures_letters_and_clicks(open_page):
+    page = open_page()
+
+    def letters(plane):
+        return page.locator(".plane").nth(plane).locator(".picture i").all_inner_texts()
+
+    assert [letters(plane) for plane in range(3)] == [list("LRAP"), list("LRSI"), list("PASI")]
+    neurological = pixels(page, 0)
+    page.locator("#viewer-side").check()
+    settle(page)
+    assert [letters(plane) for plane in range(3)] == [list("RLAP"), list("RLSI"), list("PASI")]
+    assert np.abs(pixels(page, 0)[:, ::-1] - neurological).mean() < 3
+    assert np.abs(pixels(page, 0) - neurological).max() > 100
+    canvas = page.locator(".plane canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.25 * box["height"])
+    settle(page)
+    x, y, z = place(page)
+    assert x > 5  # the left of the picture is the right of the person
+    page.keyboard.press("ArrowRight")
+    settle(page)
+    assert place(page) == [x - 2, y, z]
+
+
+def test_a_rating_is_saved_as_the_group_level_reads_it(open_page, tmp_path):
+    page = open_page()
+    form = page.locator("#rating-form")
+    form.get_by_text("doubtful").click()
+    form.locator("textarea").fill("moved\tin\nthe scanner")
+    with page.expect_download() as download:
+        form.get_by_role("button", name="Save").click()
+    assert download.value.suggested_filename == "sub-01_ses-2_rating.tsv"
+    (tmp_path / "ratings").mkdir()
+    download.value.save_as(tmp_path / "ratings" / download.value.suggested_filename)
+    told = []
+    assert read_ratings(tmp_path, told.append) == {
+        "sub-01_ses-2": Rating("doubtful", "moved in the scanner")
+    }
+    assert told == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_tables_fit_without_being_scrolled(width, open_page):
+    page = open_page(width)
+    tables = page.locator(".scroll:has(table.sortable):visible")
+    assert tables.count() >= 3
+    for i in range(tables.count()):
+        assert tables.nth(i).evaluate("(box) => box.scrollWidth - box.clientWidth") <= 0
 
 
 def test_tables_sort_by_numbers_and_words(open_page):

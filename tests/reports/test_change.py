@@ -64,7 +64,7 @@ def row(index, verdict, first, second, *, region="Putamen_L"):
     percent = 100 * (second - first) / first if first else float("nan")
     numbers = (first, second, second - first, percent, max(second - first, 0.0), 0.0)
     parts = int(first > 0), int(second > 0)
-    place = (-12.0, 4.0, 8.0, region, "left")
+    place = (-12.0, 4.0, 8.0, region, "left", "other")
     return (index, f"lesion-{index}", verdict, *numbers, *parts, 1.5, 0.3, *place)
 
 
@@ -97,15 +97,15 @@ def test_the_later_session_says_what_changed(compared):
     change = read_change(compared, record_of("2"), in_viewer=True)
     (section,) = change.sections
     assert section.title == "FLAIR since ses-1"
-    assert section.headline.startswith("1 new, 1 unchanged.")
-    assert "0.06 ml in ses-1, 0.13 ml in ses-2 (+0.07 ml)" in section.headline
+    # One statement for each change, and no volumes of what did not change.
+    assert section.headline == (
+        "FLAIR since ses-1: new in putamen, left, 0.064 ml. In 1 finding no change can be detected."
+    )
     assert "93 %" in section.note
-    # What the summary says has no volumes of what did not change.
-    in_short = "1 new since ses-1; 1 did not change beyond the noise floor."
-    assert change.of_scan("sub-01_ses-2_FLAIR") == section.in_short == in_short
+    assert change.of_scan("sub-01_ses-2_FLAIR") == section.headline
     assert change.of_scan("sub-01_ses-2_T1w") == ""
     # What changed comes first.
-    assert [cells[:2] for cells in section.table.rows] == [["2", "new"], ["1", "unchanged"]]
+    assert [cells[:2] for cells in section.table.rows] == [["2", "new"], ["1", "below detection"]]
     assert section.table.places[0] == "-12.0 4.0 8.0"
     (strip,) = section.strips
     assert strip.note == "new: 2"
@@ -130,12 +130,44 @@ def test_without_change_slices_of_the_brain_are_shown(compared):
     table = comparison.result(compared, "changes", ".tsv")
     write_table(table, "changes", [row(1, "unchanged", 64.0, 66.0)])
     (section,) = read_change(compared, record_of("2"), in_viewer=True).sections
-    assert section.headline.startswith("1 unchanged.")
-    assert section.in_short == "Nothing changed beyond the noise floor since ses-1."
-    assert {strip.note for strip in section.strips} == {"no change beyond the noise floor"}
+    assert section.headline == "FLAIR since ses-1: no change that can be detected."
+    assert {strip.note for strip in section.strips} == {"no change that can be detected"}
     write_table(table, "changes", [])
     (section,) = read_change(compared, record_of("2"), in_viewer=True).sections
-    assert section.headline == "No findings in ses-1 or ses-2."
+    assert section.headline == "FLAIR since ses-1: no findings in either session."
+
+
+@pytest.mark.parametrize(
+    ("verdict", "first", "second", "said"),
+    [
+        ("new", 0.0, 2400.0, "new in putamen, left, 2.4 ml."),
+        ("grown", 110.0, 2400.0, "larger in putamen, left, 0.11 ml before, 2.4 ml now."),
+        ("shrunk", 2400.0, 110.0, "smaller in putamen, left, 2.4 ml before, 0.11 ml now."),
+        ("gone", 2400.0, 0.0, "gone from putamen, left, 2.4 ml before."),
+    ],
+)
+def test_each_change_is_one_statement(verdict, first, second, said, compared):
+    (comparison,) = plan_comparisons(compared, "01").comparisons
+    table = comparison.result(compared, "changes", ".tsv")
+    # A volume that seems to change beside it is no change, and is not added to it.
+    others = [row(1, "unchanged", 0.0, 6670.0)]
+    write_table(table, "changes", [*others, row(2, verdict, first, second)])
+    (section,) = read_change(compared, record_of("2"), in_viewer=True).sections
+    assert section.headline.startswith(f"FLAIR since ses-1: {said}")
+    assert "6.7" not in section.headline
+    assert "9.1" not in " ".join([section.headline, section.table.note])
+
+
+def test_of_many_changes_the_largest_are_named_and_the_others_counted(compared):
+    (comparison,) = plan_comparisons(compared, "01").comparisons
+    table = comparison.result(compared, "changes", ".tsv")
+    rows = [row(1, "unchanged", 64.0, 66.0), row(2, "new", 0.0, 64.0)]
+    rows += [row(2, "new", 0.0, 100.0 * i) for i in range(1, 5)]
+    write_table(table, "changes", rows)
+    (section,) = read_change(compared, record_of("2"), in_viewer=True).sections
+    assert section.headline.count("new in") == 3
+    assert "0.40 ml; new in" in section.headline
+    assert "; and 2 more changes." in section.headline
 
 
 def test_a_session_that_comes_between_takes_the_place_of_the_first(compared):
@@ -201,7 +233,7 @@ def test_text_from_the_data_is_shown_and_not_run(compared, healthy, tmp_path):
     change = read_change(compared, record_of("2"), in_viewer=True)
     (section,) = change.sections
     bad = "<script>alert(1)</script>"
-    table = section.table._replace(rows=[[bad] * 11])
+    table = section.table._replace(rows=[[bad] * 6])
     section = section._replace(title=bad, headline=bad, note=bad, table=table)
     path = tmp_path / "page.html"
     write_participant_report(

@@ -31,7 +31,7 @@ def report(lesioned, tmp_path_factory):
         what="finding",
     )
     strips = [strip(LABEL, LABEL, pictures, ["a", "b", "c"])]
-    section = ChangeSection("sub-01_ses-2_T1w", LABEL, LABEL, LABEL, LABEL, table, strips)
+    section = ChangeSection("sub-01_ses-2_T1w", LABEL, LABEL, LABEL, table, strips)
     path = tmp_path_factory.mktemp("change") / "sub-01_ses-2.html"
     write_participant_report(
         path,

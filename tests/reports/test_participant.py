@@ -114,7 +114,7 @@ def test_text_from_the_data_is_shown_not_run(path, healthy):
                 title=evil,
                 model=evil,
                 numbers={evil: evil},
-                finding=Finding(evil, evil, {evil: evil}),
+                finding=Finding(evil, evil, evil, {evil: evil}),
                 lesions=Table(evil, evil, [evil], [[evil]]),
                 regions=Table(evil, evil, [evil], [[evil]]),
             )
@@ -163,7 +163,7 @@ def test_thick_slices_keep_their_proportions(healthy_page):
 
 
 def test_a_scan_without_anomalies_says_so(healthy_page):
-    assert "No voxel is above the threshold" in healthy_page
+    assert "There is no finding, so none is drawn." in healthy_page
     assert "Largest anomaly" not in healthy_page
     assert 'class="position peak"' not in healthy_page
 

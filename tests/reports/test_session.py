@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bids_anomaly.bids.naming import output_path
-from bids_anomaly.bids.tables import read_table, write_table
+from bids_anomaly.bids.tables import write_table
 from bids_anomaly.cli.main import main
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
@@ -27,6 +27,8 @@ NATIVE = Grid.isotropic(OUTPUT_GRID.shape, (-140.0, -160.0, -140.0), 3.0)
 ENTITIES = {"sub": "01"}
 BRAIN = (slice(25, 75),) * 3
 LESION = (slice(30, 40),) * 3
+LOCATION = "periventricular"
+FOUND = "1 finding, in frontal white matter, left (periventricular); peak z 5.0."
 
 RUN = {
     "run": "20260101-000000_abcdef",
@@ -80,7 +82,9 @@ def write_scan(folder, modality, place):
     centre = OUTPUT_GRID.affine[:3] @ [*np.argwhere(lesion).mean(axis=0), 1]
     volume, whole = 27.0 * lesion.sum(), 27.0 * brain.sum()
     tables = {
-        "lesions": [(1, "lesion-1", volume, *centre, 5.0, 5.0, 0.99, "Putamen_L", "left")],
+        "lesions": [
+            (1, "lesion-1", volume, *centre, 5.0, 5.0, 0.99, "Frontal_WM_L", "left", LOCATION)
+        ],
         "regions": [(1, "Putamen_L", "left", "deep grey", whole, volume, 0.1, 0.1, 5.0, 1.0)],
     }
     for output, rows in tables.items():
@@ -100,8 +104,8 @@ def unpacked(viewer, name, subject):
 
 def test_volumes_are_those_of_the_person(derivatives, record_of):
     page = write_session_report(derivatives, record_of(("native", TEMPLATE))).read_text()
-    assert "T1w: 1 finding, 27.0 ml marked." in page
-    assert "27.0 ml in 1 finding" in page
+    assert f"T1w: {FOUND}" in page
+    assert "1 finding, 27 ml marked" in page
     assert "3375 ml" in page
 
 
@@ -109,8 +113,9 @@ def test_the_threshold_is_told_with_its_reference_and_a_volume_with_what_it_is_n
     derivatives, record_of
 ):
     page = write_session_report(derivatives, record_of((TEMPLATE,))).read_text()
-    assert "its volume is not the volume of a disease" in page
-    assert "less than 0.2 % of the reference scores as high: 28 healthy adults." in page
+    assert "27 ml are marked: that is what passes the threshold, and not the volume of" in page
+    said = "from a z-score of 2.9 on, which fewer than 0.20 % of the voxels of the reference reach"
+    assert f"{said}: 28 healthy adults." in page
     assert "Here 0.80 % of the brain is marked." in page
     (headline,) = re.findall(r'class="headline">(.*?)</p>', page)
     assert "%" not in headline
@@ -123,7 +128,7 @@ def test_a_scan_that_marks_many_times_the_nominal_rate_is_warned_of(
 ):
     record = replace(record_of(("native", TEMPLATE)), threshold=Threshold(healthy_fpr, 100.0))
     page = write_session_report(derivatives, record).read_text()
-    said = "T1w: 0.80 % of the brain is marked; of the reference (28 healthy adults) 0.02 % is"
+    said = "T1w: 0.80 % of the brain is marked; of the reference (28 healthy adults) 0.020 % is"
     assert (said in page) is warned
 
 
@@ -135,19 +140,24 @@ def test_the_report_begins_with_the_primary_scan(derivatives, leads, follows, re
     flair = replace(scan, name="sub-01_FLAIR", modality="FLAIR", calibration="six patients")
     record = replace(record, scans=(scan, flair), primary=f"sub-01_{leads}")
     page = write_session_report(derivatives, record).read_text()
-    volumes = {"T1w": "27.0 ml", "FLAIR": "216.0 ml"}
     headlines = re.findall(r'class="headline">(.*?)</p>', page)
-    assert headlines == [f"{m}: 1 finding, {volumes[m]} marked." for m in (leads, follows)]
+    assert headlines == [f"{m}: {FOUND}" for m in (leads, follows)]
+    # Whose scores each scan was compared with is said with it.
+    references = re.findall(r"voxels of the reference reach: (.*?)\.", page)
+    assert references == [
+        {"T1w": "28 healthy adults", "FLAIR": "six patients"}[m] for m in (leads, follows)
+    ]
     subjects = viewer_of(page)["subjects"]
     assert [subject["name"] for subject in subjects] == [leads, follows]
     # Each scan is outlined, and filled, with what was found in it.
     sizes = [unpacked(viewer_of(page), one["outline"], one).sum() for one in subjects]
     assert sizes == [{"T1w": 1000, "FLAIR": 8000}[m] for m in (leads, follows)]
     assert page.index(f"Findings on {leads}") < page.index(f"Findings on {follows}")
-    (start,) = re.findall(r'data-start="(.*?)"', page)
-    lesions = output_path(derivatives, "lesions", ENTITIES, modality=leads, extension=".tsv")
-    x = float(read_table(lesions)[0]["centroid_x"])
-    assert float(start.split()[0]) == pytest.approx(x, abs=0.1)
+    # The viewer begins in the finding of each scan.
+    for subject, modality in zip(subjects, (leads, follows), strict=True):
+        place = LESION if modality == "T1w" else (slice(50, 70),) * 3
+        voxel = np.linalg.inv(OUTPUT_GRID.affine)[:3] @ [*subject["peak"], 1]
+        assert all(s.start <= v < s.stop for s, v in zip(place, np.rint(voxel), strict=True))
     # Nothing is added up over scans.
     assert "243" not in re.sub(
         r"<script.*?</script>|<svg.*?</svg>|data:[^\"]*", "", page, flags=re.S

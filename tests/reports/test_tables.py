@@ -2,6 +2,7 @@ import pytest
 
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.tables import read_table, write_table
+from bids_anomaly.reports.numbers import two_digits
 from bids_anomaly.reports.tables import (
     lesion_table,
     quality_table,
@@ -9,6 +10,7 @@ from bids_anomaly.reports.tables import (
     region_in_words,
     region_table,
 )
+from bids_anomaly.scoring.quality_limits import MEASURES
 
 
 def rows_of(tmp_path, output, rows):
@@ -17,7 +19,10 @@ def rows_of(tmp_path, output, rows):
 
 
 def lesion(index):
-    return (index, f"lesion-{index}", 80.0, -26.0, 2.0, 0.4, 4.0, 3.0, 0.98, "Putamen_L", "left")
+    return (
+        *(index, f"lesion-{index}", 80.0, -26.0, 2.0, 0.4, 4.0, 3.0, 0.98),
+        *("Putamen_L", "left", "other"),
+    )
 
 
 def region(name, anomalous, laterality):
@@ -28,7 +33,7 @@ def test_the_largest_findings_are_shown(tmp_path):
     rows = rows_of(tmp_path, "lesions", [lesion(index) for index in range(1, 131)])
     table = lesion_table(rows)
     place = "−26,\u00a0+2,\u00a0+0"
-    assert table.rows[0] == ["1", "80", "Putamen, left", "left", place, "4.0", "0.980"]
+    assert table.rows[0] == ["1", "0.080", "Putamen, left", "other", place, "4.0", "0.98"]
     assert table.places[0] == "-26.0 2.0 0.4"
     assert len(table.rows) == len(table.places) == 100
     assert "100 largest of 130 findings" in table.note
@@ -51,8 +56,7 @@ def test_regions_come_by_their_anomalous_volume(tmp_path):
     )
     table = region_table(rows)
     assert [row[0] for row in table.rows] == ["Large", "Small"]
-    assert table.rows[0] == ["Large", "2.0", "100", "5.0", "−1.00"]
-    assert table.rows[1][-1] == ""
+    assert table.rows[0] == ["Large", "2.0", "0.10", "5.0"]
 
 
 def test_what_is_outside_its_limits_stands_in_the_table_and_in_a_warning(tmp_path):
@@ -62,13 +66,45 @@ def test_what_is_outside_its_limits_stands_in_the_table_and_in_a_warning(tmp_pat
         "quality",
         [
             ("sub-01_T1w", "noise", 0.5, -inf, 0.06, True),
-            ("sub-01_T1w", "brain_volume", 1400.0, 900.0, 2000.0, False),
+            ("sub-01_T1w", "brain_volume", 1434.2, 900.0, 2000.0, False),
+            ("sub-01_ses-1_run-2_T1w", "ghosting", float("nan"), -inf, 0.19, False),
         ],
     )
-    assert [row[-1] for row in quality_table(rows).rows] == ["outside", ""]
+    table = quality_table(rows)
+    outside, value, limits = (table.columns.index(c) for c in ("Outside", "Value", "Good scans"))
+    assert [row[0] for row in table.rows] == ["T1w", "T1w", "run-2_T1w"]
+    assert [row[outside] for row in table.rows] == ["outside", "", ""]
+    assert [row[value] for row in table.rows] == ["0.50", "1434", ""]
+    assert [row[limits] for row in table.rows] == ["at most 0.060", "900 to 2000", "at most 0.19"]
     (warning,) = quality_warnings(rows)
-    assert warning.startswith("sub-01_T1w: noise is 0.5 (good scans have at most 0.06)")
-    assert len(quality_table(rows).columns) == len(OUTPUTS["quality"].columns)
+    assert warning.startswith("sub-01_T1w: WM noise is 0.5 (good scans have at most 0.06)")
+
+
+def test_every_measure_of_quality_has_a_name_a_unit_and_words(tmp_path):
+    measures = OUTPUTS["quality"].columns["measure"]["Levels"]
+    assert set(MEASURES) == set(measures)
+    rows = [("sub-01_T1w", measure, 0.5, 0.0, 1.0, False) for measure in measures]
+    for row in quality_table(rows_of(tmp_path, "quality", rows)).rows:
+        assert all(row[i] for i in (0, 1, 2, 3, 5))
+        assert "_" not in row[1] + row[5]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0.0, "0"),
+        (0.01234, "0.012"),
+        (0.0998, "0.10"),
+        (-0.2934, "−0.29"),
+        (1.0, "1.0"),
+        (9.96, "10"),
+        (47.8, "48"),
+        (99.6, "100"),
+        (1434.2, "1434"),
+    ],
+)
+def test_numbers_have_two_digits_and_are_whole_from_a_hundred_on(number, text):
+    assert two_digits(number) == text
 
 
 @pytest.mark.parametrize(

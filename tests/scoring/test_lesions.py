@@ -113,6 +113,30 @@ def test_a_lesion_has_the_name_of_the_place_it_is_in(place, region):
     assert lesion.region == region
 
 
+@pytest.mark.parametrize(
+    ("place", "radius", "location"),
+    [
+        ((-26, 2, 0), 4.0, "other"),  # putamen
+        ((20, -60, -36), 4.0, "infratentorial"),
+        ((0, -28, -36), 4.0, "infratentorial"),
+        ((-40, -22, 56), 4.0, "juxtacortical"),
+        ((-15, -9, 30), 6.0, "periventricular"),
+        ((0, 24, 6), 4.0, "periventricular"),  # corpus callosum
+        ((-28, -20, 30), 2.0, "deep white matter"),
+    ],
+)
+def test_a_lesion_has_the_location_of_the_criteria(place, radius, location):
+    (lesion,) = describe(ball(place, radius))
+    assert lesion.location == location
+
+
+def test_a_lesion_that_grows_until_it_touches_a_ventricle_becomes_periventricular():
+    at = (-28, -20, 30)
+    (deep,), (large,) = (describe(ball(at, radius)) for radius in (2.0, 9.0))
+    assert deep.region == large.region
+    assert (deep.location, large.location) == ("deep white matter", "periventricular")
+
+
 def test_a_lesion_outside_every_region_has_the_name_of_the_nearest():
     (above_the_head,) = describe(ball((-35, -22, 78), 3.0))
     assert above_the_head.region.endswith("_L")

@@ -11,6 +11,7 @@ from bids_anomaly.preprocessing.template import MODEL_GRID_2MM, Grid, template_w
 from bids_anomaly.scoring.quality import _weakest_slice, measure_quality
 from bids_anomaly.scoring.quality_limits import (
     GOOD,
+    MEASURES,
     SUSPICIONS,
     check_quality,
     describe_flags,
@@ -238,7 +239,8 @@ def test_every_limit_has_a_sentence_that_says_what_to_do():
     assert names == set(SUSPICIONS)
     checks = check_quality({"grey_to_white": 1.4, "brain_volume": 1400.0}, "T1w")
     (sentence,) = describe_flags(checks, name="sub-01_T1w", modality="T1w")
-    assert sentence.startswith("sub-01_T1w: grey to white is 1.4 ")
+    assert sentence.startswith("sub-01_T1w: GM/WM intensity ratio is 1.4 ")
+    assert set(MEASURES) >= names
     assert "at least 0.68 and at most 0.97" in sentence
     assert "suffix" in sentence
 

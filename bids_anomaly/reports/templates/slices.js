@@ -1,7 +1,7 @@
 // Draws slices of packed volumes, and what lies over them, on canvases.
 //
 // A scene holds what is shown: `subject` as in reports/viewer.py, `bytes` of its volumes by name,
-// `colours` by name, and `at`, a voxel. A plane says on which axis a slice stands, and which axes run
+// `colours` by name, `window`, the range of the greys, and `at`, a voxel. A plane says on which axis a slice stands, and which axes run
 // to the right and up.
 const slices = (() => {
   "use strict";
@@ -10,9 +10,8 @@ const slices = (() => {
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const stepsOf = ([nx, ny]) => [1, nx, nx * ny];
 
-  // Colours of all 256 steps of a volume, with their opacity.
-  function palette(volume, table) {
-    const [low, high] = volume.shown;
+  // Colours of all 256 steps of a volume between two values, with their opacity.
+  function palette(volume, table, [low, high]) {
     const filled = new Float32Array(4 * 256);
     for (let step = 0; step < 256; step++) {
       const value = volume.stored[0] + (volume.stored[1] - volume.stored[0]) * step / 255;
@@ -29,8 +28,9 @@ const slices = (() => {
   function paint(scene, plane, baseName, overName, filled) {
     const { subject, bytes, colours, at } = scene, { shape, volumes, outline } = subject;
     const base = volumes[baseName], over = volumes[overName];
-    const below = palette(base, colours[base.colours]);
-    const above = over && palette(over, colours[over.colours]);
+    const range = (volume) => (volume.colours === scene.grey ? scene.window : volume.shown);
+    const below = palette(base, colours[base.colours], range(base));
+    const above = over && palette(over, colours[over.colours], range(over));
     const data = bytes[base.data], cover = over && bytes[over.data], mask = bytes[outline];
     const steps = stepsOf(shape), width = shape[plane.right], height = shape[plane.up];
     const start = steps[plane.axis] * at[plane.axis];

@@ -23,10 +23,20 @@
     { name: "Coronal", axis: 1, right: 0, up: 2 },
     { name: "Sagittal", axis: 0, right: 1, up: 2 },
   ];
+  // The lower and the upper end of each axis.
+  const ENDS = ["LR", "PA", "IS"];
+  const ZOOMS = [1, 1.5, 2, 3, 4, 6];
+  // Where a browser remembers the side; pages from a disk may not be allowed to.
+  const SIDE = "bids-anomaly-radiological";
+  const remembered = () => { try { return localStorage.getItem(SIDE) === "true"; } catch { return false; } };
+  const remember = (value) => { try { localStorage.setItem(SIDE, value); } catch { /* asked again next time */ } };
   const colours = Object.fromEntries(
     Object.entries(content.colours).map(([name, text]) => [name, bytes(text)]));
   const unpacked = {};
-  const state = { subject: null, layer: null, at: [0, 0, 0], outline: true, wipe: 0.5 };
+  const state = {
+    subject: null, layer: null, at: [0, 0, 0], outline: true, wipe: 0.5,
+    zoom: 1, centre: [0, 0, 0], window: [0, 1], radiological: remembered(),
+  };
 
   async function unpack(name) {
     if (!unpacked[name]) {
@@ -54,39 +64,75 @@
     return clamp(Math.round((value - origin[axis]) / spacing[axis]), 0, shape[axis] - 1);
   });
 
+  // Whether left and right change places on a plane: radiologists look at a person from the feet.
+  const isTurned = (plane) => state.radiological && plane.right === 0;
+
+  // What is seen of a plane, in voxels: a window around the centre that stays within the picture.
+  function seen(plane) {
+    const { shape } = state.subject;
+    const [columns, rows] = [shape[plane.right] / state.zoom, shape[plane.up] / state.zoom];
+    const from = (axis, length) => clamp(state.centre[axis] + 0.5 - length / 2, 0, shape[axis] - length);
+    const left = from(plane.right, columns), bottom = from(plane.up, rows);
+    return { left, bottom, top: shape[plane.up] - bottom - rows, columns, rows };
+  }
+
   function draw(plane) {
     const { canvas } = plane, { shape } = state.subject, layer = state.layer;
     const width = Math.round(canvas.clientWidth * devicePixelRatio);
     if (!width) return;
-    const scale = width / shape[plane.right];
     canvas.width = width;
-    canvas.height = Math.round(scale * shape[plane.up]);
+    canvas.height = Math.round(width / shape[plane.right] * shape[plane.up]);
+    const { left, top, columns, rows } = seen(plane), scale = width / columns;
     const context = canvas.getContext("2d");
     context.imageSmoothingQuality = "high";
-    const scene = { subject: state.subject, bytes: unpacked, colours, at: state.at };
-    const drawn = slices.paint(scene, plane, layer.base, layer.over, layer.filled);
-    context.drawImage(drawn, 0, 0, canvas.width, canvas.height);
+    const scene = {
+      subject: state.subject, bytes: unpacked, colours, grey: content.grey, window: state.window, at: state.at,
+    };
+    const turned = (paint) => {
+      context.save();
+      if (isTurned(plane)) context.transform(-1, 0, 0, 1, width, 0);
+      paint();
+      context.restore();
+    };
+    const place = (drawn) => turned(() =>
+      context.drawImage(drawn, left, top, columns, rows, 0, 0, canvas.width, canvas.height));
+    place(slices.paint(scene, plane, layer.base, layer.over, layer.filled));
     if (layer.beside) {
       const x = Math.round(state.wipe * width);
-      slices.paint(scene, plane, layer.beside, layer.over, layer.filled);
       context.save();
       context.beginPath();
       context.rect(x, 0, width - x, canvas.height);
       context.clip();
-      context.drawImage(drawn, 0, 0, canvas.width, canvas.height);
+      place(slices.paint(scene, plane, layer.beside, layer.over, layer.filled));
       context.restore();
       for (const [colour, thickness] of [["rgb(0 0 0 / 55%)", 4], ["#fff", 2]]) {
         context.fillStyle = colour;
         context.fillRect(x - thickness * devicePixelRatio / 2, 0, thickness * devicePixelRatio, canvas.height);
       }
     }
-    if (state.outline && state.subject.outline && !layer.filled) slices.trace(scene, context, plane, scale);
-    slices.drawCrosshair(context, canvas, scale * (state.at[plane.right] + 0.5),
-      scale * (shape[plane.up] - state.at[plane.up] - 0.5));
+    if (state.outline && state.subject.outline && !layer.filled) {
+      turned(() => {
+        context.translate(-scale * left, -scale * top);
+        slices.trace(scene, context, plane, scale);
+      });
+    }
+    const across = scale * (state.at[plane.right] + 0.5 - left);
+    slices.drawCrosshair(context, canvas, isTurned(plane) ? width - across : across,
+      scale * (shape[plane.up] - state.at[plane.up] - 0.5 - top));
+  }
+
+  // The cross stays in sight.
+  function follow() {
+    for (const plane of PLANES) {
+      const { left, bottom, columns, rows } = seen(plane);
+      const [across, up] = [state.at[plane.right] - left, state.at[plane.up] - bottom];
+      if (across < 0 || across >= columns || up < 0 || up >= rows) state.centre = [...state.at];
+    }
   }
 
   function show() {
     const { subject, at, layer } = state, mm = toMillimetres(at), index = indexOf(at);
+    follow();
     for (const plane of PLANES) {
       const words = `${"xyz"[plane.axis]} = ${millimetres(mm[plane.axis])} mm`;
       plane.place.textContent = words;
@@ -106,14 +152,25 @@
     for (const cell of findAll("[data-read]")) cell.textContent = read[cell.dataset.read] ?? "–";
     root.dataset.at = mm.map((value) => Math.round(value)).join(" ");
     root.dataset.layer = layer.label;
+    root.dataset.zoom = state.zoom;
+    for (const [index, button] of findAll("[data-zoom]").entries()) {
+      button.disabled = index ? state.zoom === ZOOMS.at(-1) : state.zoom === ZOOMS[0];
+    }
     const explained = subject.volumes[layer.over || layer.base], bar = find(".viewer-bar canvas");
     const strip = new ImageData(255, 1), table = colours[explained.colours];
     for (let i = 0; i < 255; i++) strip.data.set([table[3 * i], table[3 * i + 1], table[3 * i + 2], 255], 4 * i);
     bar.getContext("2d").putImageData(strip, 0, 0);
     find(".viewer-bar-label").textContent = explained.label;
     const plain = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
-    find(".viewer-bar-low").textContent = plain(explained.shown[0]);
-    find(".viewer-bar-high").textContent = plain(explained.shown[1]);
+    const [low, high] = explained.colours === content.grey ? state.window : explained.shown;
+    find(".viewer-bar-low").textContent = plain(low);
+    find(".viewer-bar-high").textContent = plain(high);
+    const mark = find(".viewer-mark"), isMarked = typeof explained.mark === "number";
+    mark.style.visibility = isMarked ? "visible" : "hidden";
+    if (isMarked) {
+      mark.style.left = `${100 * clamp((explained.mark - low) / (high - low), 0, 1)}%`;
+      mark.dataset.words = `threshold ${explained.mark.toPrecision(2)}`;
+    }
     root.classList.toggle("comparing", Boolean(layer.beside));
   }
 
@@ -148,6 +205,42 @@
     refresh();
   }
 
+  function zoomBy(steps) {
+    const next = clamp(ZOOMS.indexOf(state.zoom) + steps, 0, ZOOMS.length - 1);
+    if (ZOOMS[next] > state.zoom) state.centre = [...state.at];
+    state.zoom = ZOOMS[next];
+    refresh();
+  }
+
+  // The greys run over the window, half of it on either side of the level.
+  function setWindow(width, level) {
+    state.window = [level - width / 2, level + width / 2];
+    find("#viewer-window").value = width;
+    find("#viewer-level").value = level;
+    const said = [["window", width], ["level", level]];
+    for (const [name, value] of said) find(`[data-set=${name}]`).textContent = number(value, 2);
+    refresh();
+  }
+
+  function resetWindow() {
+    const volume = state.subject.volumes[state.subject.layers[0].base];
+    const [low, high] = volume.shown, [least, most] = volume.stored, range = most - least;
+    for (const slider of [find("#viewer-window"), find("#viewer-level")]) {
+      Object.assign(slider, { min: slider.id === "viewer-window" ? range / 100 : least, max: most, step: range / 200 });
+    }
+    setWindow(high - low, (low + high) / 2);
+  }
+
+  function setSide(radiological) {
+    state.radiological = radiological;
+    for (const plane of PLANES) {
+      const [left, right] = ENDS[plane.right], [low, high] = ENDS[plane.up];
+      const letters = isTurned(plane) ? [right, left, high, low] : [left, right, high, low];
+      plane.figure.querySelectorAll(".picture i").forEach((mark, i) => { mark.textContent = letters[i]; });
+    }
+    refresh();
+  }
+
   function chooseLayer(label) {
     state.layer = state.subject.layers.find((layer) => layer.label === label) ?? state.subject.layers[0];
     for (const radio of findAll("[name=viewer-layer]")) {
@@ -165,6 +258,7 @@
     for (const about of document.querySelectorAll("[data-subject]")) about.hidden = about.dataset.subject !== shown;
     if (mm) state.at = toVoxel(mm);
     chooseLayer(state.layer?.label);
+    resetWindow();
     for (const plane of PLANES) {
       const size = [plane.right, plane.up].map((axis) => subject.shape[axis] * subject.spacing[axis]);
       plane.figure.style.setProperty("--width", size[0]);
@@ -173,10 +267,11 @@
     refresh();
   }
 
-  // The place that the page asks for, or the middle.
+  // The place that the page asks for, the peak of what is shown, or the middle.
   function firstPlace() {
     const start = root.dataset.start;
     if (start) return moveTo(start.split(" ").map(Number), true);
+    if (state.subject.peak) return moveTo(state.subject.peak, false);
     state.at = state.subject.shape.map((length) => Math.floor(length / 2));
     refresh();
   }
@@ -191,9 +286,12 @@
           find("#viewer-wipe").value = 100 * state.wipe;
           return refresh();
         }
-        const part = [(event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height];
+        const across = clamp((event.clientX - box.left) / box.width, 0, 0.999);
+        const up = clamp(1 - (event.clientY - box.top) / box.height, 0, 0.999);
+        const { left, bottom, columns, rows } = seen(plane);
+        const voxel = [left + (isTurned(plane) ? 0.999 - across : across) * columns, bottom + up * rows];
         [plane.right, plane.up].forEach((axis, i) => {
-          state.at[axis] = clamp(Math.floor(part[i] * shape[axis]), 0, shape[axis] - 1);
+          state.at[axis] = clamp(Math.floor(voxel[i]), 0, shape[axis] - 1);
         });
         refresh();
       };
@@ -210,11 +308,18 @@
       canvas.addEventListener("wheel", (event) => {
         if (document.activeElement !== canvas) return;
         event.preventDefault();
+        if (event.ctrlKey) return zoomBy(event.deltaY < 0 ? 1 : -1);
         step(plane.axis, event.deltaY < 0 ? 1 : -1);
       }, { passive: false });
       canvas.addEventListener("keydown", (event) => {
+        const zooms = { "+": 1, "=": 1, "-": -1 };
+        if (zooms[event.key] && !event.ctrlKey) {
+          event.preventDefault();
+          return zoomBy(zooms[event.key]);
+        }
+        const right = isTurned(plane) ? -1 : 1;
         const moves = {
-          ArrowLeft: [plane.right, -1], ArrowRight: [plane.right, 1],
+          ArrowLeft: [plane.right, -right], ArrowRight: [plane.right, right],
           ArrowDown: [plane.up, -1], ArrowUp: [plane.up, 1],
           PageDown: [plane.axis, -1], PageUp: [plane.axis, 1],
         };
@@ -232,7 +337,22 @@
       if (target.name === "viewer-subject") chooseSubject(content.subjects[Number(target.value)]);
       if (target.name === "viewer-layer") chooseLayer(target.value);
       if (target.id === "viewer-outline") state.outline = target.checked;
+      if (target.id === "viewer-side") {
+        remember(target.checked);
+        setSide(target.checked);
+      }
       refresh();
+    });
+    for (const name of ["window", "level"]) {
+      find(`#viewer-${name}`).addEventListener("input", () =>
+        setWindow(Number(find("#viewer-window").value), Number(find("#viewer-level").value)));
+    }
+    find("#viewer-reset").addEventListener("click", resetWindow);
+    for (const button of findAll("[data-zoom]")) {
+      button.addEventListener("click", () => zoomBy(Number(button.dataset.zoom)));
+    }
+    find("#viewer-peak")?.addEventListener("click", () => {
+      if (state.subject.peak) moveTo(state.subject.peak, false);
     });
     find("#viewer-wipe")?.addEventListener("input", ({ target }) => {
       state.wipe = target.value / 100;
@@ -259,7 +379,9 @@
         slider: figure.querySelector("input"),
       });
     }
+    find("#viewer-side").checked = state.radiological;
     await chooseSubject(content.subjects[0]);
+    setSide(state.radiological);
     firstPlace();
     listen();
     root.classList.add("ready");

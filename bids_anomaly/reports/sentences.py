@@ -1,0 +1,98 @@
+"""What a report says of a session: every sentence, once.
+
+A sentence may stand on a page only if it is in this list, and only where it is true of the session;
+``tests/reports/test_sentences.py`` has for each of them what makes it true, and reads the pages of
+several sessions.
+"""
+
+SENTENCES = {
+    # The first line: what was found on a scan.
+    "no_finding": "{scan}: no findings.",
+    "one_finding": "{scan}: 1 finding, in {place}; peak z {z}.",
+    "many_findings": "{scan}: {count} findings{classes}. The most unusual is in {place}; "
+    "peak z {z}.",
+    # The first line of a follow-up.
+    "change": "{scan} since {session}: {changes}.",
+    "change_none": "{scan} since {session}: no change that can be detected.",
+    "change_nothing": "{scan} since {session}: no findings in either session.",
+    "change_undetected": "In {findings} no change can be detected.",
+    # What a volume is worth (docs/accuracy.md, "Volumes").
+    "marked": "{volume} are marked: that is what passes the threshold, and not the volume of a "
+    "disease.",
+    "worth": "Marked volumes are what passes the threshold, and not the volume of a disease.",
+    # By what, and compared with whom.
+    "threshold": "A voxel is marked from a z-score of {z} on, which fewer than {rate} of the "
+    "voxels of the reference reach: {reference}.",
+    "rate": "In people of another age, or on another scanner, that rate may be another.",
+    "share": "Here {share} of the brain is marked.",
+    "none_marked": "In this brain no such place is as large as {volume}, the least volume of a "
+    "finding.",
+    "subtle": "Disease that changes little stays below it.",
+    "where": "Marked are {places}.",
+    "where_most": "The largest parts are in {places}; something is marked in {count} regions.",
+    "how_unusual": "The highest z-score is {z}, in finding {index}; the threshold is {threshold}.",
+    "confidence": "{sure} of {findings} reach a confidence of {least} (of 0.5 to 1).",
+    "confidence_worth": "Confidence ranks findings; it is no probability of disease.",
+    "quality_good": "All {count} measures of this scan that have limits are within those of good "
+    "scans.",
+    "quality_outside": "Outside the limits of good scans: {names} ({outside} of {count} measures).",
+    "quality_unknown": "No measure of this scan has limits.",
+    "quality_worth": "False findings are likelier; see the warnings.",
+    # Warnings.
+    "other_leads": "There is no {modality} scan to lead this report; {scan} does.",
+    "not_compared": "When this page was written, {second} had not been compared with {first}. That "
+    "comes at the end of a run and writes this page again; where it fails, the log of the run says "
+    "why.",
+    "many_times": "{scan}: {share} of the brain is marked; of the reference ({reference}) {rate} "
+    "is on average. Extensive disease can do that. So can a brain mask or registration that "
+    "failed, a scanner unlike those of the reference, and, on T1w, ventricles much larger than "
+    "those that the model learned from; regions around them are then misplaced too. Look at the "
+    "scan and the checks below.",
+    # Tables.
+    "rows_none": "No {several}.",
+    "rows_one": "One {one}.",
+    "rows_all": "All {count} {several}.",
+    "rows_largest": "The {shown} largest of {count} {several}.",
+    "choose_finding": "Choose one to see it in the viewer.",
+    "finding_is": "A finding is a connected place of unusual voxels; whether it is a lesion is for "
+    "you to judge.",
+    "finding_columns": "Volumes are those of the person; centres are in the template, x to the "
+    "right, y to the front, z up.",
+    "location_is": "The location is that of the criteria for multiple sclerosis.",
+    "region_chart": "Regions of the atlas DLMUSE, their left and right parts together.",
+    "quality_columns": "What good scans have at least and at most; a value outside stands under "
+    "the warnings.",
+    # Change.
+    "changed_rows": "{changed} of {findings} changed.",
+    "changed_shown": "The {shown} with the largest change are shown.",
+    "choose_place": "Choose one to see its place in the viewer.",
+    "changed_volumes": "Volumes are those of each scan, within what both saw.",
+    "below_detection": "Below detection means that z-scores differ by no more than they do where "
+    "nothing was found, or in too small a part: do not read two such volumes as a change.",
+    "change_how": "Both scans were registered to the space half way between them. {compared} % of "
+    "the brain that either saw was seen by both and is compared. Where neither has a finding, "
+    "z-scores differ by a standard deviation of {noise}, and borders seem to move by {shift} mm. A "
+    "voxel counts as changed beyond {limit} times that and a z of 1, a finding if at least "
+    "{volume} and a tenth of it did.",
+    "change_worth": "This noise floor is from these two scans. It does not know what else changes "
+    "findings without disease: another scanner or sequence, a contrast agent, or a model that is "
+    "unsure.",
+    "change_colours": "Outlines: orange is new or larger, blue is gone or smaller, white is below "
+    "detection. In the last picture of a row, warm colours are a higher z-score than before, cold "
+    "ones a lower one, beyond the noise floor. Slices of the space half way between the scans; "
+    "left is left.",
+    # Pictures.
+    "slices": "Axial slices in {space}, neurological orientation: left is left.",
+    "units": "Intensities are in units of typical white matter.",
+    "residual_colours": "In the residual, warm colours are brighter than the pseudo-healthy image, "
+    "cold ones darker.",
+    "z_is": "The z-score says how unusual a voxel is among those of the reference; values beyond "
+    "the ends of a scale take its last colour.",
+    "no_image": "This model gives no pseudo-healthy image.",
+    "nothing_drawn": "There is no finding, so none is drawn.",
+}
+
+
+def say(name: str, **values: object) -> str:
+    """Return a sentence of :data:`SENTENCES` with its values."""
+    return SENTENCES[name].format(**values)
