@@ -41,8 +41,8 @@ $(BIN)/python:
 
 # setup.cfg or the pins changing sets up anew.
 $(RUN_READY): setup.cfg constraints.txt | $(BIN)/python
-	@echo "Installing what a run needs into $(VENV): 1.8 GB on disk, several GB more where the package index has torch"
-	@echo "for CUDA; about three minutes with a fast connection. It says what it does:"
+	@echo "Installing what a run needs into $(VENV): 1.9 GB on disk, several GB more where the package index has torch"
+	@echo "for CUDA; about three minutes with a fast connection, the last one or two of them without a word:"
 	$(BIN)/pip install --constraint constraints.txt --editable .
 	touch $@
 

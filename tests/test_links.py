@@ -101,9 +101,26 @@ def navigated(entry: str | list | dict) -> list[str]:
     return [page for part in parts for page in navigated(part)]
 
 
-def test_the_site_leads_to_every_page_once():
-    navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
-    assert sorted(navigated(navigation)) == [page.name for page in PAGES]
+@pytest.fixture(scope="module")
+def site():
+    """How the site is built."""
+    return yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+
+
+def test_the_site_leads_to_every_page_once(site):
+    assert sorted(navigated(site["nav"])) == [page.name for page in PAGES]
+
+
+def test_the_site_loads_nothing_from_elsewhere(site):
+    """The theme would fetch fonts, what GitHub says of a repository, and a script for "offline"."""
+    assert site["theme"]["font"] is False
+    assert site["plugins"] == ["search"]
+    assert "://" not in str(site)
+
+
+def test_a_broken_link_or_anchor_fails_the_build_of_the_site(site):
+    assert site["strict"] is True
+    assert site["validation"]["anchors"] == "warn"
 
 
 def test_the_readme_is_for_someone_in_a_hurry():
