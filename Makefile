@@ -2,37 +2,60 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# What is installed, each with a file that says when: what a run needs, the test tools, what builds the documentation.
+RUN_READY := $(VENV)/.ready-run
+TEST_READY := $(VENV)/.ready-test
+DOCS_READY := $(VENV)/.ready-docs
 # tests/conftest.py says which tests stay together in one of the processes.
 TEST_PROCESSES ?= 2
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint docs clean
 
-demo: $(READY)
+demo: $(RUN_READY)
 	$(BIN)/bids-anomaly-demo demo
 
-test: $(READY)
+test: $(TEST_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(PYTEST) -m "not slow"
 
-test-slow: $(READY)
+test-slow: $(TEST_READY)
 	$(PYTEST) -m slow
 
-lint: $(READY)
+lint: $(TEST_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --config setup.cfg
 
+# Fails where a link or an anchor leads nowhere.
+docs: $(DOCS_READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Look at site/index.html; python3 -m http.server -d site has the search too."
+
 clean:
-	rm -rf $(VENV) demo work build dist *.egg-info
+	rm -rf $(VENV) demo work site build dist *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
 
 # setup.cfg or the pins changing sets up anew.
-$(READY): setup.cfg constraints.txt
-	$(PYTHON) -m venv $(VENV)
+$(RUN_READY): setup.cfg constraints.txt | $(BIN)/python
+	@echo "Installing what a run needs into $(VENV): 1.9 GB on disk, several GB more where the package index has torch"
+	@echo "for CUDA; about three minutes with a fast connection, the last one or two of them without a word:"
+	$(BIN)/pip install --constraint constraints.txt --editable .
+	touch $@
+
+$(TEST_READY): setup.cfg constraints.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
-	touch $(READY)
+	touch $@ $(RUN_READY)
+
+# Without the package itself: pages are built from Markdown alone.
+$(DOCS_READY): setup.cfg constraints.txt | $(BIN)/python
+	$(BIN)/python -c "from configparser import ConfigParser as C; c = C(); c.read('setup.cfg'); \
+	print(c['options.extras_require']['docs'])" > $(VENV)/docs.txt
+	$(BIN)/pip install --constraint constraints.txt --requirement $(VENV)/docs.txt
+	touch $@
 
 # Container image, as docs/containers.md explains it. What your machine needs besides, such as mounts for a
 # package mirror, limits or a CPU build of torch, comes in through the variables.

@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from bids_anomaly.bids.filters import read_bids_filter
 from bids_anomaly.preprocessing.template import OUTPUT_GRID
 
 ROOT = Path(__file__).parents[1]
@@ -43,14 +44,22 @@ def outputs(tmp_path) -> Path:
     return folder
 
 
-def test_pybids_and_nilearn_read_outputs_as_the_readme_says(outputs, tmp_path):
-    code = python_block("README.md", "BIDSLayout").replace("/data/out", str(outputs))
+def test_pybids_and_nilearn_read_outputs_as_the_page_of_outputs_says(outputs, tmp_path):
+    code = python_block("docs/outputs.md", "BIDSLayout").replace("/data/out", str(outputs))
     script = tmp_path / "lines.py"
     script.write_text(code)
     frequency = runpy.run_path(str(script))["frequency"]
     assert frequency.shape == OUTPUT_GRID.shape
     assert frequency.get_fdata()[40, 50, 60] == pytest.approx(2 / 3)
     assert frequency.get_fdata().sum() == pytest.approx(2 / 3)
+
+
+def test_filter_files_of_the_questions_are_ones(tmp_path):
+    blocks = re.findall(r"```json\n(.*?)```", (ROOT / "docs/faq.md").read_text(), flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        (tmp_path / "filter.json").write_text(block)
+        assert read_bids_filter(tmp_path / "filter.json")
 
 
 def test_the_example_of_an_own_workflow_runs(

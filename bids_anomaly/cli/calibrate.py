@@ -1,8 +1,9 @@
 """The command ``bids-anomaly-calibrate``."""
 
 import argparse
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bids_anomaly.cli import values
 from bids_anomaly.cli.main import report_errors
@@ -121,7 +122,12 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
         f"Scoring {len(scans)} {bundle.modality} scans of {count} people on {device}.", flush=True
     )
     scores = scores_by_person(
-        bundle, scans, device=device, steps=arguments.steps, left_out=left_out
+        bundle,
+        scans,
+        device=device,
+        steps=arguments.steps,
+        left_out=left_out,
+        on_scan=say_each(len(scans)),
     )
     whom = f"{count} people of {describe_dataset(derivatives)['name']}"
     if arguments.controls:
@@ -139,7 +145,24 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
     realised = realised_rates(scores)
     draw_rates(realised, copy.folder / PICTURE, title=f"{copy.name} {copy.version}")
     print(rates_table(realised))
+    print(f"Look at {copy.folder / PICTURE}; --model {copy.folder} uses it.")
     return ExitCode.OK
+
+
+def say_each(count: int) -> Callable[[object, float], None]:
+    """Return what prints a line for each scan that is scored, with its seconds.
+
+    Parameters
+    ----------
+    count : int
+        Number of all scans.
+    """
+    numbers = itertools.count(1)
+
+    def on_scan(scan, seconds: float) -> None:
+        print(f"{next(numbers)} of {count}: {scan.path.name}: {seconds:.1f} s", flush=True)
+
+    return on_scan
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def run_changes(
     from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of
     from bids_anomaly.reports.comparisons import plan_comparisons
     from bids_anomaly.workflows.change import changes_wf_name, init_changes_wf
+    from bids_anomaly.workflows.wiring import identifier
 
     comparisons = {}
     for participant in sorted(set(participants)):
@@ -81,7 +82,13 @@ def run_changes(
     nodes = workflow._create_flat_graph().nodes()
     steps = Counter(session_of(node) for node in nodes if not is_plumbing(node))
     console.print(f"Comparing sessions of {some_of(labels.values())}.", markup=False)
-    with RunProgress(labels, steps, log_folder, console) as progress:
+    names = {
+        identifier(name): name
+        for plans in comparisons.values()
+        for comparison in plans
+        for name in (*(scan.name for scan in comparison.scans), *reports)
+    }
+    with RunProgress(labels, steps, log_folder, console, names) as progress:
         run_workflow(
             workflow,
             plugin_file=settings.use_plugin,

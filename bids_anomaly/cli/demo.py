@@ -1,6 +1,7 @@
 """The command ``bids-anomaly-demo``: the whole pipeline on heads that it makes itself."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 from bids_anomaly.cli import values
 from bids_anomaly.cli.main import report_errors
 from bids_anomaly.exceptions import ExitCode
+
+# Of what the demo writes, the folder of intermediate files included.
+SIZE_MB = 150
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,13 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _demo(folder: Path, seed: int) -> ExitCode:
     from bids_anomaly.cli.main import main as run_app
     from bids_anomaly.demo.dataset import HEALTHY, STROKE, write_demo_dataset
-    from bids_anomaly.demo.found import how_well_found, share_marked
+    from bids_anomaly.demo.found import how_well_found, what_is_marked
     from bids_anomaly.demo.model import CONTROLS, MODEL, calibration_of_controls
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.training.export import write_recalibrated
 
     dataset, results = folder / "bids", folder / "derivatives"
-    print(f"Making a dataset of two synthetic heads in {dataset} ...", flush=True)
+    print(
+        f"The demo takes one or two minutes on two free CPU cores, more on a busy machine, and "
+        f"{SIZE_MB} MB in {folder}.\nMaking a dataset of two synthetic heads in {dataset} ...",
+        flush=True,
+    )
     truth = write_demo_dataset(dataset, seed=seed)
     model = write_recalibrated(
         named_bundle(MODEL),
@@ -47,31 +55,38 @@ def _demo(folder: Path, seed: int) -> ExitCode:
         calibration_data=CONTROLS,
     )
     command = [str(dataset), str(results), "participant", "--work-dir", str(folder / "work")]
-    command += ["--model", str(model.folder)]
-    print(f"Running: bids-anomaly {' '.join(command)}", flush=True)
-    code = run_app([*command, "--skip-bids-validation"])
+    command += ["--model", str(model.folder), "--skip-bids-validation"]
+    print(f"Running: {shlex.join(['bids-anomaly', *command])}", flush=True)
+    code = run_app(command)
     if code != ExitCode.OK:
         return ExitCode(code)
+    lesioned, healthy = (
+        what_is_marked(results, name.removeprefix("sub-")) for name in (STROKE, HEALTHY)
+    )
     found = how_well_found(
         results, STROKE.removeprefix("sub-"), scan=truth.stroke_scan, lesion=truth.lesion
     )
-    healthy = share_marked(results, HEALTHY.removeprefix("sub-"))
     print(
         f"""
-The inserted lesion of {STROKE} ({truth.lesion_ml:.1f} ml):
-  Dice of the anomaly mask with it, at the preset threshold: {found.dice:.2f}
-  a voxel of the lesion has a higher z than {100 * found.rank:.1f} % of the other brain voxels
-  (by the raw intensity of the scan, darkest first: {100 * found.rank_of_raw_intensity:.1f} %)
-  of the brain of the healthy person, {100 * healthy:.2f} % is marked (nominal: 0.20 %)
-The threshold is that of {CONTROLS}, as bids-anomaly-calibrate would make it of yours.
-One synthetic head says nothing about accuracy on people; the README does.
+{STROKE}, with an inserted lesion of {truth.lesion_ml:.1f} ml: {_in_words(lesioned)}.
+  Dice of what is marked with the lesion, at the preset threshold: {found.dice:.2f}
+  A voxel of the lesion has a higher z than {100 * found.rank:.1f} % of the other brain voxels
+  (by the raw intensity of the scan, darkest first: {100 * found.rank_of_raw_intensity:.1f} %).
+{HEALTHY}, healthy: {_in_words(healthy)} (nominal: 0.20 %).
 
-Look at:
-  report of the person with the lesion    {results / f"{STROKE}.html"}
-  pseudo-healthy image, z-scores, masks   {results / STROKE / "anat"}
-  report of the healthy person            {results / f"{HEALTHY}.html"}"""
+The threshold is that of {CONTROLS}, as bids-anomaly-calibrate would make it of yours.
+Synthetic heads say nothing about accuracy on people; docs/accuracy.md does.
+Images and tables are in {results}, the report of the healthy head beside the other.
+
+Open {results / f"{STROKE}.html"}"""
     )
     return ExitCode.OK
+
+
+def _in_words(marked) -> str:
+    """Say what was found in a head."""
+    many = f"{marked.findings} finding{'' if marked.findings == 1 else 's'}"
+    return f"{many}, {marked.ml:.1f} ml, {100 * marked.share:.2f} % of the brain marked"
 
 
 if __name__ == "__main__":

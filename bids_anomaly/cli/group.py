@@ -25,8 +25,15 @@ OF_PARTICIPANTS = (
 )
 
 
-def run_group(settings: Settings) -> ExitCode:
+def run_group(settings: Settings, given: Sequence[str]) -> ExitCode:
     """Run the group level.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the run.
+    given : sequence of str
+        The arguments that they were read from, for the record.
 
     Returns
     -------
@@ -99,7 +106,7 @@ def run_group(settings: Settings) -> ExitCode:
         # NFS keeps files that are still mapped, and their folder with them.
         collected.zscores.clear()
     code = exit_code([[error.exit_code] for error in collected.failures.values()], len(members))
-    record = run_record(settings, run_id, {})
+    record = run_record(settings, run_id, {}, given)
     record["result"] = {
         "exit_code": int(code),
         "seconds": round(time.monotonic() - started, 1),

@@ -25,14 +25,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> ExitCode:
     from bids_anomaly.cli.parser import parse_args
 
-    settings = parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    settings = parse_args(given)
     if settings.analysis_level == "group":
         from bids_anomaly.cli.group import run_group
 
-        return run_group(settings)
+        return run_group(settings, given)
     from bids_anomaly.cli.participant import run_participants
 
-    return run_participants(settings)
+    return run_participants(settings, given)
 
 
 def report_errors(command: str, action: Callable[[], ExitCode]) -> int:

@@ -19,6 +19,7 @@ from bids_anomaly.cli.execution import (
     prepare_workers,
     run_workflow,
 )
+from bids_anomaly.cli.plan import report_path
 from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, work_folder
 from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError, some_of
@@ -27,8 +28,15 @@ from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.settings import Machine, Settings
 
 
-def run_participants(settings: Settings) -> ExitCode:
+def run_participants(settings: Settings, given: Sequence[str]) -> ExitCode:
     """Run the participant level.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the run.
+    given : sequence of str
+        The arguments that they were read from, for the record.
 
     Returns
     -------
@@ -48,14 +56,13 @@ def run_participants(settings: Settings) -> ExitCode:
         check_writable(settings.output_dir)
         check_writable(settings.work_dir)
     sessions = _find_sessions(settings, bundles)
-    run_id = new_run_id()
     if settings.dry_run:
-        with tempfile.TemporaryDirectory() as folder:
-            return _run(settings, sessions, bundles, run_id, Path(folder))
+        return _say_what_would_be_done(settings, sessions, bundles)
+    run_id = new_run_id()
     participants = {session.participant for session in sessions}
     with work_folder(settings.work_dir, participants, clean=settings.clean_workdir):
         log_folder = make_log_folder(settings.output_dir, run_id)
-        return _run(settings, sessions, bundles, run_id, log_folder)
+        return _run(settings, given, sessions, bundles, run_id, log_folder)
 
 
 def _choose_bundles(settings: Settings) -> Mapping:
@@ -97,15 +104,36 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
     return sessions
 
 
+def _say_what_would_be_done(settings: Settings, sessions: Sequence, bundles: Mapping) -> ExitCode:
+    """Print the plan of a run, and with ``-v`` its steps."""
+    from bids_anomaly.cli.console import make_console
+    from bids_anomaly.cli.plan import print_plan
+
+    print_plan(settings, sessions, bundles)
+    if settings.stage != "preprocess":
+        print_comparisons(settings.bids_dir, sessions)
+    _warn_of_missing_content(sessions, make_console())
+    if settings.verbosity:
+        with tempfile.TemporaryDirectory() as folder:
+            configure_nipype(Path(folder), stop_on_first_crash=False, verbosity=0)
+            _print_graph(settings, sessions, bundles)
+    return ExitCode.OK
+
+
 def _run(
-    settings: Settings, sessions: Sequence, bundles: Mapping, run_id: str, log_folder: Path
+    settings: Settings,
+    given: Sequence[str],
+    sessions: Sequence,
+    bundles: Mapping,
+    run_id: str,
+    log_folder: Path,
 ) -> ExitCode:
     configure_nipype(
         log_folder,
         stop_on_first_crash=settings.stop_on_first_crash,
         verbosity=settings.verbosity,
     )
-    if not settings.dry_run and settings.use_plugin is None:
+    if settings.use_plugin is None:
         prepare_workers()
     from bids_anomaly.bids.dataset import write_dataset_files
     from bids_anomaly.cli.console import make_console
@@ -117,20 +145,13 @@ def _run(
     graph = workflow._create_flat_graph()
     steps = Counter(session_of(node) for node in graph.nodes() if not is_plumbing(node))
     labels = {session_wf_name(session): session.label for session in sessions}
-    if settings.dry_run:
-        _print_graph(graph, labels)
-        if settings.stage != "preprocess":
-            print_comparisons(settings.bids_dir, sessions)
-        _warn_of_missing_content(sessions, make_console())
-        return ExitCode.OK
-
     console = make_console()
     used = {scan.suffix for session in sessions for scan in session.scans}
     used_bundles = {name: bundles[name] for name in sorted(used)}
     _announce(settings, sessions, used_bundles, console)
     write_dataset_files(settings.bids_dir, settings.output_dir, settings.derivatives)
     write_text(log_folder / "CITATION.md", _citation(settings, sessions, used_bundles) + "\n")
-    record = run_record(settings, run_id, used_bundles)
+    record = run_record(settings, run_id, used_bundles, given)
     write_json(log_folder / "run.json", record)
     remove_lost_shared(settings.output_dir)
     for session in sessions:
@@ -138,7 +159,7 @@ def _run(
         forget_lost_outputs(settings.work_dir / workflow.name / session_wf_name(session))
 
     started = time.monotonic()
-    with RunProgress(labels, steps, log_folder, console) as progress:
+    with RunProgress(labels, steps, log_folder, console, _names_of(sessions)) as progress:
         run_workflow(
             workflow,
             plugin_file=settings.use_plugin,
@@ -171,9 +192,9 @@ def _run(
         ),
     }
     write_json(log_folder / "run.json", record)
-    _conclude(settings, labels, progress, console)
     if lacking:
         console.print(f"Asked for, but without a scan: {some_of(lacking)}.", markup=False)
+    _conclude(settings, labels, progress, console)
     return code
 
 
@@ -265,14 +286,31 @@ def _report_failures(settings: Settings, labels: Mapping[str, str], progress) ->
 
 
 def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) -> None:
-    """Say what was done."""
+    """Say what was done, and which file to look at."""
     not_run = [labels[name] for name in progress.not_run]
     if not_run:
         console.print(f"Not run to the end: {', '.join(not_run)}.", markup=False)
-    done = len(labels) - len(progress.failures) - len(not_run)
-    console.print(
-        f"{done} of {len(labels)} sessions done; results in {settings.output_dir}.", markup=False
-    )
+    failed = [labels[name] for name in progress.failures]
+    if failed:
+        reports = some_of(str(report_path(settings.output_dir, label)) for label in sorted(failed))
+        console.print(f"Failed, and why: {reports}.", markup=False)
+    done = [label for label in labels.values() if label not in {*not_run, *failed}]
+    counted = f"{len(done)} of {len(labels)} sessions done"
+    before = progress.done_before.total()
+    if before:
+        counted += f" ({before} of {progress.steps} steps were done before)"
+    if not done or settings.stage == "preprocess":
+        console.print(f"{counted}; results in {settings.output_dir}.", markup=False)
+        return
+    reports = some_of(str(report_path(settings.output_dir, label)) for label in done)
+    console.print(f"{counted}; look at {reports}", markup=False)
+
+
+def _names_of(sessions: Sequence) -> dict[str, str]:
+    """Return the names of scans by how they stand in names of nodes."""
+    from bids_anomaly.workflows.wiring import identifier
+
+    return {identifier(scan.name): scan.name for session in sessions for scan in session.scans}
 
 
 def _asked_for_in_vain(settings: Settings, sessions: Sequence) -> list[str]:
@@ -372,12 +410,16 @@ def _warn_of_missing_content(sessions: Sequence, console) -> None:
             console.print(f"Warning: {error}", style="yellow", markup=False)
 
 
-def _print_graph(graph, labels: Mapping[str, str]) -> None:
+def _print_graph(settings: Settings, sessions: Sequence, bundles: Mapping) -> None:
     """Print the steps of each session and which steps each waits for."""
     import networkx
 
     from bids_anomaly.cli.progress import in_words, is_plumbing, session_of
+    from bids_anomaly.workflows.participant import session_wf_name
 
+    graph = build_workflow(settings, sessions, bundles)._create_flat_graph()
+    labels = {session_wf_name(session): session.label for session in sessions}
+    names = _names_of(sessions)
     steps = graph.__class__(graph.edges)
     steps.add_nodes_from(graph.nodes)
     for node in graph.nodes:
@@ -388,8 +430,8 @@ def _print_graph(graph, labels: Mapping[str, str]) -> None:
             steps.remove_node(node)
     direct = networkx.transitive_reduction(steps)
     for session, label in labels.items():
-        print(label)
+        print(f"Steps of {label}")
         for node in networkx.topological_sort(direct):
             if session_of(node) == session:
-                waits = ", ".join(sorted(in_words(before) for before in direct.predecessors(node)))
-                print(f"  {in_words(node)}" + (f"  <- {waits}" if waits else ""))
+                before = sorted(in_words(one, names) for one in direct.predecessors(node))
+                print(f"  {in_words(node, names)}" + f"  <- {', '.join(before)}" * bool(before))

@@ -59,17 +59,27 @@ class RunProgress:
     log_folder : Path
         Gets a log and a table of steps a session.
     console : rich.console.Console
-        Where progress is shown; a progress bar only if it is a terminal.
+        Where progress is shown: a bar on a terminal, elsewhere a line for each step.
+    names : mapping, optional
+        BIDS names of scans by how they stand in names of nodes, which have no hyphens.
     """
 
     def __init__(
-        self, labels: Mapping[str, str], steps: Counter, log_folder: Path, console: Console
+        self,
+        labels: Mapping[str, str],
+        steps: Counter,
+        log_folder: Path,
+        console: Console,
+        names: Mapping[str, str] | None = None,
     ):
         self.failures: dict[str, list[FailedStep]] = {}
         self.executed = 0
         self.labels = labels
         self.steps = sum(steps.values())
+        self.done_before = Counter()
+        self._names = names or {}
         self._waiting = Counter(steps)
+        self._began: set[str] = set()
         self._started: dict[str, float] = {}
         self._log_folder = log_folder
         self._console = console
@@ -102,10 +112,11 @@ class RunProgress:
         if is_plumbing(node) and status != "exception":
             return
         session = session_of(node)
-        step = in_words(node)
+        step = in_words(node, self._names)
         label = self.labels.get(session, session)
         if status == "start":
             self._started[node.fullname] = time.monotonic()
+            self._say_what_was_done(session, label)
             self._bar.update(self._task, description=f"{label}: {step}")
             return
         seconds = None
@@ -120,8 +131,11 @@ class RunProgress:
             )
             self._log(label, f"FAILED {step}: {failure.message}")
         elif seconds is None:
+            self.done_before[session] += 1
             self._log(label, f"{step}: done before")
         else:
+            if not self._console.is_terminal:
+                self._console.print(f"{label}: {step}: {seconds:.1f} s", markup=False)
             self._log(label, f"{step}: {seconds:.1f} s")
             self._note_usage(label, step, seconds, read_peak_memory(Path(node.output_dir())))
         for warning in read_warnings(Path(node.output_dir())) if status == "end" else ():
@@ -130,7 +144,17 @@ class RunProgress:
         self._bar.advance(self._task)
         self._waiting[session] -= 1
         if self._waiting[session] == 0 and session not in self.failures:
-            self._console.print(f"{label}: done", markup=False)
+            before = "" if session in self._began else " before"
+            self._console.print(f"{label}: done{before}", markup=False)
+
+    def _say_what_was_done(self, session: str, label: str) -> None:
+        """Say before the first step of a session how many of an earlier run it goes on from."""
+        if session not in self._began and self.done_before[session]:
+            self._console.print(
+                f"{label}: {self.done_before[session]} steps were done before; going on from there",
+                markup=False,
+            )
+        self._began.add(session)
 
     def _note_usage(self, label: str, step: str, seconds: float, memory_mb: float | None) -> None:
         path = steps_path(self._log_folder, label)
@@ -154,13 +178,29 @@ def session_of(node) -> str:
     return node.fullname.split(".")[1]
 
 
-def in_words(node) -> str:
-    """Return what a node does, such as ``extract brain (sub-01_T1w)``."""
+def in_words(node, names: Mapping[str, str]) -> str:
+    """Return what a node does, such as ``extract brain (preprocess sub-01_T1w)``.
+
+    Parameters
+    ----------
+    node : nipype.pipeline.engine.Node
+        Of a graph.
+    names : mapping
+        BIDS names by how they stand in names of nodes.
+    """
     parents = node.fullname.split(".")[2:-1]
-    words = node.name.replace("_", " ")
+    words = _with_names(node.name, names)
     if not parents:
         return words
-    return f"{words} ({' '.join(parents).removesuffix('_wf').replace('_', ' ')})"
+    return f"{words} ({' '.join(_with_names(one.removesuffix('_wf'), names) for one in parents)})"
+
+
+def _with_names(words: str, names: Mapping[str, str]) -> str:
+    """Put spaces between words, and the hyphens back into a BIDS name at their end."""
+    for written in sorted(names, key=len, reverse=True):
+        if words == written or words.endswith(f"_{written}"):
+            return words.removesuffix(written).replace("_", " ") + names[written]
+    return words.replace("_", " ")
 
 
 def is_plumbing(node) -> bool:

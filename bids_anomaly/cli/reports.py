@@ -7,12 +7,14 @@ from pathlib import Path
 
 from bids_anomaly.bids.naming import entities_of
 from bids_anomaly.cli.console import make_console
+from bids_anomaly.cli.plan import report_path
 from bids_anomaly.cli.runs import exit_code
 from bids_anomaly.exceptions import (
     BidsAnomalyError,
     ExitCode,
     MissingInputError,
     NothingFoundError,
+    some_of,
 )
 from bids_anomaly.settings import Settings
 
@@ -53,7 +55,7 @@ def rebuild_reports(settings: Settings) -> ExitCode:
         )
     if not records:
         return ExitCode.OK
-    failures = []
+    failures, written = [], []
     # As in a run, no process inherits the threads of another, and one imports for all.
     set_forkserver_preload(["bids_anomaly.reports.session"])
     workers = ProcessPoolExecutor(min(settings.nprocs, len(records)), get_context("forkserver"))
@@ -67,10 +69,16 @@ def rebuild_reports(settings: Settings) -> ExitCode:
         for label, error in zip(map(_label, records), results, strict=True):
             if error is None:
                 console.print(f"{label}: report written", markup=False)
+                written.append(str(report_path(settings.output_dir, label)))
             else:
                 code, message = error
                 failures.append([code])
                 console.print(f"{label}: {message}", style="red", markup=False)
+    if written:
+        console.print(
+            f"{len(written)} of {len(records)} reports written; look at {some_of(written)}",
+            markup=False,
+        )
     return exit_code(failures, len(records))
 
 

@@ -5,7 +5,6 @@ import os
 import platform
 import secrets
 import shlex
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -103,13 +102,28 @@ def code_of_run(sessions, comparisons: Sequence) -> ExitCode:
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
 
 
-def run_record(settings: Settings, run_id: str, bundles: Mapping) -> dict[str, Any]:
-    """Return what is needed to do the same run again."""
+def run_record(
+    settings: Settings, run_id: str, bundles: Mapping, given: Sequence[str]
+) -> dict[str, Any]:
+    """Return what is needed to do the same run again.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the run.
+    run_id : str
+        See :func:`new_run_id`.
+    bundles : mapping
+        The models, by modality.
+    given : sequence of str
+        The arguments as they were given; relative paths in them count from the folder of now.
+    """
     brain_tool = BRAIN_TOOLS[settings.brain_extraction].package
     packages = sorted([*RECORDED_PACKAGES, *([brain_tool] if brain_tool else [])])
     return {
         "run": run_id,
-        "command": shlex.join(["bids-anomaly", *sys.argv[1:]]),
+        "command": shlex.join(["bids-anomaly", *given]),
+        "folder": str(Path.cwd()),
         "version": __version__,
         "settings": settings.to_json_dict(),
         "seed": settings.seed,

@@ -2,14 +2,19 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from bids_anomaly.cli import values
+from bids_anomaly.cli.calibrate import say_each
 from bids_anomaly.cli.main import report_errors
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.reconstruction.methods import NOISES, TRAINED
+
+# From one line about a training to the next, where there is no terminal.
+EVERY_S = 30.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -210,6 +215,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
                 },
             },
             on_step=on_step,
+            on_control=say_each(sum(map(len, controls.values()))),
         )
     for bundle, scores in trained:
         print(f"Wrote {bundle.name} {bundle.version} to {bundle.folder}.")
@@ -217,6 +223,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         realised = realised_rates(scores)
         draw_rates(realised, bundle.folder / PICTURE, title=f"{bundle.name} {bundle.version}")
         print(rates_table(realised))
+        print(f"Look at {bundle.folder / PICTURE}; --model {bundle.folder} uses it.")
     if any("painted" in people for people in whom.values()):
         print("Real scans have other rates than painted ones: use bids-anomaly-calibrate.")
     return ExitCode.OK
@@ -261,7 +268,7 @@ def _say(place, text: str) -> None:
 
 @contextmanager
 def _progress(steps: int, place) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
-    """Show a bar on a terminal; elsewhere the tables in OUTPUT tell."""
+    """Show a bar on a terminal, and elsewhere a line now and then."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -273,21 +280,55 @@ def _progress(steps: int, place) -> Iterator[Callable[[int, Mapping[str, float]]
     from bids_anomaly.cli.console import make_console
 
     console = make_console()
+    if not console.is_terminal:
+        yield _lines(steps) if place.writes else lambda step, losses: None
+        return
     with Progress(
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
         console=console,
-        disable=not (console.is_terminal and place.writes),
+        disable=not place.writes,
     ) as bar:
         task = bar.add_task("", total=steps)
 
         def on_step(step: int, losses: Mapping[str, float]) -> None:
-            text = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            bar.update(task, completed=step, description=text)
+            bar.update(task, completed=step, description=_in_words(losses))
 
         yield on_step
+
+
+def _lines(
+    steps: int, *, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic
+) -> Callable[[int, Mapping[str, float]], None]:
+    """Return what prints where a training is, with the seconds since it began.
+
+    Parameters
+    ----------
+    steps : int
+        Number of all steps.
+    every_s : float
+        Seconds from one line to the next, at least; the last step has a line in any case.
+    clock : callable
+        Gives the time in seconds.
+    """
+    began = said = clock()
+
+    def on_step(step: int, losses: Mapping[str, float]) -> None:
+        nonlocal said
+        now = clock()
+        if now - said < every_s and step < steps:
+            return
+        said = now
+        text = _in_words(losses)
+        print(f"step {step} of {steps}: {now - began:.1f} s" + f"  {text}" * bool(text), flush=True)
+
+    return on_step
+
+
+def _in_words(losses: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 
 from bids_anomaly.bids.naming import output_path
+from bids_anomaly.bids.tables import read_table
 from bids_anomaly.evaluation.metrics import auroc, dice
 from bids_anomaly.evaluation.raw import raw_score, read_raw
 from bids_anomaly.preprocessing.template import Grid
@@ -56,10 +57,36 @@ def how_well_found(output_dir: Path, participant: str, *, scan: Path, lesion: Pa
     )
 
 
-def share_marked(output_dir: Path, participant: str) -> float:
-    """Return the share of the voxels of a brain that are marked on T1w."""
+class Marked(NamedTuple):
+    """What is marked on the T1w scan of a person.
+
+    Attributes
+    ----------
+    findings : int
+        Connected places.
+    ml : float
+        Their volume.
+    share : float
+        Of the voxels of the brain.
+    """
+
+    findings: int
+    ml: float
+    share: float
+
+
+def what_is_marked(output_dir: Path, participant: str) -> Marked:
+    """Count what is marked on the T1w scan of a person, as for :func:`how_well_found`."""
     brain = _read(output_dir, participant, "brain") > 0
-    return float((_read(output_dir, participant, "anomaly") > 0)[brain].mean())
+    table = output_path(
+        output_dir, "lesions", {"sub": participant}, modality="T1w", extension=".tsv"
+    )
+    findings = read_table(table)
+    return Marked(
+        len(findings),
+        sum(float(row["volume"]) for row in findings) / 1000,
+        float((_read(output_dir, participant, "anomaly") > 0)[brain].mean()),
+    )
 
 
 def _read(output_dir: Path, participant: str, output: str) -> np.ndarray:

@@ -238,7 +238,7 @@ def _insert_one(
     shape = shape * anatomy.brain * _lesionable(anatomy, modality, kind)
     # Some of the tissue shows through, so that borders between grey and white can survive. The mean
     # counts the air around the brain, which makes lesions brighter where a slab holds little brain;
-    # that of the brain alone was tried, and found no more (docs/training.md).
+    # that of the brain alone was tried, and found no more (docs/models.md).
     contrast = (scan - scan.mean((1, 2, 3), keepdim=True)).clamp(-0.6, 0.6)
     content = per_sample(target) * (1 + per_sample(draw.uniform(0, 0.5)) * contrast)
     # Tissue that is as dark as CSF is not made brighter by a dark lesion, and the other way round.

@@ -56,6 +56,7 @@ def train_bundles(
     place: Place = ALONE,
     description: Mapping[str, Any],
     on_step: Callable[[int, Mapping[str, float]], None],
+    on_control: Callable[[Preprocessed, float], None] = lambda scan, seconds: None,
 ) -> list[Trained]:
     """Train one network, calibrate it for each modality, and write a bundle for each.
 
@@ -82,6 +83,8 @@ def train_bundles(
         None is the method's own.
     description : mapping
         ``version``, ``licence``, ``calibration_data`` and ``training`` of the bundles.
+    on_control : callable
+        See `on_scan` of :func:`bids_anomaly.training.controls.scores_by_person`.
 
     Returns
     -------
@@ -155,6 +158,7 @@ def train_bundles(
             grid=grid,
             device=device,
             description=description,
+            on_control=on_control,
         )
         for modality in modalities
     ]
@@ -272,6 +276,7 @@ def _write_calibrated(
     grid: Grid,
     device: str,
     description: Mapping[str, Any],
+    on_control: Callable[[Preprocessed, float], None],
 ) -> Trained:
     recipe = RECIPES[method]
     contents = {
@@ -290,7 +295,7 @@ def _write_calibrated(
     unknown = Calibration(np.array([0.0, 1.0]), np.array([0.9, 0.1]), people=0)
     with TemporaryDirectory(dir=folder) as draft:
         bundle = write_bundle(Path(draft), calibration=unknown, **contents)
-        scores = scores_by_person(bundle, controls, device=device)
+        scores = scores_by_person(bundle, controls, device=device, on_scan=on_control)
     bundle = write_bundle(
         folder / f"{method}-{modality}", calibration=calibrate(scores), **contents
     )

@@ -1,6 +1,7 @@
 """How a bundle scores people without disease."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ def scores_by_person(
     device: str,
     steps: int | None = None,
     left_out: Mapping[Path, np.ndarray] | None = None,
+    on_scan: Callable[[Preprocessed, float], None] = lambda scan, seconds: None,
 ) -> list[np.ndarray]:
     """Score all brain voxels of some people; several scans of one person count as one.
 
@@ -36,6 +38,8 @@ def scores_by_person(
     left_out : mapping, optional
         By the path of a scan, an (X, Y, Z) bool array that is 1 in voxels not to count, such as
         those of known lesions.
+    on_scan : callable
+        Called after each scan with it and the seconds that it took.
 
     Returns
     -------
@@ -49,10 +53,12 @@ def scores_by_person(
     """
     scores: dict[str, list[np.ndarray]] = {}
     for scan in scans:
+        started = time.monotonic()
         ignored = (left_out or {}).get(scan.path)
         scores.setdefault(scan.participant, []).append(
             _scores_of(bundle, scan, ignored, device=device, steps=steps)
         )
+        on_scan(scan, time.monotonic() - started)
     return [np.concatenate(parts) for parts in scores.values()]
 
 

@@ -141,7 +141,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "restore": Recipe(
             losses=objectives.restoring,
             draw=draw_batch,
-            # Low ones, at which the network expects faint anomalies, find most: docs/training.md.
+            # Low ones, at which the network expects faint anomalies, find most: docs/models.md.
             levels=(0.3, 0.1),
             scores=RESTORE_SCORES,
         ),

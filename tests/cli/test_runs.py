@@ -1,11 +1,14 @@
 """What all commands share, and the exit code of a run from what became of its sessions."""
 
+import shlex
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from bids_anomaly.cli.runs import code_of_run, make_log_folder
+from bids_anomaly.cli.runs import code_of_run, make_log_folder, run_record
 from bids_anomaly.exceptions import CannotWriteError
+from bids_anomaly.settings import Settings
 
 
 def progress(sessions, *, failed=(), not_run=()):
@@ -42,3 +45,12 @@ def test_a_run_whose_logs_cannot_be_written_says_so(tmp_path):
     (tmp_path / "logs").write_text("a file")
     with pytest.raises(CannotWriteError, match="logs is a folder"):
         make_log_folder(tmp_path, "run")
+
+
+def test_the_command_is_recorded_as_it_was_given_and_with_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = ["my data", "out", "participant", "--output_spaces", "native"]
+    settings = Settings(bids_dir=Path("/a"), output_dir=Path("/b"), analysis_level="participant")
+    record = run_record(settings, "run", {}, given)
+    assert shlex.split(record["command"]) == ["bids-anomaly", *given]
+    assert Path(record["folder"]) == tmp_path

@@ -1,12 +1,17 @@
 """``--dry-run`` says what would be done, and does nothing."""
 
 
-def test_a_dry_run_prints_the_steps_and_writes_nothing(two_scans, command, tmp_path):
+def test_a_dry_run_prints_the_steps_if_asked_to_say_more_and_writes_nothing(
+    two_scans, command, tmp_path
+):
     out, work = tmp_path / "out", tmp_path / "work"
-    finished = command(two_scans, out, "participant", "--dry-run", "-w", work)
+    finished = command(two_scans, out, "participant", "--dry-run", "-v", "-w", work)
     assert finished.code == 0, finished.stderr
-    lines = finished.stdout.splitlines()
+    plan, steps = finished.stdout.split("Steps of ")
+    assert f"  {two_scans}/sub-01/anat/sub-01_T1w.nii.gz: restore-T1w" in plan
+    lines = steps.splitlines()
     assert lines[0] == "sub-01"
+    assert any(line.startswith("  extract brain (preprocess sub-01_T1w)  <- ") for line in lines)
     for step in ("conform", "extract brain", "reconstruct", "register deformable", "write report"):
         assert any(line.startswith(f"  {step}") for line in lines), step
     order = [line.split("  <- ")[0].strip() for line in lines]

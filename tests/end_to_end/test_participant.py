@@ -257,6 +257,7 @@ def test_the_record_is_enough_to_do_the_run_again(finished_run, run_records):
     assert again == recorded
     assert settings.bids_dir == finished_run.bids
     assert settings.work_dir == finished_run.work
+    assert Path(record["folder"]).name.startswith("command")
     assert record["seed"] == settings.seed == 0
     assert record["version"] == bids_anomaly.__version__
     assert {"antspyx", "deepbet", "nipype", "numpy", "torch"} <= set(record["packages"])
@@ -298,7 +299,12 @@ def test_a_run_that_is_done_does_nothing_when_started_again(finished_run, run_ag
     before = outputs(finished_run.out)
     again = run_again()
     assert again.code == 0, again.stderr
-    assert run_records(finished_run.out)[-1]["result"]["steps_run"] == 0
+    result = run_records(finished_run.out)[-1]["result"]
+    assert result["steps_run"] == 0
+    *lines, last = again.stderr.splitlines()
+    assert "sub-01: done before" in lines
+    assert f"({result['steps']} of {result['steps']} steps were done before)" in last
+    assert last.endswith(f"look at {finished_run.out / 'sub-01.html'}")
     assert outputs(finished_run.out) == before
 
 
@@ -372,7 +378,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
     record = run_records(out)[-1]
     log = (out / "logs" / record["run"] / "sub-01.log").read_text()
     for step in ("conform", "extract brain", "correct bias"):
-        assert f"{step} (preprocess sub 01 T1w): done before" in log
+        assert f"{step} (preprocess sub-01_T1w): done before" in log
     assert record["result"]["steps_run"] <= record["result"]["steps"] - 3
     assert not lost.exists()
     for name in all_images("sub-01", ("T1w",)):

@@ -1,6 +1,7 @@
 """``bids-anomaly-calibrate`` by its command, from preprocessed scans to a bundle."""
 
 import json
+import re
 import shutil
 
 import nibabel as nib
@@ -101,6 +102,11 @@ def test_without_a_choice_everybody_is_a_control(preprocessed, bundles, tmp_path
     assert "False positive rate in 8 people" in said
     assert "Warning: 8 people calibrate, and thresholds of fewer than 10" in warned
     assert "nominal" in said
+    lines = said.splitlines()
+    assert (
+        sum(re.fullmatch(r"\d of 8: .*T1w.*: \d+\.\d s", line) is not None for line in lines) == 8
+    )
+    assert lines[-1].startswith(f"Look at {tmp_path / 'copy' / 'rates.png'}")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bids_anomaly.cli.train import main
+from bids_anomaly.cli.train import _lines, main
 from bids_anomaly.reconstruction.bundle import load_bundle
 from bids_anomaly.reconstruction.registry import load_network
 from bids_anomaly.training.people import load_people, read_splits
@@ -257,3 +257,14 @@ def test_scans_whose_sides_the_network_cannot_halve_are_named(write_person, tmp_
         write_person(tmp_path / "in", f"{number:02d}", grid=grid, seed=number)
     assert run(tmp_path / "in", tmp_path / "out") == 65
     assert "multiples of 16" in capsys.readouterr().err
+
+
+def test_without_a_terminal_a_line_says_now_and_then_where_a_training_is(capsys):
+    seconds = iter([0.0, 1.0, 40.0, 41.0, 42.0])
+    on_step = _lines(4, every_s=30, clock=lambda: next(seconds))
+    for step in range(1, 5):
+        on_step(step, {"l1": 0.5})
+    assert capsys.readouterr().out.splitlines() == [
+        "step 2 of 4: 40.0 s  l1 0.500",
+        "step 4 of 4: 42.0 s  l1 0.500",
+    ]

@@ -1,0 +1,155 @@
+"""What a run would do: scans, models, what is left out and why, and what would be written."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bids_anomaly.settings import MODALITIES, Settings
+
+# Of a name that is no scan of the app, whatever else it says.
+DERIVED = ("space", "desc", "res", "den", "label")
+# Written with --stage preprocess, and by that alone; then what has two sessions.
+OF_MODEL_GRID = ("model_scan", "model_brain", "quality")
+OF_TWO_SESSIONS = ("change", "changes")
+
+
+def report_path(output_dir: Path, label: str) -> Path:
+    """Return where the report of a session is, given its label."""
+    return output_dir / f"{label}.html"
+
+
+def print_plan(settings: Settings, sessions: Sequence, bundles: Mapping) -> None:
+    """Print what a run would do with each session.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the run.
+    sessions : sequence of Session
+        What it would work on.
+    bundles : mapping
+        The model of each modality.
+    """
+    from bids_anomaly.bids.filters import read_bids_filter
+
+    filter_file = settings.bids_filter_file
+    bids_filter = read_bids_filter(filter_file) if filter_file else {}
+    people = len({session.participant for session in sessions})
+    scans = sum(len(session.scans) for session in sessions)
+    print(
+        f"Sessions: {len(sessions)}, of {people} people, with {scans} scans, on {settings.device} "
+        f"with {settings.nprocs} processes."
+    )
+    for session in sessions:
+        print(session.label)
+        leads = session.primary(settings.primary)
+        for scan in session.scans:
+            print(f"  {scan.path}: {_treatment(settings, scan, bundles, leads=scan is leads)}")
+        unused = left_out(
+            settings.bids_dir, session, bids_filter=bids_filter, modalities=tuple(bundles)
+        )
+        for name, why in unused.items():
+            print(f"  left out: {name}: {why}")
+        print(f"  writes: {', '.join(map(str, _written(settings, session)))}")
+    spaces = "" if settings.stage == "preprocess" else f" ({' and '.join(settings.output_spaces)})"
+    print(f"Of each scan{spaces}: {', '.join(_outputs(settings))}.")
+
+
+def left_out(
+    bids_dir: Path, session, *, bids_filter: Mapping[str, Mapping], modalities: Sequence[str]
+) -> dict[str, str]:
+    """Say why images that lie beside the scans of a session are not among them.
+
+    Parameters
+    ----------
+    bids_dir : Path
+        The dataset.
+    session : Session
+        With the scans that are used.
+    bids_filter : mapping
+        What the scans of a modality must have.
+    modalities : sequence of str
+        That are looked for.
+
+    Returns
+    -------
+    dict
+        A reason for each name of a file, sorted.
+    """
+    from bids_anomaly.bids.folders import is_hidden
+    from bids_anomaly.bids.naming import anat_folder
+
+    ids = {"sub": session.participant} | ({"ses": session.session} if session.session else {})
+    folder = anat_folder(bids_dir, ids)
+    used = {scan.path.name for scan in session.scans if scan.prepared is None}
+    prepared = {scan.suffix: scan.prepared for scan in session.scans if scan.prepared}
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    return {
+        name: _why(name, prepared, bids_filter=bids_filter, modalities=modalities)
+        for name in names
+        if name.endswith((".nii", ".nii.gz")) and name not in used and not is_hidden(name)
+    }
+
+
+def _why(
+    name: str, prepared: Mapping, *, bids_filter: Mapping[str, Mapping], modalities: Sequence[str]
+) -> str:
+    from bids_anomaly.bids.contrast import after_contrast_agent
+    from bids_anomaly.bids.filters import matches
+    from bids_anomaly.bids.naming import entities_of, suffix_of
+
+    entities, suffix = entities_of(Path(name)), suffix_of(Path(name))
+    if suffix not in MODALITIES:
+        return f"{suffix} scans are not read"
+    if not entities.keys().isdisjoint(DERIVED):
+        return "not a raw scan"
+    if entities.get("part", "mag") != "mag":
+        return "not a magnitude image"
+    if suffix not in modalities:
+        return "not among --modalities"
+    if suffix in prepared:
+        return f"what {prepared[suffix].pipeline} made of the {suffix} scans is used"
+    has = {**entities, "suffix": suffix, "datatype": "anat", "extension": _extension(name)}
+    if not matches(has, bids_filter.get(suffix, {})):
+        return "it does not pass the filter"
+    agent = after_contrast_agent(entities)
+    if agent:
+        return f"{agent} says that a contrast agent was given"
+    return "its name, see the warnings"
+
+
+def _extension(name: str) -> str:
+    return name[name.index(".") :]
+
+
+def _treatment(settings: Settings, scan, bundles: Mapping, *, leads: bool) -> str:
+    """Say what would be done with a scan."""
+    bundle = bundles[scan.suffix]
+    said = f"prepared by {scan.prepared.origin}, " if scan.prepared else ""
+    if settings.stage == "preprocess":
+        return f"{said}preprocessed for {bundle.name} {bundle.version}"
+    return f"{said}{bundle.name} {bundle.version}" + ", the primary scan" * leads
+
+
+def _written(settings: Settings, session) -> list[Path]:
+    from bids_anomaly.bids.naming import anat_folder
+
+    images = anat_folder(settings.output_dir, session.scans[0].entities)
+    if settings.stage == "preprocess":
+        return [images]
+    return [report_path(settings.output_dir, session.label), images]
+
+
+def _outputs(settings: Settings) -> list[str]:
+    """Return what is written of each scan, by the part of the names that says what it is."""
+    from bids_anomaly.bids.outputs import OUTPUTS
+
+    keys = OF_MODEL_GRID
+    if settings.stage != "preprocess":
+        others = {"model_scan", "model_brain", *OF_TWO_SESSIONS}
+        keys = [key for key in OUTPUTS if key not in others]
+    names = []
+    for key in keys:
+        entities, suffix = OUTPUTS[key].named("<modality>")
+        names.append("_".join([*(f"{k}-{v}" for k, v in entities.items()), suffix]))
+    return names
