@@ -74,6 +74,7 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
     from bids_anomaly.bids.prepared import PREPARED_MODALITY, use_prepared
     from bids_anomaly.bids.query import find_sessions, read_bids_filter
     from bids_anomaly.bids.validation import validate
+    from bids_anomaly.cli.names import check_names_fit
 
     if not settings.skip_bids_validation:
         validate(settings.bids_dir)
@@ -94,6 +95,8 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
             template=bundles[PREPARED_MODALITY].template,
             strict=settings.strict,
         )
+    for space in {bundle.template for bundle in bundles.values()}:
+        check_names_fit(sessions, space, (settings.output_dir, settings.work_dir))
     return sessions
 
 
