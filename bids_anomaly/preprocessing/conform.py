@@ -23,6 +23,8 @@ from bids_anomaly.preprocessing.template import Grid, corner_shift
 FEWEST_SLICES = 12
 # Corners of a field of view may move by this much when a sheared orientation is made orthogonal.
 LARGEST_SHEAR_SHIFT_MM = 1.0
+# Accuracy was measured on slices of up to 3 mm; this is clearly more.
+THICK_MM = 4.5
 ADVICE = "Export it again, or leave it out with --bids-filter-file."
 
 
@@ -66,7 +68,8 @@ def conform_scan(path: Path) -> Conformed:
 
     Voxels are reordered, never interpolated; :func:`to_grid_of` undoes the reordering exactly.
     NaN around what the scan shows, as masking leaves it, becomes 0. Padding, hot voxels, overflow
-    and a pedestal are mended (:mod:`bids_anomaly.preprocessing.artefacts`).
+    and a pedestal are mended (:mod:`bids_anomaly.preprocessing.artefacts`). What thick slices
+    cost is said.
 
     Parameters
     ----------
@@ -108,7 +111,20 @@ def conform_scan(path: Path) -> Conformed:
         )
     if mended.remarks:
         scan = Grid.of(scan).image(mended.values)
-    return Conformed(scan, (*remarks, *mended.remarks))
+    return Conformed(scan, (*remarks, *_thick_slices(scan, name), *mended.remarks))
+
+
+def _thick_slices(scan: nib.Nifti1Image, name: str) -> tuple[str, ...]:
+    """Say what is lost where slices are much thicker than those on which accuracy was measured."""
+    thickness = max(scan.header.get_zooms())
+    if thickness < THICK_MM:
+        return ()
+    said = (
+        f"{name}: its slices are {thickness:.3g} mm apart. A lesion that is thinner than that is "
+        f"averaged with what surrounds it: one of {thickness / 2:.2g} mm keeps half of its "
+        "contrast at most, and may be missed. Lesions also count whole slices of volume."
+    )
+    return (said,)
 
 
 def conform_grid(image: nib.Nifti1Image, name: str) -> nib.Nifti1Image:
