@@ -5,7 +5,7 @@ What the second has learned anew is kept in part, and what it has forgotten come
 
     python benchmarks/average_weights.py restore-FLAIR FOLDER/restore-FLAIR 0.3 OUTPUT
 
-OUTPUT has the description and the calibration of the first, so calibrate it (``docs/training.md``).
+OUTPUT has the description and the calibration of the first, so calibrate it (``docs/models.md``).
 """
 
 import argparse

@@ -12,7 +12,7 @@ scans travel as packed volumes::
 than 16 MB. ``train`` takes as many steps as fit into the minutes, unless ``--steps`` says how many,
 and writes the averaged weights; called again with the same options it goes on from its checkpoint.
 ``compare`` prints the time of a volume on each device, and how far their maps are apart. ``bundle``
-puts weights into a copy of a bundle, which then has to be calibrated (``docs/training.md``).
+puts weights into a copy of a bundle, which then has to be calibrated (``docs/models.md``).
 """
 
 import argparse

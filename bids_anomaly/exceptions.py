@@ -1,5 +1,6 @@
 """Everything that can go wrong for a user, one class a kind, each with its exit code."""
 
+import errno
 from collections.abc import Iterable
 from enum import IntEnum
 
@@ -100,6 +101,22 @@ class TemporaryError(BidsAnomalyError):
     """Something that may be gone when the run is started again (a killed worker, lost memory)."""
 
     exit_code = ExitCode.TEMPORARY
+
+
+NO_MEMORY = (
+    "The machine ran out of memory. Run again with fewer --nprocs or on a larger machine, or raise "
+    "the limit of this process (ulimit -v); what is done is kept."
+)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Tell whether an error comes from lack of memory, also where a library could not be loaded."""
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    return isinstance(error, MemoryError) or (
+        isinstance(error, ImportError | OSError | RuntimeError)
+        and any(said in str(error).lower() for said in ("failed to map segment", "allocate memory"))
+    )
 
 
 def some_of(names: Iterable[str]) -> str:

@@ -4,7 +4,6 @@ They are pure functions of the input dataset and the version of the app, so that
 share an output folder may each write them: all write the same.
 """
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.participants import canonical_column, read_participants_table
+from bids_anomaly.bids.reading import read_json
 from bids_anomaly.bids.writing import write_bytes, write_json, write_text
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.reconstruction.covariates import OLDEST_AGE, stated_age
@@ -100,7 +100,7 @@ def derivative_description(
     bids_dir: Path, derivatives: Iterable[tuple[str, Path]] = ()
 ) -> dict[str, Any]:
     """Return the content of ``dataset_description.json`` for results from some datasets."""
-    source = json.loads((bids_dir / "dataset_description.json").read_text(encoding="utf-8"))
+    source = read_json(bids_dir / "dataset_description.json")
     generator = {"Name": "bids-anomaly", "Version": __version__, "CodeURL": CODE_URL}
     if tag := os.environ.get("BIDS_ANOMALY_CONTAINER"):
         generator["Container"] = {"Type": "docker", "Tag": tag}

@@ -1,10 +1,11 @@
 """Which scans a user wants: the JSON file of ``--bids-filter-file``."""
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from bids_anomaly.bids.naming import same_index
+from bids_anomaly.bids.reading import read_json
 from bids_anomaly.exceptions import MissingInputError, UsageError
 from bids_anomaly.modalities import MODALITIES, in_usual_order
 
@@ -112,8 +113,8 @@ def _is(option: str | int | None, key: str, value: str | None) -> bool:
     if option == "*":
         return True
     label = str(option).removeprefix(f"{key}-").removeprefix(".")
-    if key in _NUMBERED and label.isdecimal() and value.isdecimal():
-        return int(label) == int(value)
+    if key in _NUMBERED and same_index(label, value):
+        return True
     return label == value.removeprefix(".")
 
 
@@ -123,7 +124,7 @@ def _options(value: object) -> list:
 
 def _read_object(path: Path) -> dict:
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(Path(path))
     except OSError as error:
         raise MissingInputError(
             f"The filter file {path} cannot be read ({error.strerror}). Correct --bids-filter-file."

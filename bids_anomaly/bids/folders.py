@@ -1,9 +1,9 @@
 """The folders of a BIDS dataset: who is in it, and in which sessions."""
 
-import json
 import os
 from pathlib import Path
 
+from bids_anomaly.bids.reading import read_json
 from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, NothingFoundError
 
 
@@ -170,7 +170,7 @@ def is_hidden(name: str) -> bool:
 def _check_description(bids_dir: Path) -> None:
     path = bids_dir / "dataset_description.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError as error:
         raise InvalidBidsError(
             f"The folder {bids_dir} has no dataset_description.json, so it is not a BIDS dataset. "

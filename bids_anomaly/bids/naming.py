@@ -74,6 +74,29 @@ def output_path(
     return anat_folder(output_dir, entities) / file_name(named, suffix, extension)
 
 
+def longest_name(entities: Mapping[str, str], *, modality: str, space: str) -> str:
+    """Return the longest name of what is written of a scan.
+
+    Parameters
+    ----------
+    entities : mapping
+        Those of the scan.
+    modality : str
+        BIDS suffix of the scan.
+    space : str
+        Name of the template.
+    """
+    spaces = [space]
+    if "ses" in entities:  # Comparisons name two sessions; the other one is as long as this one.
+        spaces.append(midpoint_space(entities["ses"], entities["ses"]))
+    names = [
+        output_path(Path(), output, entities, modality=modality, space=each).name
+        for output in OUTPUTS
+        for each in spaces
+    ]
+    return max(names, key=len)
+
+
 def transform_path(
     output_dir: Path, entities: Mapping[str, str], *, origin: str, target: str, extension: str
 ) -> Path:
@@ -109,6 +132,15 @@ def entities_of(path: Path) -> dict[str, str]:
 def of_the_scan(entities: Mapping[str, str]) -> dict[str, str]:
     """Return the entities of a file that say of which scan it is."""
     return {key: value for key, value in entities.items() if key not in OF_THE_FILE}
+
+
+def same_index(one: str, other: str) -> bool:
+    """Tell whether two labels are the same number, as ``1`` and ``01`` are.
+
+    Compared as text, since Python refuses to make a number of thousands of digits.
+    """
+    are_numbers = one.isdecimal() and other.isdecimal()
+    return are_numbers and one.lstrip("0") == other.lstrip("0")
 
 
 def suffix_of(path: Path) -> str:

@@ -24,6 +24,7 @@ OF_DAY = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S", "T%H
 # Fields of sidecars that hold a day.
 DAYS = ("AcquisitionDate", "SeriesDate", "ContentDate", "StudyDate")
 DAYS_AND_TIMES = ("AcquisitionDateTime", "acq_time")
+_RANK = re.compile("[0-9]{1,9}")
 _LETTERED = re.compile(r"\d[a-zA-Z]$")
 
 
@@ -61,7 +62,7 @@ def in_order(dataset: Path, participant: str, sessions: Iterable[str]) -> Order:
     labels = sorted(set(sessions), key=_natural)
     table = _columns(sessions_table(dataset, participant))
     ranks = table.get(RANK, {})
-    if all(ranks.get(label, "").isdecimal() for label in labels):
+    if all(_RANK.fullmatch(ranks.get(label, "")) for label in labels):
         return Order(sorted(labels, key=lambda label: int(ranks[label])), is_known=True)
     sources: tuple[Callable[[str], str | None], ...] = (
         table.get(TIME, {}).get,
@@ -208,7 +209,7 @@ def _of_sidecars(dataset: Path, participant: str, label: str) -> str | None:
         moment = next((content[key] for key in DAYS_AND_TIMES if content.get(key)), None)
         day = next((content[key] for key in DAYS if content.get(key)), None)
         if moment or day:
-            times.append(str(moment or day))
+            times.append(str(moment or day).strip())
     return min(times, default=None)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bids_anomaly.bids.folders import labels_in
+from bids_anomaly.bids.naming import same_index
 from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.exceptions import (
     InvalidBidsError,
@@ -93,12 +94,7 @@ def _match_labels(ids: Sequence[str], table: Path) -> list[str]:
     free = set(there).difference(labels)
     matched = []
     for label in labels:
-        meant = [
-            other
-            for other in free
-            if label not in there and label.isdecimal() and other.isdecimal()
-            if int(label) == int(other)
-        ]
+        meant = [other for other in free if label not in there and same_index(label, other)]
         matched.append(meant[0] if len(meant) == 1 else label)
     guessed = [
         f"{one} is sub-{label}"

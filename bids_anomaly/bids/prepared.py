@@ -4,7 +4,6 @@ They write one ``desc-preproc_T1w`` for a participant or session, and its name k
 that the scans behind it share. So it stands for every raw scan that has all of its entities.
 """
 
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from bids_anomaly.bids.filters import matches
 from bids_anomaly.bids.folders import list_participants
 from bids_anomaly.bids.index import list_images
 from bids_anomaly.bids.naming import entities_of, suffix_of, transform_path
+from bids_anomaly.bids.reading import read_json
 from bids_anomaly.bids.scans import Prepared, Scan, Session
 from bids_anomaly.exceptions import MissingInputError, NothingFoundError, some_of
 
@@ -202,7 +202,7 @@ def _transforms(folder: Path, entities: Mapping[str, str], template: str) -> dic
 
 def _pipeline(folder: Path) -> str:
     """Say what made a dataset, as far as it says so itself."""
-    description = json.loads((folder / "dataset_description.json").read_text(encoding="utf-8"))
+    description = read_json(folder / "dataset_description.json")
     try:
         maker = description["GeneratedBy"][0]
         return f"{maker['Name']} {maker.get('Version', '')}".strip()

@@ -5,10 +5,31 @@ from pathlib import Path
 from typing import Any
 
 
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is not JSON in UTF-8, is nested too deeply, or has escapes that stand for no text and
+        could not be written again.
+    """
+    text = path.read_text(encoding="utf-8-sig")
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("too many levels") from error
+    if "\\u" in text:  # half of a surrogate pair can only come from an escape
+        json.dumps(content, ensure_ascii=False).encode("utf-8")
+    return content
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object; a file that is missing, broken or holds none says nothing."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

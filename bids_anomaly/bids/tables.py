@@ -9,6 +9,7 @@ from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.writing import replacing
 
 MISSING = "n/a"
+SEPARATORS = str.maketrans("\t\r\n", "   ")
 
 
 def write_table(path: Path, output: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -40,7 +41,8 @@ def write_rows(path: Path, columns: Collection[str], rows: Iterable[Sequence[Any
 
 def read_table(path: Path) -> list[Mapping[str, str]]:
     """Read what :func:`write_table` wrote, as text by column."""
-    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    # Not splitlines, which also ends lines at characters that a cell may hold.
+    header, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     names = header.split("\t")
     return [dict(zip(names, line.split("\t"), strict=True)) for line in lines]
 
@@ -50,4 +52,5 @@ def _in_text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.5g}" if math.isfinite(value) else MISSING
-    return str(value)
+    # What ends a cell or a line would move all that follows.
+    return str(value).translate(SEPARATORS)

@@ -32,8 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
     CannotWriteError
         If the folder or file cannot be written. What was there before stays.
     """
-    # Random, since writers in other containers may have the same process number.
-    temporary = path.with_name(f".{secrets.token_hex(6)}-{path.name}")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -46,6 +45,12 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return where a file is written before it is whole."""
+    # Random, since writers in other containers may have the same process number.
+    return path.with_name(f".{secrets.token_hex(6)}-{path.name}")
 
 
 def remove_lost(folder: Path) -> None:

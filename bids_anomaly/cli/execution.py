@@ -11,7 +11,7 @@ from typing import Any
 
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.cli.device import only_gpu
-from bids_anomaly.exceptions import UsageError
+from bids_anomaly.exceptions import TemporaryError, UsageError
 
 # Nipype reads its own file from this folder, and in every worker; the user's home stays untouched.
 CONFIGURATION = """\
@@ -35,6 +35,8 @@ stop_on_first_crash = {stop_on_first_crash}
 enabled = false
 """
 
+# Workers must not inherit a GPU context or locks.
+START_METHOD = "forkserver"
 # A cluster is asked about every job each time.
 CLUSTER_POLL_S = 5.0
 
@@ -82,11 +84,35 @@ def configure_nipype(folder: Path, *, stop_on_first_crash: bool, verbosity: int)
     os.environ["NIPYPE_NO_ET"] = "1"
 
 
+def require_semaphores() -> None:
+    """Check that processes can share locks, without which no pool of them works.
+
+    Raises
+    ------
+    TemporaryError
+        If that fails, as where /dev/shm is full, missing or read-only.
+    """
+    try:
+        multiprocessing.get_context(START_METHOD).Lock()
+    except OSError as error:
+        raise TemporaryError(
+            f"Processes cannot share locks here: {error.strerror}. Check that /dev/shm is there, "
+            "may be written and is not full (in a container, mount it or raise --shm-size), then "
+            "run again."
+        ) from error
+
+
 def prepare_workers() -> None:
     """Start the process that workers are forked from, which meanwhile imports what steps need.
 
     It keeps the environment of now.
+
+    Raises
+    ------
+    TemporaryError
+        See :func:`require_semaphores`.
     """
+    require_semaphores()
     multiprocessing.set_forkserver_preload(["bids_anomaly.cli.preloaded"])
     forkserver.ensure_running()
 
@@ -118,7 +144,7 @@ def read_plugin(path: Path) -> tuple[type, dict[str, Any]]:
     from bids_anomaly.cli.processes import CrashFirst
 
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         name, arguments = str(content["plugin"]), dict(content.get("plugin_args") or {})
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
@@ -182,8 +208,7 @@ def run_workflow(
             # Nipype counts the lines of nvidia-smi, which knows nothing of what is visible here.
             "n_gpu_procs": int(gpu),
             "raise_insufficient": False,
-            # Workers must not inherit a GPU context or locks.
-            "mp_context": "forkserver",
+            "mp_context": START_METHOD,
         }
     arguments["status_callback"] = on_status
     # An error that belongs to no node is not ours to swallow.

@@ -7,12 +7,15 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from bids_anomaly.bids.reading import read_object
-from bids_anomaly.exceptions import MissingInputError, UsageError
+from bids_anomaly.exceptions import CannotWriteError, MissingInputError, UsageError
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.settings import Settings
 
 # Names of transforms with these are taken for lists of several.
 UNREADABLE = frozenset("[]{},")
+# Python's sockets between processes lie below: of the 104 bytes that all systems take, less
+# "/pymp-12345678/listener-12345678" and the byte at the end.
+LONGEST_SCRATCH = 71
 # What a BIDS URI can hold; raw is the input dataset.
 DATASET_NAME = re.compile(r"(?!raw$)[0-9a-zA-Z_.-]+")
 
@@ -34,6 +37,8 @@ def check_settings(settings: Settings) -> None:
         is not installed.
     MissingInputError
         If there is no input folder, which is the output folder at group level.
+    CannotWriteError
+        If there is no folder for temporary files.
     """
     _check_names(settings)
     _check_output_folder(settings.bids_dir, settings.output_dir)
@@ -64,7 +69,7 @@ def _check_names(settings: Settings) -> None:
     written = {
         "output folder": settings.output_dir,
         "work folder": settings.work_dir,
-        "folder for temporary files (TMPDIR)": Path(gettempdir()),
+        "folder for temporary files (TMPDIR)": _scratch(),
         **{f"folder of --derivatives {name}": path for name, path in settings.derivatives},
     }
     for what, path in {"input folder": settings.bids_dir, **written}.items():
@@ -75,6 +80,13 @@ def _check_names(settings: Settings) -> None:
             raise UsageError(
                 f"The {what} {shown} has a name that is not UTF-8. Rename it, or give a link to it."
             ) from error
+    scratch = os.fsencode(_scratch().absolute())
+    if len(scratch) > LONGEST_SCRATCH:
+        raise UsageError(
+            f"The folder for temporary files (TMPDIR) has a path of {len(scratch)} bytes, and "
+            f"sockets in it can have no more than {LONGEST_SCRATCH} before their own names. Set "
+            "TMPDIR to a shorter one, such as /tmp."
+        )
     for what, path in written.items():
         found = sorted(UNREADABLE.intersection(str(path.absolute())))
         if found:
@@ -82,6 +94,17 @@ def _check_names(settings: Settings) -> None:
                 f"The {what} {path} has {' '.join(found)} in its path, which ITK reads as a list. "
                 "Choose one without."
             )
+
+
+def _scratch() -> Path:
+    """Return the folder for temporary files."""
+    try:
+        return Path(gettempdir())
+    except FileNotFoundError as error:
+        raise CannotWriteError(
+            "There is no folder for temporary files that can be written, neither TMPDIR nor /tmp. "
+            "Set TMPDIR to one; in a container that is read-only, mount one with --tmpfs /tmp."
+        ) from error
 
 
 def _check_output_folder(bids_dir: Path, output_dir: Path) -> None:

@@ -7,10 +7,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from bids_anomaly.exceptions import BidsAnomalyError, ExitCode
+from bids_anomaly.exceptions import NO_MEMORY, BidsAnomalyError, ExitCode, lacks_memory
 
 
 class Terminated(KeyboardInterrupt):
@@ -38,6 +38,7 @@ def _run(argv: Sequence[str] | None) -> ExitCode:
 
 def report_errors(command: str, action: Callable[[], ExitCode]) -> int:
     """Do `action`; print an error that a user can act on as one sentence, without a traceback."""
+    _print_anything()
     try:
         with _ended_by_sigterm():
             code = int(action())
@@ -52,6 +53,9 @@ def report_errors(command: str, action: Callable[[], ExitCode]) -> int:
             with open(os.devnull, "wb") as nowhere:
                 os.dup2(nowhere.fileno(), sys.stdout.fileno())
             return 128 + signal.SIGPIPE
+        if lacks_memory(error):
+            print(f"{command}: error: {NO_MEMORY}", file=sys.stderr)
+            return int(ExitCode.TEMPORARY)
         # 1 would say that some participants are complete.
         traceback.print_exc()
         print(f"{command}: internal error, please report it with the lines above.", file=sys.stderr)
@@ -61,6 +65,12 @@ def report_errors(command: str, action: Callable[[], ExitCode]) -> int:
         how_on = "Run the same command again to go on where it stopped."
         print(f"{command}: {code.name.lower()}. {how_on}", file=sys.stderr)
         return int(code)
+
+
+def _print_anything() -> None:
+    """Let a terminal that lacks a letter show its number, so that no path ends a run."""
+    with suppress(AttributeError):  # where something else stands for standard output
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _is_unread(stream: TextIO) -> bool:

@@ -81,6 +81,7 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
     from bids_anomaly.bids.prepared import use_prepared
     from bids_anomaly.bids.query import find_sessions, read_bids_filter
     from bids_anomaly.bids.validation import validate
+    from bids_anomaly.cli.names import check_names_fit
 
     if not settings.skip_bids_validation:
         validate(settings.bids_dir)
@@ -101,6 +102,8 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
             template=next(iter(bundles.values())).template,
             strict=settings.strict,
         )
+    for space in {bundle.template for bundle in bundles.values()}:
+        check_names_fit(sessions, space, (settings.output_dir, settings.work_dir))
     return sessions
 
 

@@ -4,7 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bids_anomaly.settings import MODALITIES, Settings
+from bids_anomaly.modalities import MODALITIES
+from bids_anomaly.settings import Settings
 
 # Of a name that is no scan of the app, whatever else it says.
 DERIVED = ("space", "desc", "res", "den", "label")
@@ -33,7 +34,7 @@ def print_plan(settings: Settings, sessions: Sequence, bundles: Mapping) -> None
     from bids_anomaly.bids.filters import read_bids_filter
 
     filter_file = settings.bids_filter_file
-    bids_filter = read_bids_filter(filter_file) if filter_file else {}
+    bids_filter = read_bids_filter(filter_file, bundles) if filter_file else {}
     people = len({session.participant for session in sessions})
     scans = sum(len(session.scans) for session in sessions)
     print(
@@ -99,7 +100,7 @@ def _why(
     from bids_anomaly.bids.naming import entities_of, suffix_of
 
     entities, suffix = entities_of(Path(name)), suffix_of(Path(name))
-    if suffix not in MODALITIES:
+    if suffix not in {*MODALITIES, *modalities}:
         return f"{suffix} scans are not read"
     if not entities.keys().isdisjoint(DERIVED):
         return "not a raw scan"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bids_anomaly.bids.naming import entities_of
 from bids_anomaly.cli.console import make_console
+from bids_anomaly.cli.execution import START_METHOD, require_semaphores
 from bids_anomaly.cli.plan import report_path
 from bids_anomaly.cli.runs import exit_code
 from bids_anomaly.exceptions import (
@@ -58,7 +59,8 @@ def rebuild_reports(settings: Settings) -> ExitCode:
     failures, written = [], []
     # As in a run, no process inherits the threads of another, and one imports for all.
     set_forkserver_preload(["bids_anomaly.reports.session"])
-    workers = ProcessPoolExecutor(min(settings.nprocs, len(records)), get_context("forkserver"))
+    require_semaphores()
+    workers = ProcessPoolExecutor(min(settings.nprocs, len(records)), get_context(START_METHOD))
     with workers:
         results = workers.map(
             _rebuild,

@@ -11,12 +11,14 @@ from bids_anomaly.bids.reading import read_object
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.cli.locks import LOCK_FILE, emptying, working_in
 from bids_anomaly.exceptions import CannotWriteError, UsageError
-from bids_anomaly.interfaces.records import WRITTEN_FILE, changed_since_written
+from bids_anomaly.interfaces.records import WRITTEN_FILE, changed_since_written, is_damaged
 
 STAMP = "bids-anomaly.json"
 # Folders that the app makes in a work folder, beside whatever a user keeps there.
 WORKFLOW_NAME = "bids_anomaly_wf"
 GROUP_PREFIX = "bids_anomaly_group-"
+# What Nipype leaves in the folder of a node that is done; the name holds the hash of its inputs.
+DONE = "_0x*.json"
 
 
 @contextmanager
@@ -155,20 +157,22 @@ def _cannot_write(folder: Path, error: OSError) -> CannotWriteError:
 
 
 def forget_lost_outputs(session_folder: Path) -> None:
-    """Let nodes run again whose files in the output folder are gone, or are not theirs any more.
+    """Let nodes run again whose files are gone, damaged, or not theirs any more.
 
-    Nipype looks at its own folder only: a node that wrote to the output folder counts as done even
-    where what it wrote was deleted, or replaced by a run with other options in another work folder.
+    Nipype looks at the inputs of a node only: it counts as done even where what it left in its
+    folder was cut off by a full disk or changed by a broken one, and where what it wrote to the
+    output folder was deleted, or replaced by a run with other options in another work folder.
 
     Parameters
     ----------
     session_folder : Path
         Folder of a session's workflow in the work folder; may be missing.
     """
-    for record in session_folder.rglob(WRITTEN_FILE):
-        if any(map(_is_lost, changed_since_written(record.parent))):
-            for hash_file in record.parent.glob("_0x*.json"):
-                hash_file.unlink()
+    for folder in {done.parent for done in session_folder.rglob(DONE)}:
+        lost = (folder / WRITTEN_FILE).exists() and changed_since_written(folder)
+        if is_damaged(folder) or any(map(_is_lost, lost or ())):
+            for done in folder.glob(DONE):
+                done.unlink()
 
 
 def _is_lost(changed: Path) -> bool:

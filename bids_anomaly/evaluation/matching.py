@@ -1,6 +1,5 @@
 """Which mask of the truth belongs to which result, and how to bring it there."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -19,6 +18,7 @@ from bids_anomaly.bids.naming import (
     suffix_of,
 )
 from bids_anomaly.bids.outputs import OUTPUTS
+from bids_anomaly.bids.reading import read_json
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.reports.record import recorded_primary
@@ -257,7 +257,7 @@ def _transform(prediction: Prediction, origin: str, target: str, truth: Truth) -
 
 def _sidecar(path: Path) -> dict:
     try:
-        return json.loads(sidecar_path(path).read_text(encoding="utf-8"))
+        return read_json(sidecar_path(path))
     except FileNotFoundError:
         return {}
     except ValueError as error:

@@ -1,26 +1,34 @@
 """What all Nipype interfaces of the app share: one error record a failed node."""
 
 import errno
+import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
+from nibabel.filebasedimages import ImageFileError
 from nipype.interfaces.base import SimpleInterface
 
 from bids_anomaly.exceptions import (
+    NO_MEMORY,
     BidsAnomalyError,
     CannotWriteError,
     ExitCode,
     TemporaryError,
+    lacks_memory,
 )
 from bids_anomaly.interfaces.records import (
     forget_peak_memory,
     record_failure,
+    record_made,
     record_peak_memory,
 )
 
 # What the operating system says when a disk is full, limited or read-only.
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+# What reading a file that was cut off or changed raises. Scans of the input raise their own.
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, ImageFileError)
 
 
 class StepInterface(SimpleInterface):
@@ -39,6 +47,7 @@ class StepInterface(SimpleInterface):
         forget_peak_memory()
         try:
             self._results.update(self._step(folder))
+            record_made(folder)
         except Exception as error:
             known = _known(error)
             code = known.exit_code if known else ExitCode.INTERNAL
@@ -55,10 +64,12 @@ def _known(error: Exception) -> BidsAnomalyError | None:
     """Return the error that a user can act on behind any error, if there is one."""
     if isinstance(error, BidsAnomalyError):
         return error
-    if isinstance(error, MemoryError):
+    if lacks_memory(error):
+        return TemporaryError(NO_MEMORY)
+    if isinstance(error, DAMAGED):
         return TemporaryError(
-            "The machine ran out of memory. Run again with fewer --nprocs or on a larger machine; "
-            "what is done is kept."
+            f"A file that an earlier step left is damaged ({error}). Run the same command again: "
+            "it is made anew, and what else is done is kept."
         )
     if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
         return CannotWriteError(

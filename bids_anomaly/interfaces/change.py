@@ -1,6 +1,5 @@
 """Nipype interfaces that compare two sessions of a participant, from their derivatives."""
 
-import json
 from pathlib import Path
 
 import nibabel as nib
@@ -14,6 +13,7 @@ from nipype.interfaces.base import (
 )
 
 from bids_anomaly.bids.naming import output_path, sidecar_path, transform_path
+from bids_anomaly.bids.reading import read_json
 from bids_anomaly.bids.sidecars import sidecar
 from bids_anomaly.bids.tables import write_table
 from bids_anomaly.bids.writing import replacing, write_image
@@ -231,7 +231,7 @@ class WriteChange(StepInterface):
         if output == "brain":
             content["Description"] = "Brain that both scans saw, where they are compared."
         else:
-            model = json.loads(sidecar_path(Path(inputs.zscores[0])).read_text()).get("Model")
+            model = read_json(sidecar_path(Path(inputs.zscores[0]))).get("Model")
             content |= {"Model": model, **described} if model else described
         path = output_path(
             Path(inputs.output_dir),

@@ -1,6 +1,8 @@
 """What nodes leave in their folders for the run to read; no Nipype needed."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +15,7 @@ FAILURE_FILE = "failure.json"
 WRITTEN_FILE = "written.json"
 WARNINGS_FILE = "warnings.json"
 MEMORY_FILE = "peak_memory.json"
+MADE_FILE = "made.json"
 PROCESS = Path("/proc/self")
 
 
@@ -50,6 +53,57 @@ def _state(path: Path) -> list[int] | None:
     except OSError:
         return None
     return [status.st_size, status.st_mtime_ns]
+
+
+def record_made(folder: Path) -> None:
+    """Note which files a node has in its folder when it is done, and what they hold."""
+    write_json(folder / MADE_FILE, _checksums(folder))
+
+
+def is_damaged(folder: Path) -> bool:
+    """Tell whether what a node left in its folder is gone, cut off or changed since.
+
+    Nodes that only hand files on have made none, and left no record of any.
+    """
+    if (folder / MADE_FILE).exists() and read_object(folder / MADE_FILE) != _checksums(folder):
+        return True
+    return not all(map(_opens, folder.glob("result_*.pklz")))
+
+
+def _checksums(folder: Path) -> dict[str, list[int]]:
+    """Return size and checksum of the files of a node, without those of Nipype and of this record.
+
+    What is read again when a node is not run again counts, but for notes on how it ran.
+    """
+    notes = (MADE_FILE, MEMORY_FILE, FAILURE_FILE)
+    own = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name not in notes
+        if not path.name.startswith((".", "_", "result_"))
+    ]
+    return {path.name: _checksum(path) for path in own}
+
+
+def _checksum(path: Path) -> list[int]:
+    """Return size and checksum of a file; nothing of one that a broken disk does not give."""
+    size, checksum = 0, 0
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(2**20):
+                size, checksum = size + len(piece), zlib.crc32(piece, checksum)
+    except OSError:
+        return []
+    return [size, checksum]
+
+
+def _opens(compressed: Path) -> bool:
+    try:
+        with gzip.open(compressed) as file:
+            pieces = [len(piece) for piece in iter(lambda: file.read(2**20), b"")]
+    except (OSError, EOFError, zlib.error):
+        return False
+    return bool(pieces)  # an empty file is no error to gzip
 
 
 def forget_peak_memory() -> None:

@@ -1,6 +1,7 @@
 """Read a scan and bring it into a form that every later step can rely on."""
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +16,15 @@ from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.artefacts import mend_intensities
 from bids_anomaly.preprocessing.foreground import has_negative_tissue
-from bids_anomaly.preprocessing.orientation import orientation_of
+from bids_anomaly.preprocessing.orientation import orientation_of, qform_of
 from bids_anomaly.preprocessing.template import Grid, corner_shift
 
 # Fewer slices than this cannot hold a brain that can be registered to a template.
 FEWEST_SLICES = 12
 # Corners of a field of view may move by this much when a sheared orientation is made orthogonal.
 LARGEST_SHEAR_SHIFT_MM = 1.0
+# Accuracy was measured on slices of up to 3 mm; this is clearly more.
+THICK_MM = 4.5
 ADVICE = "Export it again, or leave it out with --bids-filter-file."
 
 
@@ -65,7 +68,8 @@ def conform_scan(path: Path) -> Conformed:
 
     Voxels are reordered, never interpolated; :func:`to_grid_of` undoes the reordering exactly.
     NaN around what the scan shows, as masking leaves it, becomes 0. Padding, hot voxels, overflow
-    and a pedestal are mended (:mod:`bids_anomaly.preprocessing.artefacts`).
+    and a pedestal are mended (:mod:`bids_anomaly.preprocessing.artefacts`). What thick slices
+    cost is said.
 
     Parameters
     ----------
@@ -107,7 +111,20 @@ def conform_scan(path: Path) -> Conformed:
         )
     if mended.remarks:
         scan = Grid.of(scan).image(mended.values)
-    return Conformed(scan, (*remarks, *mended.remarks))
+    return Conformed(scan, (*remarks, *_thick_slices(scan, name), *mended.remarks))
+
+
+def _thick_slices(scan: nib.Nifti1Image, name: str) -> tuple[str, ...]:
+    """Say what is lost where slices are much thicker than those on which accuracy was measured."""
+    thickness = max(scan.header.get_zooms())
+    if thickness < THICK_MM:
+        return ()
+    said = (
+        f"{name}: its slices are {thickness:.3g} mm apart. A lesion that is thinner than that is "
+        f"averaged with what surrounds it: one of {thickness / 2:.2g} mm keeps half of its "
+        "contrast at most, and may be missed. Lesions also count whole slices of volume."
+    )
+    return (said,)
 
 
 def conform_grid(image: nib.Nifti1Image, name: str) -> nib.Nifti1Image:
@@ -157,7 +174,8 @@ def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
     result = nib.Nifti1Image(np.asanyarray(reordered.dataobj), affine)
     result.header.set_xyzt_units("mm", "sec")
     if np.array_equal(affine, file.affine):
-        result.set_qform(*_qform(file.header))
+        qform = qform_of(file.header)
+        result.set_qform(qform, 0 if qform is None else int(file.header["qform_code"]))
         result.set_sform(*file.header.get_sform(coded=True))
     else:  # the header of the file was wrong or in other units
         result.set_qform(affine, 1)
@@ -182,22 +200,14 @@ def _with_background_of_zero(values: np.ndarray, name: str) -> np.ndarray:
     return np.where(background, 0, values)
 
 
-def _qform(header: nib.Nifti1Header) -> tuple[np.ndarray | None, int]:
-    """Return the qform and its code; None and 0 where it does not count or is no rotation."""
-    try:
-        return header.get_qform(coded=True)
-    except ValueError:  # harmless where there is an sform; without one the scan was refused
-        return None, 0
-
-
 def _read(path: Path) -> _File:
     """Read a NIfTI file wholly, as one 3-D volume of float32 with an orientation."""
     require_content(path)
     try:
         path.open("rb").close()  # nibabel does not tell missing rights from damage
         scan = nib.load(path)
+        _require_expected_size(scan, path)
         data = np.asanyarray(scan.dataobj)
-        _read_to_the_end(path)
     except (FileNotFoundError, PermissionError) as error:
         raise MissingInputError(
             f"The scan {path} cannot be opened: {error.strerror or 'no such file'}. Check the path "
@@ -207,7 +217,7 @@ def _read(path: Path) -> _File:
         raise BadScanError(
             f"The scan {path.name} has a header that cannot be read ({error}). {ADVICE}"
         ) from error
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+    except (ImageFileError, OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
         raise BadScanError(
             f"The scan {path.name} is damaged ({error}). Export it again."
         ) from error
@@ -231,12 +241,33 @@ def _read(path: Path) -> _File:
     return _File(nib.Nifti1Image(values, affine), slope, remarks)
 
 
-def _read_to_the_end(path: Path) -> None:
-    """Let gzip compare the checksum at the end of a file, which nibabel does not read."""
-    if path.suffix == ".gz":
-        with gzip.open(path) as file:
-            while file.read(2**20):
-                pass
+def _require_expected_size(scan: nib.Nifti1Image, path: Path) -> None:
+    """Raise unless the voxels that a header tells of begin after it and fill the rest of the file.
+
+    Where they do not, the header may be wrong about the number of voxels or their place, and what
+    is read by it would be shifted.
+    """
+    voxels = scan.dataobj
+    if voxels.offset < scan.header.sizeof_hdr:
+        raise BadScanError(
+            f"The scan {path.name} has a header which says that its voxels begin within the "
+            f"header. {ADVICE}"
+        )
+    expected = voxels.offset + math.prod(scan.shape) * voxels.dtype.itemsize
+    size = _content_size(path)
+    if size != expected:
+        raise BadScanError(
+            f"The scan {path.name} is damaged: it holds {size} bytes, and its header tells of "
+            f"{expected}. {ADVICE}"
+        )
+
+
+def _content_size(path: Path) -> int:
+    """Return how many bytes a file holds; gzip compares its checksum, which nibabel does not."""
+    if path.suffix != ".gz":
+        return path.stat().st_size
+    with gzip.open(path) as file:
+        return sum(len(piece) for piece in iter(lambda: file.read(2**20), b""))
 
 
 def _orthogonal(affine: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:

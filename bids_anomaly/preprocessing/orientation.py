@@ -14,9 +14,12 @@ LARGEST_DISAGREEMENT_MM = 0.5
 SAME_SIDES = 0.5
 # A volume smaller than this share of that of a box with the same edges is flat.
 FLAT = 1e-3
-MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
+# By their codes in NIfTI headers, in which the three lowest bits are the unit of length.
+MM_PER_UNIT = {1: ("meter", 1000.0), 3: ("micron", 0.001)}
 # The longest edge of a field of view that can hold a brain.
 POSSIBLE_EDGE_MM = (40.0, 2000.0)
+# Headers keep positions as float32, which is exact to 0.03 mm up to here.
+FARTHEST_MM = 1e6
 
 
 class Orientation(NamedTuple):
@@ -53,14 +56,14 @@ def orientation_of(image: nib.Nifti1Image, name: str) -> Orientation:
     ------
     BadScanError
         If neither says it, or they say that left is at different sides, or what they say cannot
-        be the field of view of a head.
+        be the field of view of a head, or lies kilometres away.
     """
     if not has_orientation(image):
         raise BadScanError(
             f"The scan {name} has no orientation: its sform and qform codes are both 0, so that "
             "left and right cannot be told apart. Convert it again from DICOM."
         )
-    by_sform, by_qform = _sform(image.header), _qform(image.header)
+    by_sform, by_qform = sform_of(image.header), qform_of(image.header)
     affine = by_qform if by_sform is None else by_sform
     if affine is None:
         raise BadScanError(
@@ -68,6 +71,12 @@ def orientation_of(image: nib.Nifti1Image, name: str) -> Orientation:
             "its qform says where its voxels lie. Convert it again from DICOM."
         )
     affine, remarks = _in_mm(affine, image, name)
+    distance = np.abs(affine[:3, 3]).max()
+    if distance > FARTHEST_MM:
+        raise BadScanError(
+            f"The scan {name} lies {distance:.2g} mm from the origin, too far to tell where its "
+            "voxels are. Convert it again from DICOM."
+        )
     if by_sform is None and int(image.header["sform_code"]):
         remarks += (
             f"{name}: its sform says nothing (zeros or no numbers), so its qform was used. Check "
@@ -78,12 +87,14 @@ def orientation_of(image: nib.Nifti1Image, name: str) -> Orientation:
     return Orientation(affine, tuple(f"{remark}." for remark in remarks))
 
 
-def _sform(header: nib.Nifti1Header) -> np.ndarray | None:
+def sform_of(header: nib.Nifti1Header) -> np.ndarray | None:
+    """Return the sform of a header; None where it does not count or has no volume."""
     affine = header.get_sform(coded=True)[0]
     return affine if _has_volume(affine) else None
 
 
-def _qform(header: nib.Nifti1Header) -> np.ndarray | None:
+def qform_of(header: nib.Nifti1Header) -> np.ndarray | None:
+    """Return the qform of a header; None where it does not count or has no volume."""
     try:
         affine = header.get_qform(coded=True)[0]
     except ValueError:  # its quaternion is none
@@ -103,10 +114,10 @@ def _in_mm(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return an affine in mm, and what was converted."""
     edges = nib.affines.voxel_sizes(affine) * image.shape[:3]
-    unit = image.header.get_xyzt_units()[0]
+    code = int(image.header["xyzt_units"]) % 8
     low, high = POSSIBLE_EDGE_MM
-    if unit in MM_PER_UNIT:
-        factor = MM_PER_UNIT[unit]
+    if code in MM_PER_UNIT:
+        unit, factor = MM_PER_UNIT[code]
         if low <= edges.max() * factor <= high:
             scaled = affine.copy()
             scaled[:3] *= factor

@@ -11,6 +11,7 @@
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +33,8 @@ PACKAGED = Path(str(files("bids_anomaly.resources") / "bundles"))
 DEFAULT_FAMILY = "restore"
 # The family that needs no weights and stands in where the one asked for has no bundle.
 FALLBACK_FAMILY = "threshold"
+# Voxels along an axis of a model grid, beyond which a number is no size.
+LARGEST_SIZE = 1000
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class Bundle:
     @property
     def calibrated_on(self) -> str:
         """Whose voxels scores are compared with, in words."""
-        return self.description.get("calibration", {}).get("data") or "other people"
+        return str(self.description.get("calibration", {}).get("data") or "other people")
 
     @cached_property
     def digest(self) -> str:
@@ -179,7 +182,7 @@ def load_bundle(folder: Path) -> Bundle:
         load_calibration(bundle.calibration)
     except OSError as error:
         raise _unreadable(folder, error) from error
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise _unreadable(folder, f"{bundle.calibration.name} is damaged") from error
     if found != bundle.description.get("sha256"):
         raise ModelUnavailableError(
@@ -192,8 +195,8 @@ def load_bundle(folder: Path) -> Bundle:
 def _described(folder: Path) -> Bundle:
     """Return a bundle of which only ``bundle.json`` was read."""
     try:
-        bundle = Bundle(folder, json.loads((folder / "bundle.json").read_text()))
-    except (OSError, json.JSONDecodeError) as error:
+        bundle = Bundle(folder, json.loads((folder / "bundle.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(folder, error) from error
     missing = _missing(bundle.description)
     if missing:
@@ -202,6 +205,12 @@ def _described(folder: Path) -> Bundle:
             "Get it again, or name another with --model."
         )
     description = bundle.description
+    wrong = [name for name, is_right in _forms(description).items() if not is_right]
+    if wrong:
+        raise ModelUnavailableError(
+            f"The model bundle {folder} has something in bundle.json that cannot be its "
+            f"{', '.join(wrong)}. Get it again, or name another with --model."
+        )
     for kind, name, known in (
         ("method", bundle.method, METHODS),
         ("rule of scores", description["score"]["rule"], RULES),
@@ -215,6 +224,39 @@ def _described(folder: Path) -> Bundle:
                 "with --model."
             )
     return bundle
+
+
+def _forms(description: Mapping[str, Any]) -> dict[str, bool]:
+    """Tell of what a description says whether it has the form that it is used in."""
+    grid, score = description["grid"], description["score"]
+    levels, steps = description.get("levels") or [], description.get("steps")
+    forms = {
+        name: isinstance(description.get(name, ""), str)
+        for name in ("name", "version", "method", "modality", "weights", "normalisation", "status")
+    }
+    return forms | {
+        "sha256": isinstance(description.get("sha256") or "", str),
+        "levels": isinstance(levels, list) and all(map(_is_number, levels)),
+        "steps": steps is None or (isinstance(steps, int) and steps > 0),
+        "calibration": isinstance(description.get("calibration", {}), dict),
+        "training": isinstance(description.get("training", {}), dict),
+        "grid.template": isinstance(grid["template"], str),
+        "grid.shape": _are_three(grid["shape"])
+        and all(isinstance(size, int) and 0 < size <= LARGEST_SIZE for size in grid["shape"]),
+        "grid.origin": _are_three(grid["origin"]),
+        "grid.spacing": _is_number(grid["spacing"]) and grid["spacing"] > 0,
+        "score.rule": isinstance(score["rule"], str),
+        "score.smoothing_mm": _is_number(score["smoothing_mm"]),
+    }
+
+
+def _are_three(content: Any) -> bool:
+    return isinstance(content, list) and len(content) == 3 and all(map(_is_number, content))
+
+
+def _is_number(content: Any) -> bool:
+    is_number = isinstance(content, int | float) and not isinstance(content, bool)
+    return is_number and abs(content) < float("inf")
 
 
 def _missing(description: Any) -> list[str]:
@@ -231,9 +273,9 @@ def _missing(description: Any) -> list[str]:
             missing += [f"{part}.{key}" for key in keys if key not in content]
     if description.get("sha256") and not isinstance(description.get("network"), dict):
         missing.append("network")
-    method = METHODS.get(description.get("method"))
-    if method is not None:
-        missing += [entry for entry in method.needs if not description.get(entry)]
+    method = description.get("method")
+    if isinstance(method, str) and method in METHODS:
+        missing += [entry for entry in METHODS[method].needs if not description.get(entry)]
     return missing
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -28,6 +29,12 @@ from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reconstruction.result import Reconstruction
+
+# What building a network raises whose description or weights are not what they seem.
+UNFIT = (
+    AttributeError, ArithmeticError, LookupError, OSError, RuntimeError, SafetensorError, TypeError,
+    ValueError,
+)  # fmt: skip
 
 
 def reconstruct(
@@ -194,11 +201,11 @@ def load_network(bundle: Bundle) -> nn.Module:
     ModelUnavailableError
         If the weights are not those of the network that the bundle describes.
     """
-    weights = {name: value.float() for name, value in load_file(bundle.weights).items()}
     try:
+        weights = {name: value.float() for name, value in load_file(bundle.weights).items()}
         network = build_network(bundle.method, bundle.description["network"])
         network.load_state_dict(weights)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except UNFIT as error:
         raise ModelUnavailableError(
             f"The weights of the model bundle {bundle.folder} do not fit the network that its "
             "bundle.json describes. Get the bundle again."

@@ -3,13 +3,13 @@
 From this record and the derivatives a report can be made again at any time.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bids_anomaly.bids.naming import anat_folder, entities_of
+from bids_anomaly.bids.reading import read_json
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.modalities import primary_modality
@@ -136,7 +136,7 @@ def read_record(path: Path) -> SessionRecord:
         If it is not there, or not as this version writes it.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         scans = tuple(map(_read_scan, content.pop("scans")))
         lists = {name: tuple(content.pop(name)) for name in ("spaces", "methods", "warnings")}
         failed = content.pop("failed_steps", None)

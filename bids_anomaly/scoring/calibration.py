@@ -126,10 +126,25 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
 
 
 def load_calibration(path: Path) -> Calibration:
-    """Read what :func:`save_calibration` wrote."""
+    """Read what :func:`save_calibration` wrote.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile
+        If it is not that.
+    """
     with np.load(path, allow_pickle=False) as archive:
-        return Calibration(
+        calibration = Calibration(
             score=archive["score"].astype(np.float64),
-            exceedance=archive["exceedance"],
+            exceedance=archive["exceedance"].astype(np.float64),
             people=int(archive["people"]),
         )
+    score, exceedance = calibration.score, calibration.exceedance
+    if score.ndim != 1 or score.shape != exceedance.shape or len(score) < 2:
+        raise ValueError(f"scores of shape {score.shape}, rates of shape {exceedance.shape}")
+    # Written so that NaN is wrong too.
+    if not ((np.diff(score) > 0).all() and (np.diff(exceedance) < 0).all()):
+        raise ValueError("scores that do not rise, or rates that do not fall")
+    if not (exceedance[-1] > 0 and exceedance[0] < 1 and np.isfinite(score).all()):
+        raise ValueError("scores or rates out of range")
+    return calibration

@@ -2,10 +2,12 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.sidecars import sidecar
-from bids_anomaly.bids.tables import read_table, write_table
+from bids_anomaly.bids.tables import read_table, write_rows, write_table
 from bids_anomaly.scoring.findings import Threshold
 
 
@@ -35,6 +37,19 @@ def test_numbers_that_are_none_are_not_available_and_truth_is_in_words(tmp_path)
 def test_a_row_of_the_wrong_length_is_refused(tmp_path):
     with pytest.raises(ValueError, match="2 values for the 4 columns"):
         write_table(tmp_path / "a.tsv", "atlas", [(1, "x")])
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cells=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=3))
+@example(cells=["a\tb", "c\nd", "e\rf"])
+@example(cells=["\x85", "\u2028", "\x0b\x1c"])
+def test_a_cell_of_any_text_moves_no_other(cells, tmp_path):
+    path = tmp_path / "a.tsv"
+    write_rows(path, ["name", "value"], [(cell, number) for number, cell in enumerate(cells)])
+    rows = read_table(path)
+    assert [row["value"] for row in rows] == [str(number) for number in range(len(cells))]
+    for row, cell in zip(rows, cells, strict=True):
+        assert row["name"] == cell.replace("\t", " ").replace("\r", " ").replace("\n", " ")
 
 
 @pytest.mark.parametrize("output", [name for name, row in OUTPUTS.items() if row.columns])

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -252,6 +253,39 @@ def test_a_plugin_that_cannot_be_used_is_refused(plugin, complaint, tmp_path):
     (tmp_path / "plugin.yaml").write_text(plugin)
     with pytest.raises(UsageError, match=complaint):
         read_plugin(tmp_path / "plugin.yaml")
+
+
+SHARES_LOCKS = """
+from bids_anomaly.cli.execution import require_semaphores
+from bids_anomaly.exceptions import TemporaryError
+try:
+    require_semaphores()
+    print("shared")
+except TemporaryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("option", ["rw", "ro"])
+def test_a_read_only_folder_of_locks_is_told_and_what_to_do(option):
+    mount = f'mount -t tmpfs -o {option} tmpfs /dev/shm && exec "$@"'
+    try:
+        finished = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", mount, "sh", sys.executable, "-c", SHARES_LOCKS],
+            env={"PYTHONPATH": ":".join(sys.path), "PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no unshare here")
+    if "unshare" in finished.stderr or "mount" in finished.stderr:
+        pytest.skip("this user may not mount")
+    assert finished.returncode == 0, finished.stderr
+    if option == "rw":
+        assert finished.stdout == "shared\n"
+    else:
+        assert "/dev/shm" in finished.stdout
+        assert "run again" in finished.stdout
 
 
 def test_what_steps_wait_for_is_added_up_as_nipype_would():

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -21,12 +22,46 @@ def test_an_error_that_users_can_act_on_is_one_line_with_its_own_code(capsys):
     assert capsys.readouterr().err == "command: error: It is damaged.\n"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 2 GiB"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_lack_of_memory_is_temporary_and_says_what_to_do(error, capsys):
+    assert report_errors("command", fail(error)) == ExitCode.TEMPORARY
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("command: error: The machine ran out of memory.")
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), RuntimeError("x")])
 def test_any_other_error_is_internal_and_shows_its_traceback(error, capsys):
     assert report_errors("command", fail(error)) == ExitCode.INTERNAL
     printed = capsys.readouterr().err
     assert "Traceback" in printed
     assert printed.splitlines()[-1].startswith("command: internal error")
+
+
+PRINTS_LETTERS = """
+import sys
+from bids_anomaly.cli.main import report_errors
+sys.exit(report_errors("command", lambda: print("results in /caf\\u00e9/\\u03a9") or 0))
+"""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_letters_that_a_terminal_lacks_end_no_command(encoding):
+    finished = subprocess.run(
+        [sys.executable, "-c", PRINTS_LETTERS],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+    )
+    assert finished.returncode == 0, finished.stderr
+    shown = "results in /café/Ω\n".encode(encoding, "backslashreplace")
+    assert finished.stdout == shown
 
 
 PRINTS = """

@@ -8,8 +8,9 @@ import pytest
 from bids_anomaly.bids.query import find_sessions
 from bids_anomaly.bids.scans import Prepared
 from bids_anomaly.cli.plan import left_out, print_plan
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.reconstruction.bundle import choose_bundles
-from bids_anomaly.settings import MODALITIES, Settings
+from bids_anomaly.settings import Settings
 
 USED = "sub-01_run-1_T1w.nii.gz"
 BESIDE = {

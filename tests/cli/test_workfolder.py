@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from bids_anomaly.cli.workfolder import (
     work_folder,
 )
 from bids_anomaly.exceptions import CannotWriteError, UsageError
-from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.interfaces.records import record_made, record_written
 from bids_anomaly.reports.participant import Failure, write_participant_report
 from bids_anomaly.reports.session import write_failure_report
 
@@ -193,6 +194,59 @@ def test_a_report_may_be_written_by_another_step(node, tmp_path):
 def test_a_node_whose_record_is_broken_runs_again(record, node):
     (node / "written.json").write_text(record)
     assert runs_again(node)
+
+
+@pytest.fixture
+def step(tmp_path):
+    """The folder of a node that left files of several kinds in it, and what Nipype leaves."""
+    folder = tmp_path / "work" / "session_wf" / "register"
+    folder.mkdir(parents=True)
+    for name in STEP_FILES:
+        (folder / name).write_bytes(gzip.compress(name.encode() * 100))
+    record_made(folder)
+    (folder / "_inputs.pklz").write_bytes(b"written again at each run")
+    (folder / "peak_memory.json").write_text("12")
+    (folder / "_0x0123.json").write_text("{}")
+    return folder
+
+
+STEP_FILES = ("warp.nii.gz", "affine.mat", "composite.h5", "quality.json", "result_register.pklz")
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def change_a_byte(path):
+    """Change what a file holds, not its size nor its time, as a broken disk does."""
+    time, content = path.stat().st_mtime_ns, bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    os.utime(path, ns=(time, time))
+
+
+def test_a_node_whose_folder_is_as_it_left_it_is_done(step):
+    (step / "_inputs.pklz").write_bytes(b"written again")
+    (step / "peak_memory.json").write_text("14")
+    assert not runs_again(step)
+
+
+@pytest.mark.parametrize("damage", [cut, empty, change_a_byte, os.unlink])
+@pytest.mark.parametrize("name", STEP_FILES)
+def test_a_node_runs_again_when_any_file_in_its_folder_is_damaged(name, damage, step):
+    damage(step / name)
+    # Nipype itself runs a node again that lacks its result.
+    assert runs_again(step) or not (step / "result_register.pklz").exists()
+
+
+@pytest.mark.parametrize("damage", [cut, empty])
+def test_a_node_runs_again_when_the_record_of_its_files_is_damaged(damage, step):
+    damage(step / "made.json")
+    assert runs_again(step)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_it_comes_to_the_group_and_is_evaluated(finished, dataset, command, tmp_
     shutil.copy(mask, truth / f"sub-01_space-{NEW}_label-lesion_mask.nii.gz")
     arguments = [out, "--truth", truth.parents[1], "--output", tmp_path / "evaluation"]
     assert evaluate([str(argument) for argument in arguments]) == 0
-    rows = read_table(next((tmp_path / "evaluation").glob("*scans*.tsv")))
+    rows = read_table(next((tmp_path / "evaluation").glob("metrics.tsv")))
     assert {row["modality"] for row in rows} == {NEW}
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from bids_anomaly.exceptions import BadScanError, MissingInputError
-from bids_anomaly.preprocessing.conform import conform, to_grid_of
+from bids_anomaly.preprocessing.conform import conform, conform_scan, to_grid_of
 
 SHAPE = (14, 13, 12)
 
@@ -286,3 +286,18 @@ def test_whatever_the_orientation_a_result_goes_back_voxel_for_voxel(
     np.testing.assert_array_equal(back.get_fdata(), file.get_fdata())
     # A file without sform gains one, in single precision.
     np.testing.assert_allclose(back.affine, file.affine, atol=1e-5 if codes[0] == 0 else 0)
+
+
+@pytest.mark.parametrize(
+    ("thickness", "is_told"), [(3.0, False), (4.0, False), (5.0, True), (7.0, True)]
+)
+@pytest.mark.parametrize("axis", [0, 2])
+def test_what_thick_slices_cost_is_told(write, thickness, is_told, axis):
+    zooms = np.ones(4)
+    zooms[axis] = thickness
+    conformed = conform_scan(write(noise((40, 40, 40)), np.diag(zooms)))
+    told = [remark for remark in conformed.remarks if "slices are" in remark]
+    assert len(told) == (thickness > 4)
+    for remark in told:
+        assert f"{thickness:g} mm apart" in remark
+        assert f"one of {thickness / 2:g} mm keeps half of its contrast at most" in remark

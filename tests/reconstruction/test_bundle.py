@@ -1,8 +1,14 @@
+import hashlib
 import json
+import pickle
 import re
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.reconstruction.bundle import (
@@ -237,3 +243,143 @@ def test_an_unknown_model_is_refused_with_the_families_there_are(model, tmp_path
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelUnavailableError, match=r"Got '.*Known families: .*restore"):
         choose_bundles(model, ("T1w",))
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """The description of a whole bundle, and what damage puts in the place of its parts."""
+    return json.loads((PACKAGED / "restore-T1w" / "bundle.json").read_text())
+
+
+ODD = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(), inner)),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), odd=ODD)
+def test_a_description_with_anything_in_it_is_refused_or_used_whole(data, odd, bundle, parts):
+    description = json.loads(json.dumps(parts))
+    part = data.draw(st.sampled_from(["", "grid", "score"]))
+    place = description[part] if part else description
+    place[data.draw(st.sampled_from(sorted(place)))] = odd
+    (bundle / "bundle.json").write_text(json.dumps(description))
+    loaded = loaded_or_complaint(bundle)
+    if isinstance(loaded, str):
+        assert "my model" in loaded
+        return
+    # What a run reads before it computes anything.
+    assert len(loaded.grid.shape) == 3
+    assert loaded.identity
+    assert loaded.named(None)
+    assert isinstance(loaded.calibrated_on, str)
+    assert loaded.status
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"levels": 3},
+        {"levels": ["x"]},
+        {"steps": "4"},
+        {"steps": [4]},
+        {"name": ["x"]},
+        {"method": ["restore"]},
+        {"sha256": 7},
+        {"calibration": []},
+        {"training": "x"},
+        {"grid": {"template": 1, "shape": [4, 4, 4], "origin": [0, 0, 0], "spacing": 2}},
+        {"grid": {"template": "T", "shape": [4, 4.5, 4], "origin": [0, 0, 0], "spacing": 2}},
+        {"grid": {"template": "T", "shape": "444", "origin": [0, 0, 0], "spacing": 2}},
+        {"grid": {"template": "T", "shape": [4, 4, 4], "origin": [0, 0], "spacing": 2}},
+        {"grid": {"template": "T", "shape": [4, 4, 4], "origin": [0, 0, 0], "spacing": 0}},
+    ],
+)
+def test_a_part_of_the_wrong_kind_is_named(bundle, entry):
+    change(bundle, **entry)
+    (part,) = entry
+    with pytest.raises(ModelUnavailableError, match=f"cannot be its {part}"):
+        load_bundle(bundle)
+
+
+def loaded_or_complaint(folder):
+    try:
+        return load_bundle(folder)
+    except ModelUnavailableError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "\ufeff{}", '{"name": 1'], ids=range(3))
+def test_a_description_that_no_parser_takes_is_refused(bundle, text):
+    (bundle / "bundle.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelUnavailableError, match="my model"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "calibration.npz", "model.safetensors"])
+def test_a_bundle_of_which_any_byte_changed_is_refused_or_as_it_was(bundle, name):
+    whole = (bundle / name).read_bytes()
+    before = load_calibration(bundle / "calibration.npz")
+    random = np.random.default_rng(0)
+    for place in random.integers(0, len(whole), 12):
+        content = bytearray(whole)
+        content[place] ^= 255
+        (bundle / name).write_bytes(content)
+        loaded = loaded_or_complaint(bundle)
+        if isinstance(loaded, str):
+            assert "my model" in loaded
+        elif name == "calibration.npz":  # a byte that no reader looks at
+            np.testing.assert_array_equal(load_calibration(loaded.calibration).score, before.score)
+        else:
+            assert name == "bundle.json"
+
+
+def executed(path):
+    Path(path).write_text("executed")
+
+
+class Attack:
+    """What runs code where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return executed, (str(self.path),)
+
+
+@pytest.mark.parametrize("name", ["calibration.npz", "model.safetensors"])
+def test_a_pickle_in_the_place_of_a_file_is_never_executed(bundle, name, tmp_path):
+    trace = tmp_path / "trace"
+    attack = pickle.dumps(Attack(trace))
+    (bundle / name).write_bytes(attack)
+    change(bundle, sha256=hashlib.sha256((bundle / "model.safetensors").read_bytes()).hexdigest())
+    with pytest.raises(ModelUnavailableError, match="my model"):
+        load_network(load_bundle(bundle))
+    if name == "calibration.npz":
+        np.savez(bundle / name, score=np.array([Attack(trace)], dtype=object), exceedance=[0.5])
+        with pytest.raises(ModelUnavailableError, match="my model"):
+            load_bundle(bundle)
+    assert not trace.exists()
+    pickle.loads(attack)
+    assert trace.exists()  # so that the attack is one
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"score": [0.0, 1.0], "exceedance": [0.1, 0.2]},
+        {"score": [1.0, 0.0], "exceedance": [0.2, 0.1]},
+        {"score": [0.0, np.nan], "exceedance": [0.2, 0.1]},
+        {"score": [0.0, 1.0], "exceedance": [1.0, 0.1]},
+        {"score": [0.0], "exceedance": [0.1]},
+        {"score": [[0.0, 1.0]], "exceedance": [[0.2, 0.1]]},
+        {"score": [0.0, 1.0, 2.0], "exceedance": [0.2, 0.1]},
+    ],
+)
+def test_a_calibration_that_cannot_be_one_is_refused(bundle, wrong):
+    np.savez(bundle / "calibration.npz", people=3, **wrong)
+    with pytest.raises(ModelUnavailableError, match=r"calibration\.npz is damaged"):
+        load_bundle(bundle)
