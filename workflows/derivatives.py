@@ -25,7 +25,7 @@ OF_PREPROCESSING = (
     "transform",
     "transforms",
 )
-OF_RECONSTRUCTION = ("residual", "spread", "zscore")
+OF_RECONSTRUCTION = ("residual", "spread", "anomaly", "zscore")
 OF_DEFORMATION = ("scan_from_template", "template_from_scan")
 # What it hands from the nodes that find anomalies to those that write them.
 FOUND = ("brain", "zscore", "probability", "mask")
@@ -80,7 +80,7 @@ def init_scan_derivatives_wf(
     ------
     corrected, brain, brain_method, white_matter_level, transform, transforms
         Of the scan, from :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`.
-    residual, spread, zscore
+    residual, spread, anomaly, zscore
         In the model grid, and z-scores in the grid of the scan; from
         :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
     scan_from_template, template_from_scan
@@ -124,7 +124,11 @@ def init_scan_derivatives_wf(
         workflow.connect(
             [
                 (found[space], write, same(*FOUND)),
-                (inputnode, write, [("corrected", "scan"), *same(*passed_on)]),
+                (
+                    inputnode,
+                    write,
+                    [("corrected", "scan"), ("anomaly", "network"), *same(*passed_on)],
+                ),
             ]
         )
         writers.append(write)

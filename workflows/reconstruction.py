@@ -18,7 +18,7 @@ SCORE_MEM_GB = 1.5
 IN_MODEL_GRID = ("scan_in_model_grid", "brain_in_model_grid")
 OF_SCAN = ("corrected", "brain", "white_matter_level", "transforms")
 # What the reconstruction gives to others.
-MADE = ("pseudo_healthy", "spread", "residual", "evaluations")
+MADE = ("pseudo_healthy", "spread", "residual", "anomaly", "evaluations")
 
 
 def init_reconstruct_wf(
@@ -61,8 +61,8 @@ def init_reconstruct_wf(
 
     Outputs
     -------
-    pseudo_healthy, spread, residual
-        In the model grid; unset where the method makes no image.
+    pseudo_healthy, spread, residual, anomaly
+        In the model grid; unset where the method makes no such image.
     zscore
         In the grid of the scan.
     evaluations

@@ -115,6 +115,13 @@ OUTPUTS: dict[str, Output] = {
         units=WHITE_MATTER,
         of_model=True,
     ),
+    "network": Output(
+        entities={"desc": "network"},
+        description="What the method itself calls anomalous, before it is scored: of `restore` the "
+        "mean probability, over levels and mirrorings, that a voxel was made anomalous, from 0 to "
+        "1; of other methods their own map.",
+        of_model=True,
+    ),
     "brain": Output(
         entities={"desc": "brain{modality}"},
         suffix="mask",

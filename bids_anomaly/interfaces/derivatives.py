@@ -65,6 +65,7 @@ class _WriteScanMapsInput(FoundInput):
     )
     residual = File(exists=True, desc="in the model grid")
     spread = File(exists=True, desc="in the model grid")
+    network = File(exists=True, desc="the method's own map of anomalies, in the model grid")
 
 
 class WriteScanMaps(StepInterface):
@@ -95,6 +96,7 @@ class WriteScanMaps(StepInterface):
             load_findings(inputs),
             residual=_image(inputs.residual),
             spread=_image(inputs.spread),
+            network=_image(inputs.network),
             to_model=to_model,
         )
         written = write_maps(

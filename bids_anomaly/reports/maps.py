@@ -46,15 +46,17 @@ def read_scan(
         If a map is not there, or broken.
     """
 
-    def load(output: str, space: str) -> nib.Nifti1Image:
-        path = output_path(
+    def path_of(output: str, space: str) -> Path:
+        return output_path(
             output_dir,
             output,
             scan.entities,
             modality=scan.modality,
             space=None if space == NATIVE else space,
         )
-        return load_map(path)
+
+    def load(output: str, space: str) -> nib.Nifti1Image:
+        return load_map(path_of(output, space))
 
     in_template = TEMPLATE in spaces
     space = TEMPLATE if in_template else NATIVE
@@ -88,6 +90,8 @@ def read_scan(
         labels=output_labels() * inside if in_template else None,
         pseudo_healthy=values("pseudohealthy") if scan.makes_image else None,
         residual=values("residual") if scan.makes_image else None,
+        # Not every method has one.
+        network=values("network") if path_of("network", space).exists() else None,
         zscore=values("zscore"),
         mask=values("anomaly") > 0.5,
         **native,

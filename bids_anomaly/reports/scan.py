@@ -40,6 +40,8 @@ class ScanReport:
         In the units of `scan`; None where the model gives none.
     residual : (X, Y, Z) array or None
         `scan` minus `pseudo_healthy`.
+    network : (X, Y, Z) array or None
+        What the method itself calls anomalous, at least 0; None where it has no such map.
     zscore : (X, Y, Z) array
         How unusual each voxel is, in standard deviations; high is unusual.
     mask : (X, Y, Z) bool array
@@ -76,6 +78,7 @@ class ScanReport:
     zscore: np.ndarray
     mask: np.ndarray
     numbers: Mapping[str, str]
+    network: np.ndarray | None = None
     native_scan: nib.Nifti1Image | None = None
     native_brain: nib.Nifti1Image | None = None
     labels: np.ndarray | None = None

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bids_anomaly.preprocessing.atlas import atlas_regions
-from bids_anomaly.reports.figures import GREY, SIGNED, Scale, brightest
+from bids_anomaly.reports.figures import GREY, SIGNED, UNUSUAL, Scale, brightest
 from bids_anomaly.reports.results import RESIDUAL_LIMIT, score_fades, score_scale
 from bids_anomaly.reports.scan import ScanReport
 from bids_anomaly.reports.tables import region_in_words
@@ -15,6 +15,8 @@ from bids_anomaly.reports.viewer import Layer, Subject, Volume, viewer_content
 # The viewer keeps values within these, and z-scores from this one to the highest; 0 is one of its
 # 256 steps.
 STORED_RESIDUAL, LEAST_Z = (-1.27, 1.28), -3.0
+# Shares of the scale of the network's own map from which it is seen, and from which it covers.
+NETWORK_FAINT, NETWORK_OPAQUE = 0.05, 0.5
 
 
 def scan_viewer(scans: Sequence[ScanReport]) -> dict[str, Any]:
@@ -61,6 +63,18 @@ def _subject(scan: ScanReport) -> Subject:
         decimals=1,
         mark=scan.z_threshold,
     )
+    if scan.network is not None:
+        # Of most methods a probability; others have units of their own.
+        high = max(1.0, float(scan.network.max()))
+        volumes["network"] = Volume(
+            "Network",
+            scan.network,
+            Scale(UNUSUAL, 0, high),
+            (0, high),
+            faint=NETWORK_FAINT * high,
+            opaque=NETWORK_OPAQUE * high,
+        )
+        layers.append(Layer("Network", "scan", over="network"))
     layers += [Layer("z-score", "scan", over="zscore"), Layer("Mask", "scan", filled=True)]
     return Subject(
         scan.title,

@@ -19,6 +19,7 @@ def scan_maps(
     *,
     residual: nib.Nifti1Image | None,
     spread: nib.Nifti1Image | None,
+    network: nib.Nifti1Image | None,
     to_model: Chain,
 ) -> dict[str, nib.Nifti1Image]:
     """Return all maps of one scan in the grid of `scan`.
@@ -34,8 +35,8 @@ def scan_maps(
         Brain mask in the same grid.
     found : Findings
         What was found in the same grid.
-    residual, spread : nibabel.Nifti1Image or None
-        In the model grid.
+    residual, spread, network : nibabel.Nifti1Image or None
+        In the model grid; the last is what the method itself calls anomalous.
     to_model : Chain
         From the grid of the result to the model grid.
 
@@ -43,7 +44,7 @@ def scan_maps(
     -------
     dict
         Images by their keys in :data:`bids_anomaly.bids.outputs.OUTPUTS`; what a method does not
-        give (no residual, no spread) is left out.
+        give (no residual, no spread, no map of its own) is left out.
     """
     grid = Grid.of(scan)
     inside = np.asanyarray(brain.dataobj) > 0
@@ -56,8 +57,9 @@ def scan_maps(
     if residual is not None:
         maps["residual"] = in_brain(residual)
         maps["pseudohealthy"] = values - maps["residual"]
-    if spread is not None:
-        maps["spread"] = in_brain(spread)
+    for name, image in (("spread", spread), ("network", network)):
+        if image is not None:
+            maps[name] = in_brain(image)
     maps["probability"], maps["anomaly"] = found.probability, found.mask
     return {name: _image(grid, array) for name, array in maps.items()}
 

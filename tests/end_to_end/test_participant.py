@@ -33,7 +33,7 @@ def map_names(modality: str) -> list[str]:
     """List the maps of one scan as they follow entities and space."""
     made = ["preproc", "zscore"]
     if has_image(modality):
-        made += ["pseudohealthy", "residual", "spread"]
+        made += ["pseudohealthy", "residual", "spread", "network"]
     return [
         *(f"desc-{name}_{modality}" for name in made),
         f"desc-brain{modality}_mask",

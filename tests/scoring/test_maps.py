@@ -50,6 +50,7 @@ def make(scan, brain, zscore, *, min_lesion_volume=0.0, to_model=SAME_SPACE, **c
     given = {
         "residual": MODEL.image(smooth(MODEL, 1)),
         "spread": MODEL.image(np.abs(smooth(MODEL, 2))),
+        "network": MODEL.image(np.abs(smooth(MODEL, 3))),
         **changes,
     }
     found = find(
@@ -63,8 +64,8 @@ def make(scan, brain, zscore, *, min_lesion_volume=0.0, to_model=SAME_SPACE, **c
 
 def test_all_maps_lie_in_the_grid_of_the_scan(maps, scan):
     assert set(maps) == {
-        "preproc", "pseudohealthy", "residual", "zscore", "spread", "brain", "probability",
-        "anomaly",
+        "preproc", "pseudohealthy", "residual", "zscore", "spread", "network", "brain",
+        "probability", "anomaly",
     }  # fmt: skip
     for name, image in maps.items():
         assert image.shape == scan.shape, name
@@ -83,7 +84,7 @@ def test_outside_the_brain_the_scan_is_kept_and_nothing_is_found(maps, brain, sc
     outside = np.asanyarray(brain.dataobj) == 0
     for name in ("preproc", "pseudohealthy"):
         np.testing.assert_array_equal(maps[name].get_fdata()[outside], scan.get_fdata()[outside])
-    for name in ("residual", "zscore", "spread", "probability", "anomaly"):
+    for name in ("residual", "zscore", "spread", "network", "probability", "anomaly"):
         assert not maps[name].get_fdata()[outside].any(), name
 
 
@@ -104,7 +105,7 @@ def test_the_smallest_volume_is_counted_in_mm3(scan, brain, zscore, maps):
 
 
 def test_what_a_method_does_not_give_is_left_out(scan, brain, zscore):
-    maps = make(scan, brain, zscore, residual=None, spread=None)
+    maps = make(scan, brain, zscore, residual=None, spread=None, network=None)
     assert set(maps) == {"preproc", "zscore", "brain", "probability", "anomaly"}
 
 
@@ -115,7 +116,7 @@ def test_maps_follow_the_transform(scan, brain, zscore, tmp_path):
     ants.write_transform(shift, str(tmp_path / "shift.mat"))
     chain = Chain.of(tmp_path / "shift.mat")
     outside, inside = slice(2, -6), slice(6, -2)
-    for name in ("residual", "spread"):
+    for name in ("residual", "spread", "network"):
         here = make(scan, brain, zscore)[name].get_fdata()
         there = make(scan, brain, zscore, to_model=chain)[name].get_fdata()
         # LPS -4 is 4 mm to the right in the model grid, so all comes 4 mm further left.
