@@ -40,9 +40,19 @@ def write_rows(path: Path, columns: Collection[str], rows: Iterable[Sequence[Any
 
 
 def read_table(path: Path) -> list[Mapping[str, str]]:
-    """Read what :func:`write_table` wrote, as text by column."""
+    """Read what :func:`write_table` wrote, as text by column.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is empty, not UTF-8, or a line has another number of cells than the first.
+    """
     # Not splitlines, which also ends lines at characters that a cell may hold.
     header, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    if not header:
+        raise ValueError("there is no line with the names of columns")
     names = header.split("\t")
     return [dict(zip(names, line.split("\t"), strict=True)) for line in lines]
 

@@ -400,7 +400,7 @@ def test_a_stopped_run_leaves_no_process_behind(
         time.sleep(0.02)
     assert working
     running.process.send_signal(sent)
-    running.process.wait(10)
+    running.process.wait(30)
     time.sleep(3)
     left = [process for process in below if is_alive(process)]
     finished = running.wait()
