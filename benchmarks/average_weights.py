@@ -9,15 +9,12 @@ OUTPUT has the description and the calibration of the first, so calibrate it (``
 """
 
 import argparse
-import json
-import shutil
 from pathlib import Path
 
 from safetensors.torch import load_file
+from shared.candidates import write_candidate
 
-from bids_anomaly.bids.writing import write_json
 from bids_anomaly.reconstruction.bundle import named_bundle
-from bids_anomaly.training.export import write_weights
 
 
 def main() -> None:
@@ -39,17 +36,13 @@ def average(first: str, second: str, share: float, output: Path) -> None:
     if new.description["network"] != old.description["network"]:
         raise SystemExit(f"{first} and {second} have different networks.")
     before, after = load_file(old.weights), load_file(new.weights)
-    shutil.copytree(old.folder, output)
-    digest = write_weights(
-        output, {name: before[name].float().lerp(after[name].float(), share) for name in before}
-    )
-    description = json.loads((output / "bundle.json").read_text())
+    weights = {name: before[name].float().lerp(after[name].float(), share) for name in before}
     training = {
         **new.description["training"],
         "averaged_with": old.identity,
         "share_of_this_training": share,
     }
-    write_json(output / "bundle.json", {**description, "sha256": digest, "training": training})
+    write_candidate(old.folder, output, weights, training)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ puts weights into a copy of a bundle, which then has to be calibrated (``docs/mo
 
 import argparse
 import json
-import shutil
 import statistics
 import time
 from collections.abc import Mapping
@@ -100,7 +99,7 @@ def main() -> None:
     elif arguments.command == "compare":
         compare(arguments.volumes, arguments.model, arguments.devices)
     else:
-        write_candidate(arguments.model, arguments.weights, arguments.output)
+        make_bundle(arguments.model, arguments.weights, arguments.output)
 
 
 def pack_people(data: Path, preprocessed: Path, output: Path, seed: int) -> None:
@@ -229,16 +228,13 @@ def compare(folder: Path, model: str, devices: list[str]) -> None:
         )
 
 
-def write_candidate(model: str, weights: Path, output: Path) -> None:
+def make_bundle(model: str, weights: Path, output: Path) -> None:
     """Write a bundle that has the description and the calibration of another, and these weights."""
-    from bids_anomaly.bids.writing import write_json
-    from bids_anomaly.training.export import write_weights
+    # What only the machine with the app has.
+    from shared.candidates import write_candidate
 
-    described = _described(model)
-    shutil.copytree(PACKAGED / model, output)
-    digest = write_weights(output, load_file(weights))
     training = json.loads(weights.with_suffix(".json").read_text())
-    write_json(output / "bundle.json", {**described, "sha256": digest, "training": training})
+    write_candidate(PACKAGED / model, output, load_file(weights), training)
 
 
 def _described(model: str) -> dict:
@@ -246,6 +242,7 @@ def _described(model: str) -> dict:
 
 
 def _network(model: str) -> RestorationNet:
+    # The package's own load_network needs libraries that are absent where this trains.
     network = RestorationNet(**_described(model)["network"])
     weights = load_file(PACKAGED / model / "model.safetensors")
     network.load_state_dict({name: value.float() for name, value in weights.items()})

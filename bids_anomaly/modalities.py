@@ -3,10 +3,8 @@
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 Range = tuple[float, float]
-NOTHING: Mapping[str, Range] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +26,7 @@ class Modality:
 
     suffix: str
     disease_is_dark: bool = False
-    good: Mapping[str, Range] = field(default_factory=lambda: NOTHING)
+    good: Mapping[str, Range] = field(default_factory=dict)
     is_refused: bool = False
 
 

@@ -97,6 +97,11 @@ def longest_name(entities: Mapping[str, str], *, modality: str, space: str) -> s
     return max(names, key=len)
 
 
+def report_path(output_dir: Path, label: str) -> Path:
+    """Return where the report of a session is, given its label such as ``sub-01_ses-1``."""
+    return output_dir / f"{label}.html"
+
+
 def transform_path(
     output_dir: Path, entities: Mapping[str, str], *, origin: str, target: str, extension: str
 ) -> Path:

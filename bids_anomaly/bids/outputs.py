@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from bids_anomaly.bids.columns import ATLAS, CHANGES, LESIONS, QUALITY, REGIONS, Columns
 
@@ -76,10 +77,15 @@ class Output:
         >>> OUTPUTS["anomaly"].modality_in({"label": "lesion", "desc": "anomalyFLAIR"}, "mask")
         'FLAIR'
         """
-        pattern = "_".join([*self.entities.values(), self.suffix])
         name = "_".join([*(entities.get(key, "") for key in self.entities), suffix])
-        known = re.fullmatch(re.escape(pattern).replace(re.escape(SCAN), "([A-Za-z0-9]+)"), name)
+        known = self._pattern.fullmatch(name)
         return known and "".join(known.groups()[:1])
+
+    @cached_property
+    def _pattern(self) -> re.Pattern:
+        """What the labels and the suffix of a file of this output are, for any modality."""
+        labels = re.escape("_".join([*self.entities.values(), self.suffix]))
+        return re.compile(labels.replace(re.escape(SCAN), "([A-Za-z0-9]+)"))
 
 
 OUTPUTS: dict[str, Output] = {

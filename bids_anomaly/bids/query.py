@@ -41,7 +41,8 @@ _LONG = {
     "acq": {"acq", "acquisition"},
     "rec": {"rec", "reconstruction"},
 }
-_DERIVED = {"space", "desc", "res", "den", "label"}
+# Entities of a name that is no raw scan.
+DERIVED = {"space", "desc", "res", "den", "label"}
 
 
 def find_sessions(
@@ -179,7 +180,7 @@ def _raw_scans(bids_dir: Path, images: Iterable[Path]) -> Iterator[Scan]:
                 "The name of %s is not a BIDS name, or not of that folder: left out. Rename it.",
                 bids_dir / image,
             )
-        elif _DERIVED.isdisjoint(scan.entities) and scan.entities.get("part", "mag") == "mag":
+        elif DERIVED.isdisjoint(scan.entities) and scan.entities.get("part", "mag") == "mag":
             unknown = sorted(set(scan.entities).difference(ENTITY_ORDER))
             if unknown:  # Results could not be named after it.
                 logger.warning(

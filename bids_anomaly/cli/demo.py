@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _demo(folder: Path, seed: int) -> ExitCode:
+    from bids_anomaly.bids.naming import report_path
     from bids_anomaly.cli.main import main as run_app
     from bids_anomaly.demo.dataset import HEALTHY, STROKE, write_demo_dataset
     from bids_anomaly.demo.found import how_well_found, what_is_marked
@@ -78,14 +79,16 @@ The threshold is that of {CONTROLS}, as bids-anomaly-calibrate would make it of 
 Synthetic heads say nothing about accuracy on people; docs/accuracy.md does.
 Images and tables are in {results}, the report of the healthy head beside the other.
 
-Open {results / f"{STROKE}.html"}"""
+Open {report_path(results, STROKE)}"""
     )
     return ExitCode.OK
 
 
 def _in_words(marked) -> str:
     """Say what was found in a head."""
-    many = f"{marked.findings} finding{'' if marked.findings == 1 else 's'}"
+    from bids_anomaly.reports.numbers import counted
+
+    many = counted(marked.findings, "finding")
     return f"{many}, {marked.ml:.1f} ml, {100 * marked.share:.2f} % of the brain marked"
 
 

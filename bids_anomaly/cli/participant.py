@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from bids_anomaly import __version__
+from bids_anomaly.bids.naming import report_path
 from bids_anomaly.bids.writing import remove_lost, remove_lost_shared, write_json, write_text
 from bids_anomaly.citation import cite, works_behind
 from bids_anomaly.cli.changes import print_comparisons, run_changes
@@ -19,7 +20,6 @@ from bids_anomaly.cli.execution import (
     prepare_workers,
     run_workflow,
 )
-from bids_anomaly.cli.plan import report_path
 from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, work_folder
 from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError, some_of

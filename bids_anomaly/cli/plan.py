@@ -7,16 +7,9 @@ from pathlib import Path
 from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.settings import Settings
 
-# Of a name that is no scan of the app, whatever else it says.
-DERIVED = ("space", "desc", "res", "den", "label")
 # Written with --stage preprocess, and by that alone; then what has two sessions.
 OF_MODEL_GRID = ("model_scan", "model_brain", "quality")
 OF_TWO_SESSIONS = ("change", "changes")
-
-
-def report_path(output_dir: Path, label: str) -> Path:
-    """Return where the report of a session is, given its label."""
-    return output_dir / f"{label}.html"
 
 
 def print_plan(settings: Settings, sessions: Sequence, bundles: Mapping) -> None:
@@ -98,6 +91,7 @@ def _why(
     from bids_anomaly.bids.contrast import after_contrast_agent
     from bids_anomaly.bids.filters import matches
     from bids_anomaly.bids.naming import entities_of, suffix_of
+    from bids_anomaly.bids.query import DERIVED
 
     entities, suffix = entities_of(Path(name)), suffix_of(Path(name))
     if suffix not in {*MODALITIES, *modalities}:
@@ -133,7 +127,7 @@ def _treatment(settings: Settings, scan, bundles: Mapping, *, leads: bool) -> st
 
 
 def _written(settings: Settings, session) -> list[Path]:
-    from bids_anomaly.bids.naming import anat_folder
+    from bids_anomaly.bids.naming import anat_folder, report_path
 
     images = anat_folder(settings.output_dir, session.scans[0].entities)
     if settings.stage == "preprocess":

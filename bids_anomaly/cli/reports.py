@@ -5,10 +5,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context, set_forkserver_preload
 from pathlib import Path
 
-from bids_anomaly.bids.naming import entities_of
+from bids_anomaly.bids.naming import entities_of, report_path
 from bids_anomaly.cli.console import make_console
 from bids_anomaly.cli.execution import START_METHOD, require_semaphores
-from bids_anomaly.cli.plan import report_path
 from bids_anomaly.cli.runs import exit_code
 from bids_anomaly.exceptions import (
     BidsAnomalyError,

@@ -73,17 +73,20 @@ def evaluate_scan(
         voxel_volume=volume,
         min_volume=min_volume,
     )
+    apart = surface_distances(maps.mask, maps.truth, maps.grid.spacing)
     figures = {
         **ranking_figures(maps.z, maps),
         "brain_ml": brain.sum() * volume / 1000,
         "lesion_outside_ml": (maps.truth & ~brain).sum() * volume / 1000,
         "burden_ml": maps.mask.sum() * volume / 1000,
         "dice": dice(maps.mask, maps.truth),
-        **_surface_figures(maps),
+        "hd95_mm": apart.hd95,
+        "surface_distance_mm": apart.mean,
         **_lesion_figures(maps),
         "false_positive_rate": wrong.voxel_rate,
         "false_positive_ml": wrong.volume_ml,
     }
+    figures["volume_error_ml"] = figures["burden_ml"] - figures["lesion_ml"]
     for rate, realised, sensitivity in zip(
         NOMINAL_RATES, curves.realised, curves.sensitivity, strict=True
     ):
@@ -95,13 +98,6 @@ def evaluate_scan(
         for image in (maps.scan, maps.pseudo_healthy)
     ]
     return ScanResult({name: float(value) for name, value in figures.items()}, curves, *textures)
-
-
-def _surface_figures(maps: ScanMaps) -> dict[str, float]:
-    """Return how far mask and truth are apart, and by how much their volumes differ."""
-    hd95, mean = surface_distances(maps.mask, maps.truth, maps.grid.spacing)
-    difference = (maps.mask.sum() - maps.truth.sum()) * maps.grid.voxel_volume / 1000
-    return {"hd95_mm": hd95, "surface_distance_mm": mean, "volume_error_ml": difference}
 
 
 def ranking_figures(score: np.ndarray, maps: ScanMaps) -> dict[str, float]:

@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bids_anomaly.bids.folders import is_hidden, labels_in, list_anat_folders, list_sessions
-from bids_anomaly.bids.naming import entities_of, file_name, of_the_scan, suffix_of
+from bids_anomaly.bids.naming import (
+    entities_of,
+    file_name,
+    of_the_scan,
+    report_path,
+    suffix_of,
+)
 from bids_anomaly.bids.occasions import in_order
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.query import known_labels
@@ -243,7 +249,7 @@ def _occasions(
             leads = primary_modality(
                 there, primary if primary in there or led is None else led.modality
             )
-        report = output_dir / f"{stem}.html"
+        report = report_path(output_dir, stem)
         found.append(
             Member(participant, label, report, files, leads, False, rating=ratings.get(stem))
         )
@@ -271,7 +277,9 @@ def _by_output(paths: Iterable[Path]) -> dict[tuple[str, str], Path]:
 def _known(entities: Mapping[str, str], suffix: str, extension: str) -> tuple[str, str] | None:
     """Return which output a file is, and the modality that it is about."""
     for output, its_extension in _READ.items():
+        if extension != its_extension:
+            continue
         modality = OUTPUTS[output].modality_in(entities, suffix)
-        if extension == its_extension and modality is not None:
+        if modality is not None:
             return output, modality or SESSION
     return None

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from bids_anomaly import __version__
-from bids_anomaly.bids.naming import output_path
+from bids_anomaly.bids.naming import output_path, report_path
 from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.change import read_change
@@ -78,7 +78,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         }
         scans.append(read_scan(output_dir, scan, spaces=record.spaces, said=said))
     provenance, steps = read_runs(output_dir, record.label)
-    path = output_dir / f"{record.label}.html"
+    path = report_path(output_dir, record.label)
     write_participant_report(
         path,
         title=record.label,
@@ -113,7 +113,7 @@ def write_failure_report(output_dir: Path, label: str, failures: list[Failure]) 
     """
     record_failure(output_dir, label, [failure.step for failure in failures])
     provenance, steps = read_runs(output_dir, label)
-    path = output_dir / f"{label}.html"
+    path = report_path(output_dir, label)
     write_participant_report(
         path,
         title=label,

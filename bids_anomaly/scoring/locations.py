@@ -45,20 +45,16 @@ def location_of(region: Region, places: np.ndarray) -> str:
         return JUXTACORTICAL
     if region.name in LATERAL:
         # Whose ventricles are narrower than those of the atlas has white matter there.
-        return PERIVENTRICULAR if _reaches(places, _white_matter(), 0) else OTHER
+        return PERIVENTRICULAR if _reaches(places, _of_tissue("white matter"), 0) else OTHER
     if region.tissue != "white matter":
         return OTHER
     if region.name == CALLOSUM or _reaches(places, LATERAL, TOUCHING_MM):
         return PERIVENTRICULAR
-    return JUXTACORTICAL if _reaches(places, _cortex(), TOUCHING_MM) else DEEP
+    return JUXTACORTICAL if _reaches(places, _of_tissue("cortex"), TOUCHING_MM) else DEEP
 
 
-def _cortex() -> list[str]:
-    return [region.name for region in atlas_regions() if region.tissue == "cortex"]
-
-
-def _white_matter() -> list[str]:
-    return [region.name for region in atlas_regions() if region.tissue == "white matter"]
+def _of_tissue(tissue: str) -> list[str]:
+    return [region.name for region in atlas_regions() if region.tissue == tissue]
 
 
 def _reaches(places: np.ndarray, names: list[str] | tuple[str, ...], distance: int) -> bool:

@@ -24,7 +24,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bids_anomaly.cli.plan import report_path
+from bids_anomaly.bids.naming import report_path
 from bids_anomaly.reconstruction.bundle import choose_bundles
 
 HERE = Path(__file__).parent

@@ -77,7 +77,7 @@ def test_a_training_gives_weights_that_make_a_bundle(packed, run, script, tmp_pa
     assert "3 of 3 steps" in printed
     told = json.loads((tmp_path / "FLAIR.json").read_text())
     assert told["data"] == "2 heads of noise"
-    script.write_candidate("restore-FLAIR", tmp_path / "FLAIR.safetensors", tmp_path / "new")
+    script.make_bundle("restore-FLAIR", tmp_path / "FLAIR.safetensors", tmp_path / "new")
     bundle = load_bundle(tmp_path / "new")
     assert bundle.description["training"]["steps"] == 3
     before = load_network(load_bundle(PACKAGED / "restore-FLAIR")).state_dict()
