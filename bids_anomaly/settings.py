@@ -12,7 +12,13 @@ PATHS = (
     "work_dir",
     "bids_database_dir",
 )
-TUPLES = ("participant_labels", "session_labels", "modalities", "output_spaces")
+TUPLES = (
+    "participant_labels",
+    "excluded_participants",
+    "session_labels",
+    "modalities",
+    "output_spaces",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,8 @@ class Settings:
         Scans one by one, or all finished participants together.
     participant_labels, session_labels : tuple of str
         Labels without ``sub-`` and ``ses-``; empty for all.
+    excluded_participants : tuple of str
+        Labels without ``sub-`` of those who are left out.
     bids_filter_file : Path or None
         JSON file of BIDS entities by query name.
     modalities : tuple of str
@@ -81,6 +89,7 @@ class Settings:
     output_dir: Path
     analysis_level: str
     participant_labels: tuple[str, ...] = ()
+    excluded_participants: tuple[str, ...] = ()
     session_labels: tuple[str, ...] = ()
     bids_filter_file: Path | None = None
     modalities: tuple[str, ...] = ()

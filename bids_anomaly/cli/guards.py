@@ -32,9 +32,9 @@ def check_settings(settings: Settings) -> None:
     ------
     UsageError
         If a path has characters that cannot be handled, folders overlap, the output folder is a
-        dataset of others, derivatives have a name that does not work or no scans to stand for, the
-        primary modality is left out, more threads than CPUs are asked for, or the brain extraction
-        is not installed.
+        dataset of others, somebody is asked for and left out, derivatives have a name that does not
+        work or no scans to stand for, the primary modality is left out, more threads than CPUs are
+        asked for, or the brain extraction is not installed.
     MissingInputError
         If there is no input folder, which is the output folder at group level.
     CannotWriteError
@@ -45,6 +45,12 @@ def check_settings(settings: Settings) -> None:
     _check_input_exists(settings)
     _check_derivatives(settings)
     _check_work_folder(settings)
+    both = sorted({*settings.participant_labels}.intersection(settings.excluded_participants))
+    if both:
+        raise UsageError(
+            f"--participant-label asks for {', '.join(both)}, and --exclude-participant-label "
+            "leaves the same out. Name each once."
+        )
     if settings.primary and settings.modalities and settings.primary not in settings.modalities:
         raise UsageError(
             f"--primary {settings.primary} cannot lead where --modalities "

@@ -12,6 +12,7 @@ from bids_anomaly import __version__
 from bids_anomaly.citation import cite, works_behind
 from bids_anomaly.cli import arguments, boutiques, values
 from bids_anomaly.cli.allocation import complete_allocation
+from bids_anomaly.cli.config_file import ReadConfigFile, config_text
 from bids_anomaly.cli.device import resolve_device
 from bids_anomaly.cli.guards import check_settings
 from bids_anomaly.exceptions import UsageError
@@ -115,6 +116,8 @@ def parse_args(
         If ``--device`` names a GPU that is not there.
     """
     asked = vars(build_parser().parse_args(argv))
+    asked = {**asked.pop("config_file", {}), **asked}
+    asked.pop("notrack", None)  # Nothing is tracked.
     asked = {name: _as_tuple(value) for name, value in asked.items()}
     requested_device = asked.pop("device", "auto")
     allocation = complete_allocation(
@@ -153,9 +156,24 @@ def build_parser() -> argparse.ArgumentParser:
     arguments.add_method(parser.add_argument_group("how they are processed"))
     arguments.add_findings(parser.add_argument_group("what comes out"))
     arguments.add_resources(parser.add_argument_group("what the run may use"))
-    arguments.add_control(parser.add_argument_group("how the run goes"))
+    control = parser.add_argument_group("how the run goes")
+    arguments.add_control(control)
+    control.add_argument(
+        "--config-file",
+        metavar="FILE",
+        type=values.read_existing_file,
+        action=ReadConfigFile,
+        help="TOML file with a key for each argument, by its name here; what is written on the "
+        "command line wins. Each run writes the one that repeats it: config.toml in its folder in "
+        "OUTPUT_DIR/logs",
+    )
     _add_information(parser.add_argument_group("information"))
     return parser
+
+
+def config_that_repeats(settings: Settings) -> str:
+    """Return the text of a ``--config-file`` by which a run is done again."""
+    return config_text(settings, build_parser(), __version__)
 
 
 def _as_tuple(value):
@@ -175,7 +193,13 @@ def _citation() -> str:
 
 
 def _add_information(group) -> None:
-    group.add_argument("-v", dest="verbosity", action="count", help="say more; -vv says everything")
+    group.add_argument(
+        "-v",
+        "--verbose",
+        dest="verbosity",
+        action="count",
+        help="say more; -vv says everything",
+    )
     group.add_argument("-h", "--help", action="help", help="show this help and exit")
     group.add_argument(
         "--version",

@@ -20,6 +20,7 @@ from bids_anomaly.cli.execution import (
     prepare_workers,
     run_workflow,
 )
+from bids_anomaly.cli.parser import config_that_repeats
 from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, work_folder
 from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError, some_of
@@ -88,6 +89,7 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
     sessions = find_sessions(
         settings.bids_dir,
         participants=settings.participant_labels,
+        excluded=settings.excluded_participants,
         sessions=settings.session_labels,
         modalities=tuple(bundles),
         bids_filter=read_bids_filter(settings.bids_filter_file, bundles)
@@ -156,6 +158,7 @@ def _run(
     write_text(log_folder / "CITATION.md", _citation(settings, sessions, used_bundles) + "\n")
     record = run_record(settings, run_id, used_bundles, given)
     write_json(log_folder / "run.json", record)
+    write_text(log_folder / "config.toml", config_that_repeats(settings))
     remove_lost_shared(settings.output_dir)
     for session in sessions:
         remove_lost(settings.output_dir / f"sub-{session.participant}")

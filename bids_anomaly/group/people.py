@@ -17,7 +17,8 @@ from bids_anomaly.bids.naming import (
 )
 from bids_anomaly.bids.occasions import in_order
 from bids_anomaly.bids.outputs import OUTPUTS
-from bids_anomaly.bids.query import known_labels
+from bids_anomaly.bids.participants import read_participants
+from bids_anomaly.bids.query import known_labels, without
 from bids_anomaly.exceptions import BadScanError, NothingFoundError, some_of
 from bids_anomaly.group.ratings import Rating, read_ratings
 from bids_anomaly.modalities import in_usual_order, primary_modality
@@ -117,6 +118,7 @@ def find_members(
     output_dir: Path,
     *,
     participants: Sequence[str] = (),
+    excluded: Sequence[str] = (),
     sessions: Sequence[str] = (),
     modalities: Collection[str] = (),
     primary: str | None = None,
@@ -129,6 +131,8 @@ def find_members(
         What the participant level wrote.
     participants, sessions : sequence of str
         Labels with or without prefix; all by default.
+    excluded : sequence of str
+        Labels of participants who are left out: of the folder, or of its ``participants.tsv``.
     modalities : collection of str
         Whose results are read; all by default.
     primary : str, optional
@@ -152,6 +156,9 @@ def find_members(
             "participant level first."
         )
     wanted = known_labels("sub", participants, there, output_dir) if participants else there
+    if excluded:
+        listed = [label.removeprefix("sub-") for label in read_participants(output_dir)]
+        wanted = without(excluded, wanted, sorted({*there, *listed}), output_dir)
     if sessions:
         existing = {label for key in wanted for label in list_sessions(output_dir, key)}
         sessions = known_labels("ses", sessions, sorted(existing), output_dir)
