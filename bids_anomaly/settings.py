@@ -20,6 +20,9 @@ TUPLES = (
     "output_spaces",
 )
 
+# Folder in a work folder of the datasets that are made of scans given one by one.
+OWN_DATASETS = "bids_anomaly_scans"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -119,6 +122,11 @@ class Settings:
     primary: str | None = None
     controls: str | None = None
     verbosity: int = 0
+
+    @property
+    def has_own_dataset(self) -> bool:
+        """Whether the dataset is made in the work folder, of scans given one by one."""
+        return self.bids_dir.parent == self.work_dir / OWN_DATASETS
 
     def to_json_dict(self) -> dict[str, Any]:
         """Express the settings in what JSON knows.

@@ -82,8 +82,9 @@ def read_config(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
     lacking = [action.dest for action in _positionals(parser) if action.dest not in positionals]
     if positionals and lacking:
         raise UsageError(
-            f"The configuration {path} lacks {_key(lacking[0])}. Of bids-dir, output-dir and "
-            "analysis-level, it has to have all or none."
+            f"The configuration {path} lacks {_key(lacking[0])}. Of "
+            f"{', '.join(_key(action.dest) for action in _positionals(parser))}, it has to have "
+            "all or none."
         )
     if positionals:
         options += ["--", *(positionals[action.dest] for action in _positionals(parser))]

@@ -142,7 +142,8 @@ def _makers(description: Path) -> list[str]:
 def _check_input_exists(settings: Settings) -> None:
     if settings.analysis_level == "participant":
         # Reports are made of the outputs alone.
-        if not settings.reports_only and not settings.bids_dir.is_dir():
+        is_made = settings.reports_only or settings.has_own_dataset
+        if not is_made and not settings.bids_dir.is_dir():
             raise MissingInputError(
                 f"There is no BIDS folder {settings.bids_dir}. Check the path; in a container, "
                 "check that it is mounted."
@@ -193,6 +194,8 @@ def _check_work_folder(settings: Settings) -> None:
             f"The work folder {settings.work_dir} is the output folder. Give one elsewhere with -w."
         )
     for folder in (*inputs, settings.output_dir):
+        if settings.has_own_dataset and folder == settings.bids_dir:
+            continue  # which is kept
         if settings.clean_workdir and work in folder.resolve().parents:
             raise UsageError(
                 f"--clean-workdir empties the work folder {settings.work_dir}, which holds "

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from bids_anomaly import __version__
 from bids_anomaly.citation import cite, works_behind
@@ -29,6 +29,7 @@ examples:
   bids-anomaly /data /out participant --participant-label 01 02 --device cuda
   bids-anomaly /data /out participant --modalities FLAIR --dry-run
   bids-anomaly /data /out group --controls diagnosis=healthy
+  bids-anomaly run --t1w T1.nii.gz --flair FLAIR.nii.gz /out     without BIDS: see run --help
 
 An option that takes several values ends at the next option, so BIDS_DIR, OUTPUT_DIR and
 {participant,group} come first. Options may be written with underscores: --participant_label.
@@ -116,6 +117,22 @@ def parse_args(
         If ``--device`` names a GPU that is not there.
     """
     asked = vars(build_parser().parse_args(argv))
+    return read_settings(asked, environ=environ, resolve_device=resolve_device)
+
+
+def read_settings(
+    asked: Mapping[str, Any], *, environ: Mapping[str, str], resolve_device: Callable[..., str]
+) -> Settings:
+    """Complete what a parser read, as :func:`parse_args` does.
+
+    Parameters
+    ----------
+    asked : mapping
+        Values by name, of the arguments that were given.
+    environ, resolve_device
+        See :func:`parse_args`.
+    """
+    asked = dict(asked)
     asked = {**asked.pop("config_file", {}), **asked}
     asked.pop("notrack", None)  # Nothing is tracked.
     asked = {name: _as_tuple(value) for name, value in asked.items()}
@@ -158,7 +175,14 @@ def build_parser() -> argparse.ArgumentParser:
     arguments.add_resources(parser.add_argument_group("what the run may use"))
     control = parser.add_argument_group("how the run goes")
     arguments.add_control(control)
-    control.add_argument(
+    add_config_file(control)
+    add_information(parser.add_argument_group("information"))
+    return parser
+
+
+def add_config_file(group) -> None:
+    """Add the option that reads arguments from a file."""
+    group.add_argument(
         "--config-file",
         metavar="FILE",
         type=values.read_existing_file,
@@ -167,8 +191,6 @@ def build_parser() -> argparse.ArgumentParser:
         "command line wins. Each run writes the one that repeats it: config.toml in its folder in "
         "OUTPUT_DIR/logs",
     )
-    _add_information(parser.add_argument_group("information"))
-    return parser
 
 
 def config_that_repeats(settings: Settings) -> str:
@@ -192,7 +214,8 @@ def _citation() -> str:
     return f"{cite(__version__, works)}\n\n{others}"
 
 
-def _add_information(group) -> None:
+def add_information(group, *, cited: bool = True) -> None:
+    """Add what is printed; `cited`: also how to cite the app and how it is called."""
     group.add_argument(
         "-v",
         "--verbose",
@@ -207,6 +230,8 @@ def _add_information(group) -> None:
         version=f"bids-anomaly {__version__}",
         help="show the version and exit",
     )
+    if not cited:
+        return
     group.add_argument(
         "--citation",
         action=PrintAndExit,

@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,9 @@ from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.settings import Machine, Settings
 
 
-def run_participants(settings: Settings, given: Sequence[str]) -> ExitCode:
+def run_participants(
+    settings: Settings, given: Sequence[str], *, make_input: Callable[[], None] | None = None
+) -> ExitCode:
     """Run the participant level.
 
     Parameters
@@ -38,6 +40,8 @@ def run_participants(settings: Settings, given: Sequence[str]) -> ExitCode:
         Of the run.
     given : sequence of str
         The arguments that they were read from, for the record.
+    make_input : callable, optional
+        Makes the dataset, when models and folders are found to be fine.
 
     Returns
     -------
@@ -56,6 +60,8 @@ def run_participants(settings: Settings, given: Sequence[str]) -> ExitCode:
     if not settings.dry_run:
         check_writable(settings.output_dir)
         check_writable(settings.work_dir)
+    if make_input is not None:
+        make_input()
     sessions = _find_sessions(settings, bundles)
     if settings.dry_run:
         return _say_what_would_be_done(settings, sessions, bundles)

@@ -22,8 +22,8 @@ GB_A_UNIT = {"K": 1024**-2, "M": 1 / 1024, "G": 1, "T": 1024}
 SMALLEST_SIZE_MEANT_IN_MB = 1000
 LARGEST_SIZE_MEANT_IN_GB = 100
 POSITIONALS_FIRST = (
-    "BIDS_DIR OUTPUT_DIR {participant,group} come first, because an option that takes several "
-    "values takes all that follow it"
+    "folders and level come first, because an option that takes several values takes all that "
+    "follow it"
 )
 
 
