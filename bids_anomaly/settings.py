@@ -11,6 +11,7 @@ PATHS = (
     "use_plugin",
     "work_dir",
     "bids_database_dir",
+    "lesion_roi",
 )
 TUPLES = (
     "participant_labels",
@@ -59,6 +60,8 @@ class Settings:
         How the brain is found.
     output_spaces : tuple of str
         ``'native'`` and names of templates.
+    lesion_roi : Path or None
+        Dataset that gets lesion masks for other programs.
     healthy_fpr : float
         Fraction of healthy voxels that may be called anomalous, between 0 and 0.5.
     min_lesion_volume : float
@@ -103,6 +106,7 @@ class Settings:
     derivatives: tuple[tuple[str, Path], ...] = ()
     brain_extraction: str = "deepbet"
     output_spaces: tuple[str, ...] = ("native", "MNI152NLin2009aSym")
+    lesion_roi: Path | None = None
     healthy_fpr: float = 0.002
     min_lesion_volume: float = 24.0
     seed: int = 0

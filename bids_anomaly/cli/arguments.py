@@ -167,6 +167,14 @@ def add_findings(group: ArgumentGroup) -> None:
         f"(default: {' '.join(Settings.output_spaces)})",
     )
     group.add_argument(
+        "--lesion-roi",
+        metavar="FOLDER",
+        type=values.read_path,
+        help="write what is found, in the grid of the T1w scan, where fMRIPrep and QSIPrep look "
+        "for lesions (sub-01/anat/sub-01_label-lesion_roi.nii.gz): into this folder, such as a "
+        "copy of BIDS_DIR",
+    )
+    group.add_argument(
         "--healthy-fpr",
         metavar="FRACTION",
         type=values.read_false_positive_rate,

@@ -19,6 +19,7 @@ OF_PARTICIPANTS = (
     "steps",
     "brain_extraction",
     "output_spaces",
+    "lesion_roi",
     "healthy_fpr",
     "min_lesion_volume",
     "stage",

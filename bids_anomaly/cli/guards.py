@@ -34,7 +34,8 @@ def check_settings(settings: Settings) -> None:
         If a path has characters that cannot be handled, folders overlap, the output folder is a
         dataset of others, somebody is asked for and left out, derivatives have a name that does not
         work or no scans to stand for, the primary modality is left out, more threads than CPUs are
-        asked for, or the brain extraction is not installed.
+        asked for, the brain extraction is not installed, or lesion masks cannot be made or would
+        be written to the input.
     MissingInputError
         If there is no input folder, which is the output folder at group level.
     CannotWriteError
@@ -45,6 +46,7 @@ def check_settings(settings: Settings) -> None:
     _check_input_exists(settings)
     _check_derivatives(settings)
     _check_work_folder(settings)
+    _check_lesion_roi(settings)
     both = sorted({*settings.participant_labels}.intersection(settings.excluded_participants))
     if both:
         raise UsageError(
@@ -177,6 +179,33 @@ def _check_derivatives(settings: Settings) -> None:
         raise UsageError(
             "--derivatives stands for T1w scans, which --modalities "
             f"{' '.join(settings.modalities)} leaves out. Add T1w, or leave --derivatives out."
+        )
+
+
+def _check_lesion_roi(settings: Settings) -> None:
+    if settings.lesion_roi is None:
+        return
+    folder, source = settings.lesion_roi.resolve(), settings.bids_dir.resolve()
+    in_derivatives = source / "derivatives" in folder.parents
+    if folder == source or (source in folder.parents and not in_derivatives):
+        raise UsageError(
+            f"--lesion-roi {settings.lesion_roi} is the input dataset or lies in it, which is not "
+            "written to. Name a copy of it."
+        )
+    if folder == settings.output_dir.resolve():
+        raise UsageError(
+            f"--lesion-roi {settings.lesion_roi} is the output folder, in which other programs "
+            "would take all scans for raw ones. Name a copy of the input."
+        )
+    if settings.stage == "preprocess" or settings.reports_only:
+        raise UsageError(
+            "--lesion-roi needs what a whole run finds. Leave out --stage preprocess and "
+            "--reports-only."
+        )
+    if "native" not in settings.output_spaces:
+        raise UsageError(
+            "--lesion-roi is made of the masks in the grids of the scans. Add native to "
+            "--output-spaces."
         )
 
 

@@ -20,6 +20,7 @@ from bids_anomaly.cli.execution import (
     prepare_workers,
     run_workflow,
 )
+from bids_anomaly.cli.lesion_rois import write_lesion_rois
 from bids_anomaly.cli.parser import config_that_repeats
 from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, work_folder
@@ -58,8 +59,9 @@ def run_participants(
     # Nothing is made before all is known that a run can be refused for.
     bundles = _choose_bundles(settings)
     if not settings.dry_run:
-        check_writable(settings.output_dir)
-        check_writable(settings.work_dir)
+        for folder in (settings.output_dir, settings.work_dir, settings.lesion_roi):
+            if folder is not None:
+                check_writable(folder)
     if make_input is not None:
         make_input()
     sessions = _find_sessions(settings, bundles)
@@ -187,6 +189,11 @@ def _run(
         participants = {session.participant for session in sessions}
         comparisons = run_changes(settings, participants, log_folder=log_folder, console=console)
     code = code_of_run(progress, comparisons)
+    not_done = {*progress.failures, *progress.not_run}
+    done = [session for session in sessions if session_wf_name(session) not in not_done]
+    without_roi = write_lesion_rois(settings, done, console)
+    if without_roi and code == ExitCode.OK:
+        code = ExitCode.SOME_FAILED
     lacking = _asked_for_in_vain(settings, sessions)
     if lacking and code == ExitCode.OK:
         code = ExitCode.SOME_FAILED
@@ -198,6 +205,7 @@ def _run(
         "steps": sum(part.steps for part in parts),
         "failed_sessions": failed_sessions,
         "participants_without_scans": lacking,
+        "sessions_without_lesion_roi": without_roi,
         "sessions_not_run": [labels[name] for name in progress.not_run],
         "failed_comparisons": sorted(
             part.labels[name] for part in comparisons for name in part.failures

@@ -24,8 +24,8 @@ OPTIONS = re.findall(
     --model --steps --device --batch-size --derivatives --brain-extraction --output-spaces
     --healthy-fpr --min-lesion-volume --seed --stage --nprocs --omp-nthreads --mem --use-plugin
     -w --work-dir --clean-workdir --stop-on-first-crash --reports-only --dry-run --strict
-    --skip-bids-validation --bids-database-dir --primary --controls --config-file -v -h --help
-    --version --citation --bids-exec-spec
+    --skip-bids-validation --bids-database-dir --primary --controls --lesion-roi --config-file
+    -v -h --help --version --citation --bids-exec-spec
     --participant-labels --session-id -m -d --nthreads --n-cpus --n-procs --ants-nthreads --mem-gb
     --mem-mb --notrack --nipype-plugin-file --random-seed --verbose
     """,
@@ -368,6 +368,24 @@ def test_the_work_folder_must_not_take_data_with_it(parse, folders):
     with pytest.raises(UsageError, match="--clean-workdir empties"):
         parse("-w", folders, "--clean-workdir")
     assert parse("-w", folders).work_dir == folders
+
+
+def test_lesion_masks_are_not_written_into_the_input_nor_among_results(parse, folders):
+    copy = folders / "copy"
+    assert parse("--lesion-roi", copy).lesion_roi == copy
+    own = folders / "bids" / "derivatives" / "lesions"
+    assert parse("--lesion-roi", own).lesion_roi == own
+    (folders / "link").symlink_to(folders / "bids")
+    for inside in (folders / "bids", folders / "bids" / "sub-01", folders / "link"):
+        with pytest.raises(UsageError, match="which is not written to"):
+            parse("--lesion-roi", inside)
+    with pytest.raises(UsageError, match="is the output folder"):
+        parse("--lesion-roi", folders / "out")
+    for options in (("--stage", "preprocess"), ("--reports-only",)):
+        with pytest.raises(UsageError, match="needs what a whole run finds"):
+            parse("--lesion-roi", copy, *options)
+    with pytest.raises(UsageError, match="Add native"):
+        parse("--lesion-roi", copy, "--output-spaces", "MNI152NLin2009aSym")
 
 
 def test_a_missing_input_folder_is_named(parse, folders):
