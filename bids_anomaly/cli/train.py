@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> ExitCode:
-    from bids_anomaly.cli.workfolder import make_folder
+    from bids_anomaly.running.workfolder import make_folder
     from bids_anomaly.training.distributed import launched_with
 
     place, local_rank = launched_with()
@@ -231,7 +231,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
 
 def _device(requested: str, local_rank: int, *, several: bool) -> str:
     """Return the device of this process; torchrun gives each its own GPU."""
-    from bids_anomaly.cli.device import resolve_device
+    from bids_anomaly.running.device import resolve_device
 
     if several and requested.startswith("cuda:"):
         raise UsageError(
@@ -277,7 +277,7 @@ def _progress(steps: int, place) -> Iterator[Callable[[int, Mapping[str, float]]
         TimeRemainingColumn,
     )
 
-    from bids_anomaly.cli.console import make_console
+    from bids_anomaly.running.console import make_console
 
     console = make_console()
     if not console.is_terminal:

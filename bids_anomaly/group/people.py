@@ -18,12 +18,11 @@ from bids_anomaly.bids.naming import (
 from bids_anomaly.bids.occasions import in_order
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.query import known_labels
+from bids_anomaly.bids.ratings import FOLDER, Rating, read_ratings
+from bids_anomaly.bids.records import recorded_primary
 from bids_anomaly.exceptions import BadScanError, NothingFoundError, some_of
-from bids_anomaly.group.ratings import Rating, read_ratings
 from bids_anomaly.modalities import in_usual_order, primary_modality
 from bids_anomaly.preprocessing.template import TEMPLATE
-from bids_anomaly.reports.ratings import FOLDER
-from bids_anomaly.reports.record import recorded_primary
 
 logger = logging.getLogger("bids_anomaly")
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from bids_anomaly.bids.naming import group_path, sidecar_path
 from bids_anomaly.bids.outputs import OUTPUTS
+from bids_anomaly.bids.ratings import COLUMNS as RATINGS
 from bids_anomaly.bids.tables import MISSING, read_table, write_rows
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.group.analysis import Analysis, region_rows
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden, modified_z
 from bids_anomaly.group.cohorts import Cohorts
-from bids_anomaly.reports.ratings import COLUMNS as RATINGS
 
 WHO = {
     "participant_id": {"Description": "Participant."},

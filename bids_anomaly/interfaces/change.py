@@ -300,7 +300,7 @@ class WriteReportAgain(StepInterface):
     output_spec = WriteOutput
 
     def _step(self, folder: Path) -> dict:
-        from bids_anomaly.reports.record import read_record
+        from bids_anomaly.bids.records import read_record
         from bids_anomaly.reports.session import write_session_report
 
         record = read_record(Path(self.inputs.record))

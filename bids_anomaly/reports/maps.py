@@ -12,11 +12,11 @@ import numpy as np
 from nibabel.spaces import vox2out_vox
 
 from bids_anomaly.bids.naming import output_path
+from bids_anomaly.bids.records import ScanRecord
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.atlas import output_labels
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid, template_brain
-from bids_anomaly.reports.record import ScanRecord
 from bids_anomaly.reports.scan import ScanReport
 
 NATIVE = "native"

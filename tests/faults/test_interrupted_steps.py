@@ -21,11 +21,11 @@ from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, tr
 from bids_anomaly.bids.naming import sidecar_path
 from bids_anomaly.bids.writing import replacing, write_image, write_json
 from bids_anomaly.cli.main import report_errors
-from bids_anomaly.cli.workfolder import forget_lost_outputs
 from bids_anomaly.exceptions import ExitCode
 from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
 from bids_anomaly.interfaces.preprocessing import Conform
 from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.running.workfolder import forget_lost_outputs
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 

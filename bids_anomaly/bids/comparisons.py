@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from bids_anomaly.bids.naming import midpoint_space, output_path, transform_path
 from bids_anomaly.bids.occasions import common_entities, in_order, matching_scans
+from bids_anomaly.bids.records import ScanRecord, SessionRecord, read_record
 from bids_anomaly.exceptions import MissingInputError
-from bids_anomaly.reports.record import ScanRecord, SessionRecord, read_record
 
 NATIVE = "native"
 UNKNOWN_ORDER = (
