@@ -42,7 +42,8 @@ class Comparison:
     @property
     def sessions(self) -> tuple[str, str]:
         """Their labels without ``ses-``."""
-        return tuple(scan.entities["ses"] for scan in self.scans)
+        first, second = self.scans
+        return first.entities["ses"], second.entities["ses"]
 
     @property
     def modality(self) -> str:

@@ -21,6 +21,7 @@ from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.interfaces.base import StepInterface
 from bids_anomaly.interfaces.derivatives import WriteOutput, paths
 from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.preprocessing.images import load_nifti
 from bids_anomaly.scoring.findings import Threshold
 
 # Brain masks of one person overlap more than this even if one of them leaks.
@@ -312,4 +313,4 @@ def _conformed(path: str) -> nib.Nifti1Image:
     """Read an image of the output folder with axes along RAS+, as every step expects it."""
     from bids_anomaly.preprocessing.conform import conform_grid
 
-    return conform_grid(nib.load(path), Path(path).name)
+    return conform_grid(load_nifti(path), Path(path).name)

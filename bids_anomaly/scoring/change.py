@@ -78,7 +78,7 @@ class LesionChange(NamedTuple):
         Mean noise floor of a voxel there, in z.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # a column of tables, not the method of tuples
     verdict: str
     parts: tuple[int, int]
     volumes: tuple[float, float]

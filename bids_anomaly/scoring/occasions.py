@@ -95,8 +95,8 @@ def bring_together(
         sums = resample(own.image(z), grid, chain).get_fdata(dtype=np.float32)
         values.append(np.where(share > 0.05, sums / np.maximum(share, 0.05), 0))
         brains.append(share >= LEAST_SHARE)
-        seen = resample(own.image(_inner(own.shape)), grid, chain)
-        fields.append(seen.get_fdata(dtype=np.float32) >= WHOLE)
+        field = resample(own.image(_inner(own.shape)), grid, chain)
+        fields.append(field.get_fdata(dtype=np.float32) >= WHOLE)
     seen = fields[0] & fields[1]
     compared = brains[0] & brains[1] & seen
     either = int((brains[0] | brains[1]).sum())
@@ -106,11 +106,11 @@ def bring_together(
         for occasion, scan_from_midpoint in zip(occasions, midpoint, strict=True)
     ]
     spacing = float(grid.spacing[0])
-    z = tuple(
+    first_z, second_z = (
         _blurred(z, compared, missing_blur(*pair), spacing)
         for z, pair in zip(values, (spreads, spreads[::-1]), strict=True)
     )
-    lesions = tuple(
+    first_lesions, second_lesions = (
         _nearest(occasion.lesions, scan_from_midpoint, grid) * compared
         for occasion, scan_from_midpoint in zip(occasions, midpoint, strict=True)
     )
@@ -119,8 +119,8 @@ def bring_together(
         compared,
         share=compared.sum() / either if either else 0.0,
         overlap=2 * compared.sum() / sum(both) if any(both) else 0.0,
-        z=z,
-        lesions=lesions,
+        z=(first_z, second_z),
+        lesions=(first_lesions, second_lesions),
     )
 
 
