@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bids_anomaly.bids.naming import midpoint_space, output_path, transform_path
-from bids_anomaly.bids.occasions import common_entities, in_order, matching_scans
 from bids_anomaly.bids.records import ScanRecord, SessionRecord, read_record
+from bids_anomaly.bids.timepoints import common_entities, in_order, matching_scans
 from bids_anomaly.exceptions import MissingInputError
 
 NATIVE = "native"

@@ -40,7 +40,7 @@ def run_changes(
     """
     from bids_anomaly.bids.comparisons import plan_comparisons
     from bids_anomaly.bids.folders import list_sessions
-    from bids_anomaly.bids.occasions import copy_order
+    from bids_anomaly.bids.timepoints import copy_order
     from bids_anomaly.running.progress import RunProgress, is_plumbing, session_of
     from bids_anomaly.workflows.change import changes_wf_name, init_changes_wf
     from bids_anomaly.workflows.wiring import identifier
@@ -111,7 +111,7 @@ def print_comparisons(bids_dir: Path, sessions: Sequence) -> None:
         Those of a participant one after another.
     """
     from bids_anomaly.bids.comparisons import UNKNOWN_ORDER
-    from bids_anomaly.bids.occasions import in_order, matching_scans
+    from bids_anomaly.bids.timepoints import in_order, matching_scans
 
     for participant, own in groupby(sessions, key=lambda session: session.participant):
         by_label = {session.session: session for session in own if session.session is not None}

@@ -98,18 +98,18 @@ class WriteChange(StepInterface):
             measure_change,
             volumes_of,
         )
-        from bids_anomaly.scoring.occasions import Occasion, bring_together
+        from bids_anomaly.scoring.timepoints import Timepoint, align
 
         inputs = self.inputs
         files = paths(inputs.transforms)
         midpoint = Midpoint(*map(read_matrix, files))
-        occasions = [
-            Occasion(*map(_conformed, three))
+        timepoints = [
+            Timepoint(*map(_conformed, three))
             for three in zip(inputs.zscores, inputs.brains, inputs.lesions, strict=True)
         ]
-        brains = [occasion.brain for occasion in occasions]
+        brains = [timepoint.brain for timepoint in timepoints]
         grid = midpoint_grid(midpoint, *brains, spacing=SPACING_MM)
-        together = bring_together(occasions, midpoint, grid, files)
+        together = align(timepoints, midpoint, grid, files)
         self._check(together.overlap)
         try:
             changes = measure_change(together)
@@ -117,8 +117,8 @@ class WriteChange(StepInterface):
             raise BadScanError(f"{self._what()} cannot be compared: {error}") from error
         labels = label_together(together)
         volumes = [
-            volumes_of(labels, together.compared, grid, occasion.lesions, matrix)
-            for occasion, matrix in zip(occasions, midpoint, strict=True)
+            volumes_of(labels, together.compared, grid, timepoint.lesions, matrix)
+            for timepoint, matrix in zip(timepoints, midpoint, strict=True)
         ]
         judged = judge_lesions(
             labels, together, changes, volumes, min_volume=inputs.threshold.min_lesion_volume

@@ -165,7 +165,7 @@ def region_differences(analysis: Analysis) -> list[Table]:
 
 
 def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | None) -> People:
-    """List everybody, one line an occasion."""
+    """List everybody, one line a timepoint."""
     tissues = np.array([[one.tissue_volume(tissue) for tissue in TISSUES] for one in burdens])
     columns = [
         "Primary scan",

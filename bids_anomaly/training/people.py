@@ -142,7 +142,7 @@ def _described(grid: Grid) -> str:
 def split_people(
     participants: Collection[str], table: Path | None, *, seed: int, drawn: Path
 ) -> dict[str, set[str]]:
-    """Say who is trained on, who calibrates, and on whom the training is watched.
+    """Say who is trained on, who calibrates, and on whom the training is validated.
 
     Parameters
     ----------
