@@ -16,8 +16,9 @@ import pandas as pd
 
 from bids_anomaly.bids.naming import anat_folder, entities_of, suffix_of
 from bids_anomaly.bids.outputs import OUTPUTS
+from bids_anomaly.bids.records import recorded_primary
 from bids_anomaly.exceptions import AnalysisError, ExitCode
-from bids_anomaly.reports.record import recorded_primary
+from bids_anomaly.preprocessing.images import load_nifti
 
 # Of what a run says, enough for the reason why it failed.
 LAST_LINES = 5
@@ -151,5 +152,5 @@ def _read(
 
 def _in_memory(path: Path) -> nib.Nifti1Image:
     """Read an image wholly, as its file may not stay."""
-    image = nib.load(path)
+    image = load_nifti(path)
     return nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine, image.header)

@@ -66,11 +66,7 @@ def check_scans(scans: Mapping[str, Path]) -> None:
         If it may not be read.
     """
     for path in scans.values():
-        if _extension(path) is None:
-            raise BadScanError(
-                f"The scan {path} is no NIfTI file: its name ends neither with .nii nor with "
-                ".nii.gz. Convert it first, for example with dcm2niix or mri_convert."
-            )
+        _extension(path)
         try:
             conform_scan(path)
         except BadScanError as error:
@@ -168,8 +164,14 @@ def has_results_of_others(
     return before.isdisjoint(digests.values())
 
 
-def _extension(path: Path) -> str | None:
-    return next((one for one in EXTENSIONS if path.name.endswith(one)), None)
+def _extension(path: Path) -> str:
+    for extension in EXTENSIONS:
+        if path.name.endswith(extension):
+            return extension
+    raise BadScanError(
+        f"The scan {path} is no NIfTI file: its name ends neither with .nii nor with .nii.gz. "
+        "Convert it first, for example with dcm2niix or mri_convert."
+    )
 
 
 def _link_or_copy(path: Path, place: Path) -> None:

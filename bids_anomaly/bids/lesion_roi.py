@@ -18,6 +18,7 @@ from bids_anomaly.bids.reading import read_object
 from bids_anomaly.bids.scans import Scan, Session
 from bids_anomaly.bids.writing import write_image, write_text
 from bids_anomaly.exceptions import BadScanError, CannotWriteError
+from bids_anomaly.preprocessing.images import load_nifti
 from bids_anomaly.preprocessing.resample import resample_mask
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.preprocessing.transforms import Chain
@@ -71,7 +72,7 @@ def write_lesion_roi(
             f"The lesion mask {path} was not made by bids-anomaly, so it stays as it is. Move it "
             "to get another one."
         )
-    mask = nib.load(_output(output_dir, "anomaly", leading))
+    mask = load_nifti(_output(output_dir, "anomaly", leading))
     if leading is not reference:
         to_reference = transform_path(
             output_dir,
@@ -108,8 +109,8 @@ def _grid_of_raw(output_dir: Path, session: Session, reference: Scan) -> nib.Nif
             "prepared, and a lesion mask has to be in the grid of the raw scan. Run without "
             "--derivatives."
         )
-    raw = nib.load(reference.path)
-    results = nib.load(_output(output_dir, "anomaly", reference))
+    raw = load_nifti(reference.path)
+    results = load_nifti(_output(output_dir, "anomaly", reference))
     if raw.shape[:3] != results.shape or not np.allclose(raw.affine, results.affine, atol=1e-3):
         raise BadScanError(
             f"The header of {reference.path} is read in another way by other programs, so that a "

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from bids_anomaly.cli import arguments, values
-from bids_anomaly.cli.device import resolve_device
 from bids_anomaly.cli.parser import Parser, add_config_file, add_information, read_settings
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.modalities import MODALITIES
+from bids_anomaly.running.device import resolve_device
 from bids_anomaly.settings import OWN_DATASETS, Settings
 
 WORD = "run"

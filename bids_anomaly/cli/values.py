@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bids_anomaly.cli.device import DEVICE
+from bids_anomaly.running.device import DEVICE
 
 # BIDS labels are letters and digits; "+" joins them.
 LABEL = re.compile(r"[A-Za-z0-9+]+")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bids_anomaly.cli.device import resolve_device
 from bids_anomaly.cli.parser import config_that_repeats, parse_args
 from bids_anomaly.exceptions import UsageError
+from bids_anomaly.running.device import resolve_device
 from bids_anomaly.settings import Settings
 
 MACHINE = {"list_gpus": lambda: (("GPU-a",), ("GPU-b",)), "torch_can_use_gpus": lambda: True}
