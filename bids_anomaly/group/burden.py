@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import median_abs_deviation
 
 from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.exceptions import BadScanError
@@ -17,7 +18,7 @@ REGIONS = (*atlas_regions(), ELSEWHERE)
 TISSUES = tuple(dict.fromkeys(region.tissue for region in REGIONS if region.tissue != MISSING))
 # The modified z-score beyond which Iglewicz and Hoaglin (1993) call a value an outlier, and what
 # makes a median absolute deviation a standard deviation.
-OUTLYING, MAD_TO_SD = 3.5, 1.4826
+OUTLYING = 3.5
 
 
 @dataclass(frozen=True)
@@ -171,13 +172,13 @@ def modified_z(volumes: np.ndarray, reference: np.ndarray) -> np.ndarray:
     Returns
     -------
     array
-        (log volume - median) / (1.4826 median absolute deviation); NaN where the reference does
-        not vary.
+        (log volume - median) / (median absolute deviation, as of a normal distribution); NaN where
+        the reference does not vary.
     """
     logs, known = log_volume(volumes), log_volume(reference)
     if not known.size:
         return np.full(logs.shape, np.nan)
-    spread = MAD_TO_SD * np.median(np.abs(known - np.median(known)))
-    if spread == 0:
+    deviation = median_abs_deviation(known, scale="normal")
+    if deviation == 0:
         return np.full(logs.shape, np.nan)
-    return (logs - np.median(known)) / spread
+    return (logs - np.median(known)) / deviation

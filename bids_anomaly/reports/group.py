@@ -29,6 +29,7 @@ from bids_anomaly.reports.group_tables import (
     link_to,
     people_list,
     quality_counts,
+    rates_table,
     region_differences,
     region_shares,
     volumes_by_group,
@@ -117,7 +118,7 @@ def write_group(
         burden=burden_chart(
             volumes_by_group(burdens, cohorts), cohorts.controls if cohorts else None
         ),
-        tables=group_tables(analysis),
+        tables=[*group_tables(analysis), rates_table(burdens, cohorts)],
         regions=[region_shares(burdens, cohorts, frequency), *region_differences(analysis)],
         outliers=[
             Linked(
