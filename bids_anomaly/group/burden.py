@@ -12,6 +12,7 @@ from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.group.people import SESSION, Member
 from bids_anomaly.preprocessing.atlas import atlas_regions
+from bids_anomaly.scoring.quality_limits import MEASURES, Check
 from bids_anomaly.scoring.regions import ELSEWHERE
 
 REGIONS = (*atlas_regions(), ELSEWHERE)
@@ -44,6 +45,8 @@ class Burden:
         Mean z by modality.
     flags : tuple of (str, str)
         Scan and measure of quality that is outside the limits.
+    quality : mapping of str to list of Check
+        All measures of quality by the name of the scan.
     """
 
     member: Member
@@ -57,6 +60,7 @@ class Burden:
     fractions: np.ndarray
     region_z: Mapping[str, np.ndarray]
     flags: tuple[tuple[str, str], ...]
+    quality: Mapping[str, list[Check]]
 
     @property
     def volume(self) -> float:
@@ -97,7 +101,11 @@ def read_burden(member: Member, known: Mapping[str, str]) -> Burden:
             maybe=("anomalous_fraction", "z_mean"),
         )
         regions[modality] = {row["name"]: row for row in rows}
-    quality = read_checked(member.file("quality", SESSION), ("scan", "measure", "flagged"))
+    quality = _rows(
+        member.file("quality", SESSION),
+        maybe=("value", "lower_limit", "upper_limit"),
+        words=("scan", "measure", "flagged"),
+    )
     found, by_name = lesions[member.primary], regions[member.primary]
     return Burden(
         member=member,
@@ -111,7 +119,23 @@ def read_burden(member: Member, known: Mapping[str, str]) -> Burden:
         fractions=_column(by_name, "anomalous_fraction"),
         region_z={m: _column(rows, "z_mean") for m, rows in regions.items()},
         flags=tuple((row["scan"], row["measure"]) for row in quality if row["flagged"] == "true"),
+        quality=_checks(quality),
     )
+
+
+def _checks(rows: Sequence[Mapping[str, str]]) -> dict[str, list[Check]]:
+    """Return the measures that a page knows, by scan."""
+    checks: dict[str, list[Check]] = {}
+    for row in rows:
+        if row["measure"] in MEASURES:
+            value, lower, upper = (
+                unknown if row[column] == MISSING else float(row[column])
+                for column, unknown in (
+                    ("value", math.nan), ("lower_limit", -math.inf), ("upper_limit", math.inf)
+                )
+            )  # fmt: skip
+            checks.setdefault(row["scan"], []).append(Check(row["measure"], value, lower, upper))
+    return checks
 
 
 def read_checked(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
@@ -135,9 +159,11 @@ def read_checked(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
     return rows
 
 
-def _rows(path: Path, *numbers: str, maybe: Sequence[str] = ()) -> list[Mapping[str, str]]:
-    """Read a table some of whose columns hold numbers, or `maybe` n/a."""
-    rows = read_checked(path, (*numbers, *maybe))
+def _rows(
+    path: Path, *numbers: str, maybe: Sequence[str] = (), words: Sequence[str] = ()
+) -> list[Mapping[str, str]]:
+    """Read a table some of whose columns hold numbers, or `maybe` n/a, and others words."""
+    rows = read_checked(path, (*numbers, *maybe, *words))
     for row in rows:
         for column in (*numbers, *maybe):
             try:

@@ -1,6 +1,7 @@
 """Make the page of the group level from what is known of many people."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ from bids_anomaly.reports.group_tables import (
 )
 from bids_anomaly.reports.group_viewer import GroupMaps, group_viewer, most_frequent_place
 from bids_anomaly.reports.numbers import with_minus
+from bids_anomaly.reports.quality_strips import quality_strips
 from bids_anomaly.reports.tables import region_in_words
 
 VOXEL_ML = OUTPUT_GRID.voxel_volume / 1000
@@ -133,6 +135,7 @@ def write_group(
         outlier_rule=rule,
         people=people_list(output_dir, burdens, cohorts),
         quality=quality_counts(burdens),
+        strips=quality_strips(burdens, partial(link_to, output_dir)),
         flagged=[
             Linked(
                 one.member.label,
