@@ -1,12 +1,14 @@
 """Commands that open maps in other programs name files that are there, by their options."""
 
 import shlex
+from html import escape
 
 import pytest
 
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.commands import viewer_commands
+from bids_anomaly.reports.session_page import SessionPage, write_session_page
 
 ANAT = "sub-01/ses-2/anat/sub-01_ses-2"
 
@@ -78,3 +80,14 @@ def test_what_is_not_there_is_not_named(write):
 def test_without_maps_in_the_grid_of_the_scan_those_in_the_template_are_opened(write):
     commands = write(*MAPS[:2], space=TEMPLATE, spaces=(TEMPLATE,))
     assert f"{ANAT}_space-{TEMPLATE}_desc-zscore_FLAIR.nii.gz" in commands["FSLeyes"]
+
+
+def test_the_page_shows_commands_as_text_with_a_button_for_each(tmp_path):
+    commands = {"FSLeyes": "fsleyes a.nii.gz", "ITK-SNAP": "itksnap -g <i>.nii.gz"}
+    write_session_page(tmp_path / "page.html", SessionPage(title="sub-01", commands=commands))
+    page = (tmp_path / "page.html").read_text()
+    for number, command in enumerate(commands.values(), start=1):
+        assert f'<pre id="command-{number}" class="command">{escape(command)}</pre>' in page
+        assert f'data-copy="command-{number}"' in page
+    write_session_page(tmp_path / "page.html", SessionPage(title="sub-01"))
+    assert "Open in another viewer" not in (tmp_path / "page.html").read_text()
