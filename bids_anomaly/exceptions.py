@@ -93,6 +93,14 @@ class CannotWriteError(BidsAnomalyError):
     exit_code = ExitCode.CANNOT_WRITE
 
 
+class AnalysisError(BidsAnomalyError):
+    """A run that was started from Python and failed; its exit code is that of the run."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class TrainingError(BidsAnomalyError):
     """A training whose weights are no longer numbers."""
 

@@ -14,8 +14,18 @@ PATHS = (
     "use_plugin",
     "work_dir",
     "bids_database_dir",
+    "lesion_roi",
 )
-TUPLES = ("participant_labels", "session_labels", "modalities", "output_spaces")
+TUPLES = (
+    "participant_labels",
+    "excluded_participants",
+    "session_labels",
+    "modalities",
+    "output_spaces",
+)
+
+# Folder in a work folder of the datasets that are made of scans given one by one.
+OWN_DATASETS = "bids_anomaly_scans"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +43,8 @@ class Settings:
         Scans one by one, or all finished participants together.
     participant_labels, session_labels : tuple of str
         Labels without ``sub-`` and ``ses-``; empty for all.
+    excluded_participants : tuple of str
+        Labels without ``sub-`` of those who are left out.
     bids_filter_file : Path or None
         JSON file of BIDS entities by query name.
     modalities : tuple of str
@@ -51,6 +63,8 @@ class Settings:
         How the brain is found.
     output_spaces : tuple of str
         ``'native'`` and names of templates.
+    lesion_roi : Path or None
+        Dataset that gets lesion masks for other programs.
     healthy_fpr : float
         Fraction of healthy voxels that may be called anomalous, between 0 and 0.5.
     min_lesion_volume : float
@@ -84,6 +98,7 @@ class Settings:
     output_dir: Path
     analysis_level: str
     participant_labels: tuple[str, ...] = ()
+    excluded_participants: tuple[str, ...] = ()
     session_labels: tuple[str, ...] = ()
     bids_filter_file: Path | None = None
     modalities: tuple[str, ...] = ()
@@ -94,6 +109,7 @@ class Settings:
     derivatives: tuple[tuple[str, Path], ...] = ()
     brain_extraction: str = "deepbet"
     output_spaces: tuple[str, ...] = ("native", TEMPLATE)
+    lesion_roi: Path | None = None
     healthy_fpr: float = 0.002
     min_lesion_volume: float = 24.0
     seed: int = 0
@@ -113,6 +129,11 @@ class Settings:
     primary: str | None = None
     controls: str | None = None
     verbosity: int = 0
+
+    @property
+    def has_own_dataset(self) -> bool:
+        """Whether the dataset is made in the work folder, of scans given one by one."""
+        return self.bids_dir.parent == self.work_dir / OWN_DATASETS
 
     def to_json_dict(self) -> dict[str, Any]:
         """Express the settings in what JSON knows.

@@ -80,7 +80,8 @@ def test_every_data_file_is_installed(configuration):
 
 def test_initialisation_files_hold_no_logic():
     for path in modules():
-        if path.name == "__init__.py":
+        # That of the package imports what Python users call, when it is called.
+        if path.name == "__init__.py" and path.parent != PACKAGE:
             body = ast.parse(path.read_text()).body
             assert all(
                 isinstance(node, ast.Assign)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_anomaly import __version__
+from bids_anomaly.bids.label_tables import FORMATS
 from bids_anomaly.bids.participants import canonical_column, read_participants_table
 from bids_anomaly.bids.reading import read_json
 from bids_anomaly.bids.writing import write_bytes, write_json, write_text
@@ -29,7 +30,16 @@ ATLAS_DESCRIPTION = {
     "License": "CC BY-SA 4.0",
 }
 # Names that the validator does not know, or not yet.
-BIDSIGNORE = ("*.html", "figures", "logs", "group", "ratings", "*_xfm.*", "*_stats.*")
+BIDSIGNORE = (
+    "*.html",
+    "figures",
+    "logs",
+    "group",
+    "ratings",
+    "*_xfm.*",
+    "*_stats.*",
+    *(f"*_dseg{ending}" for ending in FORMATS),
+)
 
 
 def write_dataset_files(

@@ -49,6 +49,7 @@ def find_sessions(
     bids_dir: Path,
     *,
     participants: Sequence[str] = (),
+    excluded: Sequence[str] = (),
     sessions: Sequence[str] = (),
     modalities: Sequence[str] = MODALITIES,
     bids_filter: Mapping[str, Mapping] | None = None,
@@ -65,6 +66,8 @@ def find_sessions(
         The dataset.
     participants, sessions : sequence of str
         Labels with or without ``sub-`` and ``ses-``. By default all.
+    excluded : sequence of str
+        Labels of participants who are left out, with or without ``sub-``.
     modalities : sequence of str
         Suffixes. The scans of a session come in the usual order of modalities.
     bids_filter : mapping, optional
@@ -90,9 +93,9 @@ def find_sessions(
     bids_dir = Path(os.path.abspath(bids_dir))
     modalities = tuple(in_usual_order(modalities))
     bids_filter = bids_filter or {}
-    wanted = list_participants(bids_dir)
-    if participants:
-        wanted = known_labels("sub", participants, wanted, bids_dir)
+    everybody = list_participants(bids_dir)
+    wanted = known_labels("sub", participants, everybody, bids_dir) if participants else everybody
+    wanted = without(excluded, wanted, everybody, bids_dir)
     wanted_sessions = []
     if sessions:
         existing = {label for key in wanted for label in list_sessions(bids_dir, key)}
@@ -100,7 +103,7 @@ def find_sessions(
 
     images = list_images(
         bids_dir,
-        participants=wanted if participants else None,
+        participants=wanted if participants or excluded else None,
         suffixes=modalities,
         database_dir=database_dir,
     )
@@ -168,6 +171,35 @@ def known_labels(
             f"{some_of(f'{prefix}-{label}' for label in known) or f'no {prefix}-* folder there'}."
         )
     return sorted(labels)
+
+
+def without(
+    excluded: Iterable[str], wanted: Sequence[str], known: Sequence[str], folder: Path
+) -> list[str]:
+    """Leave participants out.
+
+    Parameters
+    ----------
+    excluded : iterable of str
+        Labels with or without ``sub-``.
+    wanted, known : sequence of str
+        Labels of those who stay but for `excluded`, and of everybody.
+    folder : Path
+        Where they are, for the message.
+
+    Raises
+    ------
+    NothingFoundError
+        If a label is unknown, since somebody else may be meant, or nobody stays.
+    """
+    left_out = known_labels("sub", excluded, known, folder)
+    staying = [label for label in wanted if label not in left_out]
+    if wanted and not staying:
+        raise NothingFoundError(
+            f"--exclude-participant-label leaves out everybody of {folder} who was asked for. "
+            "Name fewer."
+        )
+    return staying
 
 
 def _raw_scans(bids_dir: Path, images: Iterable[Path]) -> Iterator[Scan]:

@@ -3,7 +3,7 @@
 Their defaults stand in :class:`bids_anomaly.settings.Settings`; the help repeats them.
 """
 
-from argparse import ArgumentParser
+from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError
 from argparse import _ArgumentGroup as ArgumentGroup
 from collections.abc import Callable
 
@@ -11,6 +11,27 @@ from bids_anomaly.cli import values
 from bids_anomaly.modalities import PRIMARY_ORDER
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.settings import Settings
+
+
+class Extend(Action):
+    """Add the values of an option that may be given several times, each a list of values."""
+
+    def __call__(self, parser, namespace, given, option_string=None):
+        """Add them."""
+        before = getattr(namespace, self.dest, [])
+        setattr(namespace, self.dest, [*before, *(one for several in given for one in several)])
+
+
+class StoreMemory(Action):
+    """Store a size in GB; the option says the unit of a bare number."""
+
+    def __call__(self, parser, namespace, size, option_string=None):
+        """Store it."""
+        read = values.read_memory_mb if option_string == "--mem-mb" else values.read_memory_gb
+        try:
+            setattr(namespace, self.dest, read(size))
+        except ArgumentTypeError as error:
+            raise ArgumentError(self, str(error)) from error
 
 
 def add_positionals(parser: ArgumentParser) -> None:
@@ -40,6 +61,7 @@ def add_selection(group: ArgumentGroup) -> None:
     _add_several(
         group,
         "--participant-label",
+        "--participant-labels",
         metavar="LABEL",
         reader=values.read_participant_label,
         dest="participant_labels",
@@ -47,7 +69,16 @@ def add_selection(group: ArgumentGroup) -> None:
     )
     _add_several(
         group,
+        "--exclude-participant-label",
+        metavar="LABEL",
+        reader=values.read_participant_label,
+        dest="excluded_participants",
+        help="participants who are left out, with or without sub-",
+    )
+    _add_several(
+        group,
         "--session-label",
+        "--session-id",
         metavar="LABEL",
         reader=values.read_session_label,
         dest="session_labels",
@@ -55,6 +86,7 @@ def add_selection(group: ArgumentGroup) -> None:
     )
     _add_several(
         group,
+        "-m",
         "--modalities",
         metavar="SUFFIX",
         reader=values.read_word,
@@ -99,9 +131,11 @@ def add_method(group: ArgumentGroup) -> None:
     )
     _add_several(
         group,
+        "-d",
         "--derivatives",
         metavar="NAME=PATH",
         reader=values.read_derivatives,
+        separator=None,  # paths may have commas
         dest="derivatives",
         help="outputs of fMRIPrep, sMRIPrep or this app, of which bias-corrected T1w scans, brain "
         "masks and transforms are reused; NAME stands for the folder in what is written",
@@ -114,6 +148,7 @@ def add_method(group: ArgumentGroup) -> None:
     )
     group.add_argument(
         "--seed",
+        "--random-seed",
         metavar="N",
         type=values.read_whole_number,
         help=f"seed of every random number (default: {Settings.seed})",
@@ -130,6 +165,14 @@ def add_findings(group: ArgumentGroup) -> None:
         dest="output_spaces",
         help="native (the grid of each scan) and names of templates "
         f"(default: {' '.join(Settings.output_spaces)})",
+    )
+    group.add_argument(
+        "--lesion-roi",
+        metavar="FOLDER",
+        type=values.read_path,
+        help="write what is found, in the grid of the T1w scan, where fMRIPrep and QSIPrep look "
+        "for lesions (sub-01/anat/sub-01_label-lesion_roi.nii.gz): into this folder, such as a "
+        "copy of BIDS_DIR",
     )
     group.add_argument(
         "--healthy-fpr",
@@ -179,26 +222,33 @@ def add_resources(group: ArgumentGroup) -> None:
     )
     group.add_argument(
         "--nprocs",
+        "--nthreads",
+        "--n-cpus",
+        "--n-procs",
         metavar="N",
         type=values.read_count,
         help="CPUs for the whole run (default: what the system, the container and SLURM allow)",
     )
     group.add_argument(
         "--omp-nthreads",
+        "--ants-nthreads",
         metavar="N",
         type=values.read_count,
         help="threads for one step (default: --nprocs, at most 8)",
     )
     group.add_argument(
         "--mem",
+        "--mem-gb",
+        "--mem-mb",
         metavar="SIZE",
         dest="mem_gb",
-        type=values.read_memory_gb,
-        help="memory for the whole run, such as 8 (GB), 8G or 8000M (default: 90 %% of what the "
-        "system, the container and SLURM allow)",
+        action=StoreMemory,
+        help="memory for the whole run, such as 8 (GB), 8G or 8000M; after --mem-mb, 8000 is in MB "
+        "(default: 90 %% of what the system, the container and SLURM allow)",
     )
     group.add_argument(
         "--use-plugin",
+        "--nipype-plugin-file",
         metavar="FILE",
         type=values.read_existing_file,
         help="Nipype plugin configuration, to spread the steps over a cluster",
@@ -234,14 +284,31 @@ def add_control(group: ArgumentGroup) -> None:
             "let scans of doubtful quality fail (exit code 65), where a run would otherwise warn "
             "and go on",
         ),
+        (
+            "--notrack",
+            "changes nothing, because nothing is tracked: accepted for commands written for "
+            "fMRIPrep, MRIQC or QSIPrep",
+        ),
     ):
         group.add_argument(flag, action="store_true", help=help)
 
 
 def _add_several(
-    group: ArgumentGroup, flag: str, *, metavar: str, reader: Callable, dest: str, help: str
+    group: ArgumentGroup,
+    *flags: str,
+    metavar: str,
+    reader: Callable,
+    dest: str,
+    help: str,
+    separator: str | None = ",",
 ) -> None:
     """Add an option that takes several values, and may be given several times."""
     group.add_argument(
-        flag, metavar=metavar, type=reader, dest=dest, nargs="+", action="extend", help=help
+        *flags,
+        metavar=metavar,
+        type=values.listed(reader, separator),
+        dest=dest,
+        nargs="+",
+        action=Extend,
+        help=help,
     )

@@ -64,6 +64,13 @@ def describe(parser: ArgumentParser, version: str) -> dict[str, Any]:
     }
 
 
+def long_name(action: Action) -> str:
+    """Return the first of the names of an option that says what it is; aliases come later."""
+    return next(
+        (name for name in action.option_strings if name.startswith("--")), action.option_strings[0]
+    )
+
+
 def _describe_argument(parser: ArgumentParser, action: Action) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "id": action.dest,
@@ -75,8 +82,7 @@ def _describe_argument(parser: ArgumentParser, action: Action) -> dict[str, Any]
     }
     entry |= KINDS.get(action.type, {})
     if action.option_strings:
-        # The long form comes last, and says what it is.
-        entry["command-line-flag"] = action.option_strings[-1]
+        entry["command-line-flag"] = long_name(action)
     if action.nargs == "+":
         entry |= {"list": True, "min-list-entries": 1}
     if action.choices:

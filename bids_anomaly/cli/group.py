@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bids_anomaly.cli.parser import config_that_repeats
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.running.runs import exit_code, make_log_folder, new_run_id, run_record, set_up_log
 from bids_anomaly.running.workfolder import GROUP_PREFIX, make_folder
@@ -18,6 +19,7 @@ OF_PARTICIPANTS = (
     "steps",
     "brain_extraction",
     "output_spaces",
+    "lesion_roi",
     "healthy_fpr",
     "min_lesion_volume",
     "stage",
@@ -46,7 +48,7 @@ def run_group(settings: Settings, given: Sequence[str]) -> ExitCode:
 
     from bids_anomaly.bids.dataset import copy_participants
     from bids_anomaly.bids.participants import read_participants
-    from bids_anomaly.bids.writing import remove_lost_shared, write_json
+    from bids_anomaly.bids.writing import remove_lost_shared, write_json, write_text
     from bids_anomaly.group.analysis import large_cohorts
     from bids_anomaly.group.cohorts import read_cohorts
     from bids_anomaly.group.collect import collect
@@ -56,6 +58,7 @@ def run_group(settings: Settings, given: Sequence[str]) -> ExitCode:
     members = find_members(
         output_dir,
         participants=settings.participant_labels,
+        excluded=settings.excluded_participants,
         sessions=settings.session_labels,
         modalities=settings.modalities,
         primary=settings.primary,
@@ -113,6 +116,7 @@ def run_group(settings: Settings, given: Sequence[str]) -> ExitCode:
         "failed_sessions": sorted(collected.failures),
     }
     write_json(log_folder / "run.json", record)
+    write_text(log_folder / "config.toml", config_that_repeats(settings))
     return code
 
 
@@ -148,6 +152,7 @@ def _write_results(
     ]
     _remove_others(output_dir / "group", written)
     there = {member.participant for member in (*members, *rejected)}
+    there |= set(settings.excluded_participants)
     page = write_group(
         output_dir,
         collected,

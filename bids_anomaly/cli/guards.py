@@ -32,9 +32,10 @@ def check_settings(settings: Settings) -> None:
     ------
     UsageError
         If a path has characters that cannot be handled, folders overlap, the output folder is a
-        dataset of others, derivatives have a name that does not work or no scans to stand for, the
-        primary modality is left out, more threads than CPUs are asked for, or the brain extraction
-        is not installed.
+        dataset of others, somebody is asked for and left out, derivatives have a name that does not
+        work or no scans to stand for, the primary modality is left out, more threads than CPUs are
+        asked for, the brain extraction is not installed, or lesion masks cannot be made or would
+        be written to the input.
     MissingInputError
         If there is no input folder, which is the output folder at group level.
     CannotWriteError
@@ -45,6 +46,13 @@ def check_settings(settings: Settings) -> None:
     _check_input_exists(settings)
     _check_derivatives(settings)
     _check_work_folder(settings)
+    _check_lesion_roi(settings)
+    both = sorted({*settings.participant_labels}.intersection(settings.excluded_participants))
+    if both:
+        raise UsageError(
+            f"--participant-label asks for {', '.join(both)}, and --exclude-participant-label "
+            "leaves the same out. Name each once."
+        )
     if settings.primary and settings.modalities and settings.primary not in settings.modalities:
         raise UsageError(
             f"--primary {settings.primary} cannot lead where --modalities "
@@ -136,7 +144,8 @@ def _makers(description: Path) -> list[str]:
 def _check_input_exists(settings: Settings) -> None:
     if settings.analysis_level == "participant":
         # Reports are made of the outputs alone.
-        if not settings.reports_only and not settings.bids_dir.is_dir():
+        is_made = settings.reports_only or settings.has_own_dataset
+        if not is_made and not settings.bids_dir.is_dir():
             raise MissingInputError(
                 f"There is no BIDS folder {settings.bids_dir}. Check the path; in a container, "
                 "check that it is mounted."
@@ -173,6 +182,33 @@ def _check_derivatives(settings: Settings) -> None:
         )
 
 
+def _check_lesion_roi(settings: Settings) -> None:
+    if settings.lesion_roi is None:
+        return
+    folder, source = settings.lesion_roi.resolve(), settings.bids_dir.resolve()
+    in_derivatives = source / "derivatives" in folder.parents
+    if folder == source or (source in folder.parents and not in_derivatives):
+        raise UsageError(
+            f"--lesion-roi {settings.lesion_roi} is the input dataset or lies in it, which is not "
+            "written to. Name a copy of it."
+        )
+    if folder == settings.output_dir.resolve():
+        raise UsageError(
+            f"--lesion-roi {settings.lesion_roi} is the output folder, in which other programs "
+            "would take all scans for raw ones. Name a copy of the input."
+        )
+    if settings.stage == "preprocess" or settings.reports_only:
+        raise UsageError(
+            "--lesion-roi needs what a whole run finds. Leave out --stage preprocess and "
+            "--reports-only."
+        )
+    if "native" not in settings.output_spaces:
+        raise UsageError(
+            "--lesion-roi is made of the masks in the grids of the scans. Add native to "
+            "--output-spaces."
+        )
+
+
 def _check_work_folder(settings: Settings) -> None:
     output, work = settings.output_dir.resolve(), settings.work_dir.resolve()
     inputs = [settings.bids_dir, *(folder for _, folder in settings.derivatives)]
@@ -187,6 +223,8 @@ def _check_work_folder(settings: Settings) -> None:
             f"The work folder {settings.work_dir} is the output folder. Give one elsewhere with -w."
         )
     for folder in (*inputs, settings.output_dir):
+        if settings.has_own_dataset and folder == settings.bids_dir:
+            continue  # which is kept
         if settings.clean_workdir and work in folder.resolve().parents:
             raise UsageError(
                 f"--clean-workdir empties the work folder {settings.work_dir}, which holds "

@@ -23,9 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> ExitCode:
+    from bids_anomaly.cli import run
     from bids_anomaly.cli.parser import parse_args
 
     given = sys.argv[1:] if argv is None else list(argv)
+    if run.is_meant(given):
+        return run.run_scans(given)
     settings = parse_args(given)
     if settings.analysis_level == "group":
         from bids_anomaly.cli.group import run_group

@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from bids_anomaly import __version__
 from bids_anomaly.citation import cite, works_behind
 from bids_anomaly.cli import arguments, boutiques, values
+from bids_anomaly.cli.config_file import ReadConfigFile, config_text
 from bids_anomaly.cli.guards import check_settings
 from bids_anomaly.exceptions import UsageError
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
@@ -28,6 +29,7 @@ examples:
   bids-anomaly /data /out participant --participant-label 01 02 --device cuda
   bids-anomaly /data /out participant --modalities FLAIR --dry-run
   bids-anomaly /data /out group --controls diagnosis=healthy
+  bids-anomaly run --t1w T1.nii.gz --flair FLAIR.nii.gz /out     without BIDS: see run --help
 
 An option that takes several values ends at the next option, so BIDS_DIR, OUTPUT_DIR and
 {participant,group} come first. Options may be written with underscores: --participant_label.
@@ -115,6 +117,24 @@ def parse_args(
         If ``--device`` names a GPU that is not there.
     """
     asked = vars(build_parser().parse_args(argv))
+    return read_settings(asked, environ=environ, resolve_device=resolve_device)
+
+
+def read_settings(
+    asked: Mapping[str, Any], *, environ: Mapping[str, str], resolve_device: Callable[..., str]
+) -> Settings:
+    """Complete what a parser read, as :func:`parse_args` does.
+
+    Parameters
+    ----------
+    asked : mapping
+        Values by name, of the arguments that were given.
+    environ, resolve_device
+        See :func:`parse_args`.
+    """
+    asked = dict(asked)
+    asked = {**asked.pop("config_file", {}), **asked}
+    asked.pop("notrack", None)  # Nothing is tracked.
     asked = {name: _as_tuple(value) for name, value in asked.items()}
     requested_device = asked.pop("device", "auto")
     allocation = complete_allocation(
@@ -153,9 +173,29 @@ def build_parser() -> argparse.ArgumentParser:
     arguments.add_method(parser.add_argument_group("how they are processed"))
     arguments.add_findings(parser.add_argument_group("what comes out"))
     arguments.add_resources(parser.add_argument_group("what the run may use"))
-    arguments.add_control(parser.add_argument_group("how the run goes"))
-    _add_information(parser.add_argument_group("information"))
+    control = parser.add_argument_group("how the run goes")
+    arguments.add_control(control)
+    add_config_file(control)
+    add_information(parser.add_argument_group("information"))
     return parser
+
+
+def add_config_file(group) -> None:
+    """Add the option that reads arguments from a file."""
+    group.add_argument(
+        "--config-file",
+        metavar="FILE",
+        type=values.read_existing_file,
+        action=ReadConfigFile,
+        help="TOML file with a key for each argument, by its name here; what is written on the "
+        "command line wins. Each run writes the one that repeats it: config.toml in its folder in "
+        "OUTPUT_DIR/logs",
+    )
+
+
+def config_that_repeats(settings: Settings) -> str:
+    """Return the text of a ``--config-file`` by which a run is done again."""
+    return config_text(settings, build_parser(), __version__)
 
 
 def _as_tuple(value):
@@ -174,8 +214,15 @@ def _citation() -> str:
     return f"{cite(__version__, works)}\n\n{others}"
 
 
-def _add_information(group) -> None:
-    group.add_argument("-v", dest="verbosity", action="count", help="say more; -vv says everything")
+def add_information(group, *, cited: bool = True) -> None:
+    """Add what is printed; `cited`: also how to cite the app and how it is called."""
+    group.add_argument(
+        "-v",
+        "--verbose",
+        dest="verbosity",
+        action="count",
+        help="say more; -vv says everything",
+    )
     group.add_argument("-h", "--help", action="help", help="show this help and exit")
     group.add_argument(
         "--version",
@@ -183,6 +230,8 @@ def _add_information(group) -> None:
         version=f"bids-anomaly {__version__}",
         help="show the version and exit",
     )
+    if not cited:
+        return
     group.add_argument(
         "--citation",
         action=PrintAndExit,

@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from bids_anomaly.bids.naming import report_path
 from bids_anomaly.bids.writing import remove_lost, remove_lost_shared, write_json, write_text
 from bids_anomaly.citation import cite, works_behind
 from bids_anomaly.cli.changes import print_comparisons, run_changes
+from bids_anomaly.cli.lesion_rois import write_lesion_rois
+from bids_anomaly.cli.parser import config_that_repeats
 from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError, some_of
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.reconstruction.methods import METHODS
@@ -34,7 +36,9 @@ from bids_anomaly.running.workfolder import WORKFLOW_NAME, check_writable, work_
 from bids_anomaly.settings import Machine, Settings
 
 
-def run_participants(settings: Settings, given: Sequence[str]) -> ExitCode:
+def run_participants(
+    settings: Settings, given: Sequence[str], *, make_input: Callable[[], None] | None = None
+) -> ExitCode:
     """Run the participant level.
 
     Parameters
@@ -43,6 +47,8 @@ def run_participants(settings: Settings, given: Sequence[str]) -> ExitCode:
         Of the run.
     given : sequence of str
         The arguments that they were read from, for the record.
+    make_input : callable, optional
+        Makes the dataset, when models and folders are found to be fine.
 
     Returns
     -------
@@ -59,8 +65,11 @@ def run_participants(settings: Settings, given: Sequence[str]) -> ExitCode:
     # Nothing is made before all is known that a run can be refused for.
     bundles = _choose_bundles(settings)
     if not settings.dry_run:
-        check_writable(settings.output_dir)
-        check_writable(settings.work_dir)
+        for folder in (settings.output_dir, settings.work_dir, settings.lesion_roi):
+            if folder is not None:
+                check_writable(folder)
+    if make_input is not None:
+        make_input()
     sessions = _find_sessions(settings, bundles)
     if settings.dry_run:
         return _say_what_would_be_done(settings, sessions, bundles)
@@ -94,6 +103,7 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
     sessions = find_sessions(
         settings.bids_dir,
         participants=settings.participant_labels,
+        excluded=settings.excluded_participants,
         sessions=settings.session_labels,
         modalities=tuple(bundles),
         bids_filter=read_bids_filter(settings.bids_filter_file, bundles)
@@ -162,6 +172,7 @@ def _run(
     write_text(log_folder / "CITATION.md", _citation(settings, sessions, used_bundles) + "\n")
     record = run_record(settings, run_id, used_bundles, given)
     write_json(log_folder / "run.json", record)
+    write_text(log_folder / "config.toml", config_that_repeats(settings))
     remove_lost_shared(settings.output_dir)
     for session in sessions:
         remove_lost(settings.output_dir / f"sub-{session.participant}")
@@ -184,6 +195,11 @@ def _run(
         participants = {session.participant for session in sessions}
         comparisons = run_changes(settings, participants, log_folder=log_folder, console=console)
     code = code_of_run(progress, comparisons)
+    not_done = {*progress.failures, *progress.not_run}
+    done = [session for session in sessions if session_wf_name(session) not in not_done]
+    without_roi = write_lesion_rois(settings, done, console)
+    if without_roi and code == ExitCode.OK:
+        code = ExitCode.SOME_FAILED
     lacking = _asked_for_in_vain(settings, sessions)
     if lacking and code == ExitCode.OK:
         code = ExitCode.SOME_FAILED
@@ -195,6 +211,7 @@ def _run(
         "steps": sum(part.steps for part in parts),
         "failed_sessions": failed_sessions,
         "participants_without_scans": lacking,
+        "sessions_without_lesion_roi": without_roi,
         "sessions_not_run": [labels[name] for name in progress.not_run],
         "failed_comparisons": sorted(
             part.labels[name] for part in comparisons for name in part.failures

@@ -132,7 +132,12 @@ def _written(settings: Settings, session) -> list[Path]:
     images = anat_folder(settings.output_dir, session.scans[0].entities)
     if settings.stage == "preprocess":
         return [images]
-    return [report_path(settings.output_dir, session.label), images]
+    written = [report_path(settings.output_dir, session.label), images]
+    if settings.lesion_roi is not None:
+        from bids_anomaly.bids.lesion_roi import roi_path
+
+        written.append(roi_path(settings.lesion_roi, session))
+    return written
 
 
 def _outputs(settings: Settings) -> list[str]:

@@ -40,6 +40,7 @@ def rebuild_reports(settings: Settings) -> ExitCode:
     records = find_records(
         settings.output_dir,
         participants=settings.participant_labels,
+        excluded=settings.excluded_participants,
         sessions=settings.session_labels,
     )
     failed = [path for path in records if _has_failed(settings.output_dir, path)]
@@ -84,7 +85,11 @@ def rebuild_reports(settings: Settings) -> ExitCode:
 
 
 def find_records(
-    output_dir: Path, *, participants: Sequence[str], sessions: Sequence[str]
+    output_dir: Path,
+    *,
+    participants: Sequence[str],
+    sessions: Sequence[str],
+    excluded: Sequence[str] = (),
 ) -> list[Path]:
     """Find the records from which reports can be made, sorted.
 
@@ -94,6 +99,8 @@ def find_records(
         Derivative dataset.
     participants, sessions : sequence of str
         Labels without ``sub-`` and ``ses-``; empty for all.
+    excluded : sequence of str
+        Labels without ``sub-`` of participants whose reports stay as they are.
 
     Raises
     ------
@@ -105,6 +112,7 @@ def find_records(
         for pattern in ("sub-*/figures", "sub-*/ses-*/figures")
         for path in output_dir.glob(f"{pattern}/sub-*_report.json")
         if not participants or entities_of(path)["sub"] in participants
+        if entities_of(path)["sub"] not in excluded
         if not sessions or entities_of(path).get("ses") in sessions
     ]
     known = {entities_of(path)["sub"] for path in found}

@@ -7,7 +7,9 @@ import math
 import os
 import re
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bids_anomaly.running.device import DEVICE
 
@@ -16,12 +18,26 @@ LABEL = re.compile(r"[A-Za-z0-9+]+")
 WORD = re.compile(r"[A-Za-z0-9]+")
 MEMORY = re.compile(r"(\d+(?:\.\d+)?)(?:([KMGT])(?:i?B)?)?", re.IGNORECASE)
 GB_A_UNIT = {"K": 1024**-2, "M": 1 / 1024, "G": 1, "T": 1024}
-# A bare number is in GB here and in MB for SLURM: from this size on, it was meant in MB.
+# A bare number is in GB after --mem and in MB for SLURM and after --mem-mb: what was meant shows.
 SMALLEST_SIZE_MEANT_IN_MB = 1000
+LARGEST_SIZE_MEANT_IN_GB = 100
 POSITIONALS_FIRST = (
-    "BIDS_DIR OUTPUT_DIR {participant,group} come first, because an option that takes several "
-    "values takes all that follow it"
+    "folders and level come first, because an option that takes several values takes all that "
+    "follow it"
 )
+
+
+def listed(read: Callable[[str], Any], separator: str | None = ",") -> Callable[[str], list]:
+    """Return a reader of ``01,02`` by that of one value; empty parts are passed over.
+
+    Without a separator, the text is one value.
+    """
+
+    def read_list(text: str) -> list:
+        parts = text.split(separator) if separator else [text]
+        return [read(part) for part in parts if part] or [read(text)]
+
+    return read_list
 
 
 def read_participant_label(text: str) -> str:
@@ -78,12 +94,20 @@ def read_false_positive_rate(text: str) -> float:
 
 def read_memory_gb(text: str) -> float:
     """Read ``8``, ``8G`` or ``8000M`` as GB of 1024 MB, as SLURM counts them."""
-    form = MEMORY.fullmatch(text)
-    if not form or not float(form[1]):
-        raise ArgumentTypeError(f"a size such as 8, 8G or 8000M is needed, not {text!r}")
-    if not form[2] and float(form[1]) >= SMALLEST_SIZE_MEANT_IN_MB:
-        raise ArgumentTypeError(f"a bare number is in GB; write {text}M or {text}G")
-    return float(form[1]) * GB_A_UNIT[(form[2] or "G").upper()]
+    size, unit = _read_memory(text)
+    if not unit and size >= SMALLEST_SIZE_MEANT_IN_MB:
+        raise ArgumentTypeError(
+            f"a bare number is in GB; write {text}M or {text}G, or --mem-mb {text}"
+        )
+    return size * GB_A_UNIT[unit or "G"]
+
+
+def read_memory_mb(text: str) -> float:
+    """Read ``8000``, ``8000M`` or ``8G`` as GB of 1024 MB; a bare number is in MB."""
+    size, unit = _read_memory(text)
+    if not unit and size <= LARGEST_SIZE_MEANT_IN_GB:
+        raise ArgumentTypeError(f"a bare number is in MB; write {text}M or {text}G")
+    return size * GB_A_UNIT[unit or "M"]
 
 
 def read_path(text: str) -> Path:
@@ -142,6 +166,13 @@ def read_controls(text: str) -> str:
             f"COLUMN=VALUE with a column of participants.tsv is needed, not {text!r}"
         )
     return text
+
+
+def _read_memory(text: str) -> tuple[float, str]:
+    form = MEMORY.fullmatch(text)
+    if not form or not float(form[1]):
+        raise ArgumentTypeError(f"a size such as 8G or 8000M is needed, not {text!r}")
+    return float(form[1]), (form[2] or "").upper()
 
 
 def _read_label(text: str, prefix: str) -> str:

@@ -12,6 +12,7 @@ from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.group.people import SESSION, Member
 from bids_anomaly.preprocessing.atlas import atlas_regions
+from bids_anomaly.scoring.locations import LOCATIONS
 from bids_anomaly.scoring.quality_limits import MEASURES, Check
 from bids_anomaly.scoring.regions import ELSEWHERE
 
@@ -35,6 +36,9 @@ class Burden:
         In mm3, of the primary scan, as all that is not by modality.
     volumes, lesions : mapping of str to float, int
         By modality: anomalous volume in mm3 of the person, number of lesions.
+    locations : mapping of str to (int, float)
+        By each of :data:`bids_anomaly.scoring.locations.LOCATIONS`: number of lesions of the
+        primary scan, and their volume in mm3. Empty if its table does not say where they are.
     largest, z_peak : float
         The largest lesion in mm3 and the highest z; NaN without lesions.
     regions : (R,) array
@@ -54,6 +58,7 @@ class Burden:
     brain_volume: float
     volumes: Mapping[str, float]
     lesions: Mapping[str, int]
+    locations: Mapping[str, tuple[int, float]]
     largest: float
     z_peak: float
     regions: np.ndarray
@@ -113,6 +118,7 @@ def read_burden(member: Member, known: Mapping[str, str]) -> Burden:
         brain_volume=sum(float(row["volume"]) for row in by_name.values()),
         volumes={m: sum(float(row["volume"]) for row in rows) for m, rows in lesions.items()},
         lesions={m: len(rows) for m, rows in lesions.items()},
+        locations=_by_location(found),
         largest=max((float(row["volume"]) for row in found), default=math.nan),
         z_peak=max((float(row["z_peak"]) for row in found), default=math.nan),
         regions=np.nan_to_num(_column(by_name, "anomalous_volume")),
@@ -121,6 +127,17 @@ def read_burden(member: Member, known: Mapping[str, str]) -> Burden:
         flags=tuple((row["scan"], row["measure"]) for row in quality if row["flagged"] == "true"),
         quality=_checks(quality),
     )
+
+
+def _by_location(lesions: Sequence[Mapping[str, str]]) -> dict[str, tuple[int, float]]:
+    """Count and add up lesions by where they are; nothing if a table does not say it of each."""
+    if any(row.get("location") not in LOCATIONS for row in lesions):
+        return {}
+    volumes = {
+        location: [float(row["volume"]) for row in lesions if row["location"] == location]
+        for location in LOCATIONS
+    }
+    return {location: (len(each), sum(each)) for location, each in volumes.items()}
 
 
 def _checks(rows: Sequence[Mapping[str, str]]) -> dict[str, list[Check]]:

@@ -16,7 +16,8 @@ from bids_anomaly.bids.naming import (
     suffix_of,
 )
 from bids_anomaly.bids.outputs import OUTPUTS
-from bids_anomaly.bids.query import known_labels
+from bids_anomaly.bids.participants import read_participants
+from bids_anomaly.bids.query import known_labels, without
 from bids_anomaly.bids.ratings import FOLDER, Rating, read_ratings
 from bids_anomaly.bids.records import recorded_primary
 from bids_anomaly.bids.timepoints import in_order
@@ -116,6 +117,7 @@ def find_members(
     output_dir: Path,
     *,
     participants: Sequence[str] = (),
+    excluded: Sequence[str] = (),
     sessions: Sequence[str] = (),
     modalities: Collection[str] = (),
     primary: str | None = None,
@@ -128,6 +130,8 @@ def find_members(
         What the participant level wrote.
     participants, sessions : sequence of str
         Labels with or without prefix; all by default.
+    excluded : sequence of str
+        Labels of participants who are left out: of the folder, or of its ``participants.tsv``.
     modalities : collection of str
         Whose results are read; all by default.
     primary : str, optional
@@ -151,6 +155,9 @@ def find_members(
             "participant level first."
         )
     wanted = known_labels("sub", participants, there, output_dir) if participants else there
+    if excluded:
+        listed = [label.removeprefix("sub-") for label in read_participants(output_dir)]
+        wanted = without(excluded, wanted, sorted({*there, *listed}), output_dir)
     if sessions:
         existing = {label for key in wanted for label in list_sessions(output_dir, key)}
         sessions = known_labels("ses", sessions, sorted(existing), output_dir)

@@ -23,6 +23,7 @@ WHO = {
 _REGION = {
     name: OUTPUTS["regions"].columns[name] for name in ("index", "name", "hemisphere", "tissue")
 }
+_LOCATIONS = OUTPUTS["lesions"].columns["location"]["Levels"]
 _MM3 = {"Units": "mm^3"}
 COMPARED = {
     "group": {"Description": "Group that is compared with controls."},
@@ -172,6 +173,13 @@ def people_table(
         **{f"anomalous_{tissue.replace(' ', '_')}":
            {"Description": f"Anomalous volume in regions of the tissue {tissue}.", **_MM3}
            for tissue in TISSUES},
+        **{f"lesions_{location.replace(' ', '_')}":
+           {"Description": f"Number of lesions that are {location}: {said}; n/a where results do "
+                           "not say it.", "Format": "integer"}
+           for location, said in _LOCATIONS.items()},
+        **{f"volume_{location.replace(' ', '_')}":
+           {"Description": f"Their volume ({location}); n/a likewise.", **_MM3}
+           for location in _LOCATIONS},
         "most_affected": {"Description": "Region of the atlas with the largest anomalous volume; "
                           "n/a without anomalies."},
         **{f"anomalous_volume_{m}":
@@ -209,7 +217,10 @@ def people_table(
          one.member.primary, ", ".join(one.member.modalities) or MISSING,
          one.brain_volume, one.volume,
          one.volume / one.brain_volume if one.brain_volume else np.nan, one.lesion_count,
-         one.largest, one.z_peak, *map(one.tissue_volume, TISSUES), most_affected(one),
+         one.largest, one.z_peak, *map(one.tissue_volume, TISSUES),
+         *(one.locations.get(place, (MISSING, MISSING))[part]
+           for part in (0, 1) for place in _LOCATIONS),
+         most_affected(one),
          *(one.volumes.get(m, np.nan) for m in modalities),
          *(one.lesions.get(m, MISSING) for m in modalities),
          ", ".join(":".join(flag) for flag in one.flags) or MISSING, float(z),

@@ -12,6 +12,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from bids_anomaly.bids.label_tables import write_label_tables
 from bids_anomaly.bids.naming import output_path, sidecar_path, transform_path
 from bids_anomaly.bids.reading import read_json
 from bids_anomaly.bids.sidecars import sidecar
@@ -157,7 +158,7 @@ class WriteChange(StepInterface):
         written = [self._write(output, grid.image(v), described) for output, v in maps.items()]
         table = written[-1].with_name(written[-1].name.replace(".nii.gz", ".tsv"))
         write_table(table, "changes", rows)
-        written.append(table)
+        written += [table, *write_label_tables(written[-1], rows)]
         for which in (0, 1):
             lesions = (together.lesions[which] > 0).astype(np.uint8)
             written += self._write_scan(which, grid, files[which], midpoint[which], lesions)

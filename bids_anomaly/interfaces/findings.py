@@ -16,6 +16,7 @@ from nipype.interfaces.base import (
 )
 
 from bids_anomaly.bids.dataset import write_atlas_description
+from bids_anomaly.bids.label_tables import write_label_tables
 from bids_anomaly.bids.tables import write_table
 from bids_anomaly.interfaces.base import StepInterface, save_image
 from bids_anomaly.interfaces.derivatives import (
@@ -149,8 +150,9 @@ class WriteFindings(StepInterface):
 def _write_labels(
     inputs, output: str, labels: nib.Nifti1Image, rows: Iterable[Sequence], model: Mapping[str, Any]
 ) -> list[Path]:
-    """Write an image of labels and the table that says what they are."""
-    written = write_maps(inputs, {output: labels}, model=model, already_stripped=True)
+    """Write an image of labels and the tables that say what they are, for people and viewers."""
+    rows = list(rows)
+    (image,) = write_maps(inputs, {output: labels}, model=model, already_stripped=True)
     table = table_path(inputs, output)
     write_table(table, output, rows)
-    return [*written, table]
+    return [image, table, *write_label_tables(image, rows)]

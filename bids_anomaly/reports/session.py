@@ -9,6 +9,7 @@ from bids_anomaly.bids.records import ScanRecord, SessionRecord, record_failure
 from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.change import read_change
+from bids_anomaly.reports.commands import viewer_commands
 from bids_anomaly.reports.finding import describe_finding
 from bids_anomaly.reports.maps import read_scan, reading
 from bids_anomaly.reports.numbers import counted, in_millilitres, percent, two_digits
@@ -100,6 +101,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         quality=quality_table(quality),
         change=change,
         rating=rating_form(record.label, record.version),
+        commands=viewer_commands(output_dir, record),
     )
     write_session_page(path, page)
     return path

@@ -70,6 +70,8 @@ class SessionPage:
         What changed since the session before.
     rating : RatingForm or None
         For the reader to judge the session by.
+    commands : mapping of str to str
+        By the name of a program, what opens the maps of the session in it.
     """
 
     title: str
@@ -84,6 +86,7 @@ class SessionPage:
     quality: Table | None = None
     change: ChangeReport | None = None
     rating: RatingForm | None = None
+    commands: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_session_page(path: Path, page: SessionPage) -> None:

@@ -12,6 +12,7 @@ from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import CannotWriteError, UsageError
 from bids_anomaly.interfaces.records import WRITTEN_FILE, changed_since_written, is_damaged
 from bids_anomaly.running.locks import LOCK_FILE, emptying, working_in
+from bids_anomaly.settings import OWN_DATASETS
 
 STAMP = "bids-anomaly.json"
 # Folders that the app makes in a work folder, beside whatever a user keeps there.
@@ -68,7 +69,8 @@ def prepare_work_folder(folder: Path, *, clean: bool) -> None:
         If it cannot be written, or what is in it cannot be removed.
     """
     stamp = folder / STAMP
-    if clean and folder.is_dir() and any(path.name != LOCK_FILE for path in folder.iterdir()):
+    kept = (LOCK_FILE, OWN_DATASETS)
+    if clean and folder.is_dir() and any(path.name not in kept for path in folder.iterdir()):
         if not stamp.is_file():
             raise UsageError(
                 f"The work folder {folder} was not made by bids-anomaly, so --clean-workdir does "

@@ -272,6 +272,22 @@ def test_participants_go_by_label_with_or_without_prefix(dataset, label):
     ]
 
 
+@pytest.mark.parametrize("label", ["01", "sub-01"])
+def test_excluded_participants_are_left_out(dataset, label, tmp_path, caplog):
+    for database in (None, tmp_path / "index"):
+        found = find_sessions(dataset, excluded=[label], database_dir=database)
+        assert labels(found) == ["sub-02", "sub-03"]
+    assert labels(find_sessions(dataset, participants=["02", "01"], excluded=[label])) == ["sub-02"]
+    assert not caplog.text
+
+
+def test_an_excluded_participant_who_is_not_there_or_the_last_one_is_an_error(dataset):
+    with pytest.raises(NothingFoundError, match=r"no sub-1\. It has sub-01"):
+        find_sessions(dataset, excluded=["1"])
+    with pytest.raises(NothingFoundError, match="leaves out everybody"):
+        find_sessions(dataset, participants=["01"], excluded=["01"])
+
+
 def test_a_label_that_begins_like_another_is_not_taken_for_it(tmp_path):
     dataset = make_dataset(tmp_path, "sub-1_T1w", "sub-10_T1w", "sub-01_T1w", "sub-1a_T1w")
     assert names(find_sessions(dataset, participants=["1"])) == ["sub-1_T1w"]

@@ -49,6 +49,7 @@ def test_a_filled_form_becomes_the_command_that_a_user_would_type(bosh, tmp_path
             "participant_labels": ["01", "02"],
             "derivatives": ["fmriprep=/data/fmriprep", "mine=/data/mine"],
             "healthy_fpr": 0.01,
+            "mem_gb": "8G",
             "strict": True,
         },
     ).splitlines()[-1]
@@ -56,5 +57,5 @@ def test_a_filled_form_becomes_the_command_that_a_user_would_type(bosh, tmp_path
         *("bids-anomaly", str(tmp_path), "/out", "participant"),
         *("--participant-label", "01", "02"),
         *("--derivatives", "fmriprep=/data/fmriprep", "mine=/data/mine"),
-        *("--healthy-fpr", "0.01", "--strict"),
+        *("--healthy-fpr", "0.01", "--mem", "8G", "--strict"),
     ]

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,12 +20,14 @@ LABELS = st.text("abcXYZ0189", min_size=1, max_size=8)
 OPTIONS = re.findall(
     r"\S+",
     """
-    --participant-label --session-label --bids-filter-file --modalities --model --steps --device
-    --batch-size --derivatives --brain-extraction --output-spaces --healthy-fpr
-    --min-lesion-volume --seed --stage --nprocs --omp-nthreads --mem --use-plugin -w --work-dir
-    --clean-workdir --stop-on-first-crash --reports-only --dry-run --strict
-    --skip-bids-validation --bids-database-dir --primary --controls -v -h --help --version
-    --citation --bids-exec-spec
+    --participant-label --exclude-participant-label --session-label --bids-filter-file --modalities
+    --model --steps --device --batch-size --derivatives --brain-extraction --output-spaces
+    --healthy-fpr --min-lesion-volume --seed --stage --nprocs --omp-nthreads --mem --use-plugin
+    -w --work-dir --clean-workdir --stop-on-first-crash --reports-only --dry-run --strict
+    --skip-bids-validation --bids-database-dir --primary --controls --lesion-roi --config-file
+    -v -h --help --version --citation --bids-exec-spec
+    --participant-labels --session-id -m -d --nthreads --n-cpus --n-procs --ants-nthreads --mem-gb
+    --mem-mb --notrack --nipype-plugin-file --random-seed --verbose
     """,
 )
 PRINTED = ("--help", "--version", "--citation", "--bids-exec-spec")
@@ -78,6 +81,7 @@ def test_every_option_reaches_the_settings(parse, folders):
 
     settings = parse(
         *("--participant-label", "01", "sub-02", "--session-label", "ses-a", "b"),
+        *("--exclude-participant-label", "03", "sub-04"),
         *("--bids-filter-file", entities, "--modalities", "T1w", "FLAIR"),
         *("--model", "mine/bundle", "--steps", 7, "--device", "cuda:1", "--batch-size", 2),
         *("--derivatives", f"smriprep={folders / 'prep'}", folders / "prep" / "fmriprep"),
@@ -95,6 +99,7 @@ def test_every_option_reaches_the_settings(parse, folders):
         output_dir=folders / "out",
         analysis_level="participant",
         participant_labels=("01", "02"),
+        excluded_participants=("03", "04"),
         session_labels=("a", "b"),
         bids_filter_file=entities,
         modalities=("T1w", "FLAIR"),
@@ -205,7 +210,13 @@ def test_names_are_not_abbreviated(parse):
         (["--device", "gpu"], "--device.*cuda:N.*'gpu'"),
         (["--participant-label", "sub-01/"], "--participant-label.*'sub-01/'"),
         (["--participant-label", "sub-"], "--participant-label"),
-        (["--modalities", "T1w,FLAIR"], "--modalities"),
+        (["--modalities", "T1w;FLAIR"], "--modalities"),
+        (["--modalities", ","], "--modalities"),
+        (["--mem-mb", "16"], "--mem-mb.*16M or 16G"),
+        (
+            ["--participant-label", "1", "2", "--exclude-participant-label", "2"],
+            "asks for 2, and --exclude-participant-label leaves the same out",
+        ),
         (["--output-spaces", "MNI:res-2"], "--output-spaces"),
         (["--primary", "T1w,FLAIR"], "--primary"),
         (["--primary", "FLAIR", "--modalities", "T1w"], "--primary FLAIR cannot lead.*T1w leaves"),
@@ -225,6 +236,47 @@ def test_a_wrong_value_is_refused_in_a_sentence_that_names_it(parse, options, co
 
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
+
+
+# How fMRIPrep, MRIQC and QSIPrep spell it, and how it is spelled here.
+ALIASES = [
+    ("--participant_labels 01", "--participant-label 01"),
+    ("--participant-label 01,02", "--participant-label 01 02"),
+    ("--participant-label sub-01, 02", "--participant-label 01 02"),
+    ("--exclude_participant_label 01,02", "--exclude-participant-label 01 02"),
+    ("--session-id ses-a,b", "--session-label a b"),
+    ("-m T1w,FLAIR", "--modalities T1w FLAIR"),
+    ("--output-spaces MNI152NLin2009aSym,native", "--output-spaces MNI152NLin2009aSym native"),
+    (f"-d prep={Path(__file__).parent}", f"--derivatives prep={Path(__file__).parent}"),
+    ("--nthreads 3", "--nprocs 3"),
+    ("--n_cpus 3", "--nprocs 3"),
+    ("--n-cpus 3", "--nprocs 3"),
+    ("--n_procs 3", "--nprocs 3"),
+    ("--nprocs 3 --ants-nthreads 2", "--nprocs 3 --omp-nthreads 2"),
+    ("--mem_mb 8000", "--mem 8000M"),
+    ("--mem-mb 8G", "--mem 8G"),
+    ("--mem_gb 8", "--mem 8"),
+    ("--notrack", ""),
+    (f"--nipype-plugin-file {__file__}", f"--use-plugin {__file__}"),
+    ("--random-seed 4", "--seed 4"),
+    ("--verbose", "-v"),
+]
+
+
+@pytest.mark.parametrize(("theirs", "ours"), ALIASES)
+def test_options_of_the_field_mean_the_same_here(theirs, ours, parse):
+    # How much memory is free is another thing each time.
+    memory = [] if "--mem" in theirs else ["--mem", "4"]
+    given = parse(*theirs.split(), *memory)
+    assert given == parse(*ours.split(), *memory)
+    if ours:
+        assert given != parse("--mem", "4")
+
+
+def test_a_comma_in_the_path_of_derivatives_is_part_of_it(parse, folders):
+    (folders / "a,b").mkdir()
+    with pytest.raises(UsageError, match=r"derivatives one .*/a,b has , in its path"):
+        parse("-d", f"one={folders / 'a,b'}")
 
 
 @pytest.mark.parametrize(
@@ -319,6 +371,24 @@ def test_the_work_folder_must_not_take_data_with_it(parse, folders):
     with pytest.raises(UsageError, match="--clean-workdir empties"):
         parse("-w", folders, "--clean-workdir")
     assert parse("-w", folders).work_dir == folders
+
+
+def test_lesion_masks_are_not_written_into_the_input_nor_among_results(parse, folders):
+    copy = folders / "copy"
+    assert parse("--lesion-roi", copy).lesion_roi == copy
+    own = folders / "bids" / "derivatives" / "lesions"
+    assert parse("--lesion-roi", own).lesion_roi == own
+    (folders / "link").symlink_to(folders / "bids")
+    for inside in (folders / "bids", folders / "bids" / "sub-01", folders / "link"):
+        with pytest.raises(UsageError, match="which is not written to"):
+            parse("--lesion-roi", inside)
+    with pytest.raises(UsageError, match="is the output folder"):
+        parse("--lesion-roi", folders / "out")
+    for options in (("--stage", "preprocess"), ("--reports-only",)):
+        with pytest.raises(UsageError, match="needs what a whole run finds"):
+            parse("--lesion-roi", copy, *options)
+    with pytest.raises(UsageError, match="Add native"):
+        parse("--lesion-roi", copy, "--output-spaces", "MNI152NLin2009aSym")
 
 
 def test_a_missing_input_folder_is_named(parse, folders):

@@ -33,6 +33,11 @@ def test_sessions_are_found_by_their_labels(participants, sessions, expected, ou
     assert [path.name.removesuffix("_report.json") for path in found] == expected
 
 
+def test_reports_of_excluded_participants_stay(output_dir):
+    found = find_records(output_dir, participants=(), sessions=(), excluded=("02", "unknown"))
+    assert [path.name for path in found] == ["sub-01_report.json"]
+
+
 @pytest.mark.parametrize(("participants", "sessions"), [(("01", "03"), ()), (("01",), ("1",))])
 def test_who_has_no_finished_session_is_named(participants, sessions, output_dir):
     with pytest.raises(NothingFoundError, match=f"sub-{participants[-1]}"):

@@ -1,6 +1,8 @@
 """Tables of lesions, regions and quality, by the real command."""
 
+import html
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -50,6 +52,29 @@ def test_every_anomaly_is_one_of_the_lesions_of_the_table(name, anat):
         assert row["region"] in {region.name for region in atlas_regions()}
         assert row["location"] in LOCATIONS
         assert float(row["z_peak"]) >= float(row["z_mean"]) > 0
+
+
+@pytest.mark.parametrize("name", [*LESIONS, f"{REGIONS}T1w_dseg", f"{REGIONS}FLAIR_dseg"])
+def test_viewers_are_told_the_names_of_all_labels(name, anat):
+    labels = {str(label) for label in np.unique(read(anat / f"{name}.nii.gz")) if label}
+    names = {row["index"]: row["name"] for row in read_table(anat / f"{name}.tsv")}
+    assert labels <= names.keys()
+    for ending in (".txt", ".ctab", ".lut"):
+        lines = (anat / f"{name}{ending}").read_text().splitlines()
+        told = {line.split()[0]: line for line in lines if not line.startswith(("#", "0 "))}
+        assert told.keys() == names.keys()
+        assert all(names[index] in line for index, line in told.items())
+
+
+def test_the_report_says_how_to_open_the_maps_in_other_programs(finished_run):
+    page = (finished_run.out / "sub-01.html").read_text()
+    commands = [html.unescape(one) for one in re.findall(r'class="command">(.*?)</pre>', page)]
+    assert [command.split()[0] for command in commands] == ["fsleyes", "freeview", "itksnap"]
+    for command in commands:
+        files = re.findall(r"sub-01/anat/[\w.-]+", command)
+        assert len(files) == 4  # scan, z-scores, lesions and their names
+        assert all("FLAIR" in name for name in files)
+        assert all((finished_run.out / name).is_file() for name in files)
 
 
 @pytest.mark.parametrize("modality", ["T1w", "FLAIR"])

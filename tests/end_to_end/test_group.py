@@ -10,6 +10,7 @@ import pytest
 
 from bids_anomaly.bids.tables import read_table
 from bids_anomaly.cli.main import main
+from bids_anomaly.cli.parser import parse_args
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE
 
 MAP = f"space-{TEMPLATE}"
@@ -159,6 +160,24 @@ def test_a_dry_run_says_who_and_writes_nothing(study, capsys):
     assert sorted(study.folder.rglob("*")) == before
 
 
+def test_who_is_excluded_does_not_come_in_and_is_not_called_missing(study, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(study.folder, out)
+    group = ["nowhere", str(out), "group", "-w", str(tmp_path / "w")]
+    assert main([*group, "--exclude-participant-label", "04,05"]) == 0
+    table = (out / "group" / "participants.tsv").read_text()
+    rows = {line.split("\t")[0] for line in table.splitlines()[1:]}
+    assert rows == {f"sub-{number:02}" for number in range(11) if number not in (4, 5)}
+    assert "sub-04" not in (out / "group.html").read_text()
+
+
+def test_the_configuration_of_a_run_does_the_group_again(finished):
+    out, *_ = finished
+    (log,) = (out / "logs").iterdir()
+    settings = parse_args(["--config-file", str(log / "config.toml")])
+    assert settings.to_json_dict() == json.loads((log / "run.json").read_text())["settings"]
+
+
 def test_text_from_tables_is_shown_and_not_run(study, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(study.folder, out)
@@ -175,6 +194,7 @@ def test_text_from_tables_is_shown_and_not_run(study, tmp_path):
         (["--controls", "group=alien"], 18, "Nobody in"),
         (["--controls", "clinic=a"], 66, "has no column clinic"),
         (["--participant-label", "99"], 18, "has no sub-99"),
+        (["--exclude-participant-label", "99"], 18, "has no sub-99"),
         (["--use-plugin", "{file}"], 2, "--use-plugin cannot be used at the group level"),
         (["--healthy-fpr", "0.01"], 2, "--healthy-fpr cannot be used at the group level"),
         (["--model", "threshold"], 2, "--model cannot be used at the group level"),

@@ -63,12 +63,11 @@ def anat(finished_run):
 
 @pytest.fixture
 def run_again(finished_run, command, tmp_path):
-    """Repeat the command of the finished run, whose folders are put back after the test."""
+    """Repeat the finished run, by its command or another; its folders are put back afterwards."""
     folders = (finished_run.out, finished_run.work)
     kept = [shutil.copytree(folder, tmp_path / folder.name, symlinks=True) for folder in folders]
-    yield lambda: command(
-        finished_run.bids, finished_run.out, "participant", "-w", finished_run.work
-    )
+    first = (finished_run.bids, finished_run.out, "participant", "-w", finished_run.work)
+    yield lambda *arguments: command(*(arguments or first))
     for folder, copy in zip(folders, kept, strict=True):
         shutil.rmtree(folder)
         shutil.copytree(copy, folder, symlinks=True)
@@ -267,6 +266,42 @@ def test_the_record_is_enough_to_do_the_run_again(finished_run, run_records):
     assert record["result"]["exit_code"] == 0
     assert record["result"]["failed_sessions"] == []
     assert record["result"]["steps_run"] > 0
+
+
+def test_the_configuration_of_a_run_does_the_run_again(finished_run, run_again, run_records):
+    (log,) = (finished_run.out / "logs").iterdir()
+    again = run_again("--config-file", log / "config.toml")
+    assert again.code == 0, again.stderr
+    first, second = run_records(finished_run.out)
+    assert second["settings"] == first["settings"]
+    assert (second["models"], second["seed"]) == (first["models"], first["seed"])
+    assert second["result"]["steps_run"] == 0
+    assert second["result"]["steps"] == first["result"]["steps"]
+    (later,) = (folder for folder in (finished_run.out / "logs").iterdir() if folder != log)
+    assert (later / "config.toml").read_text() == (log / "config.toml").read_text()
+
+
+def test_lesion_masks_for_other_programs_are_written_when_asked_for(
+    finished_run, run_again, run_records, digests, tmp_path
+):
+    copy = tmp_path / "copy"
+    arguments = (finished_run.bids, finished_run.out, "participant", "-w", finished_run.work)
+    run = run_again(*arguments, "--lesion-roi", copy)
+    assert run.code == 0, run.stderr
+    assert "sub-01: lesion mask for other programs:" in run.stderr
+    roi = copy / "sub-01" / "anat" / "sub-01_label-lesion_roi.nii.gz"
+    found = read(finished_run.out / "sub-01/anat/sub-01_label-lesion_desc-anomalyFLAIR_mask.nii.gz")
+    assert roi.exists() == bool(found.any())
+    assert digests(finished_run.bids) == finished_run.input_before
+    # What somebody has drawn is in the way.
+    roi.parent.mkdir(parents=True, exist_ok=True)
+    roi.write_bytes(b"drawn")
+    roi.with_name("sub-01_label-lesion_roi.json").unlink(missing_ok=True)
+    run = run_again(*arguments, "--lesion-roi", copy)
+    assert run.code == 1
+    assert "sub-01: no lesion mask" in run.stderr
+    assert roi.read_bytes() == b"drawn"
+    assert run_records(finished_run.out)[-1]["result"]["sessions_without_lesion_roi"] == ["sub-01"]
 
 
 def test_pybids_finds_the_pseudo_healthy_images(finished_run):

@@ -3,12 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.group.burden import REGIONS, modified_z, read_burden
 from bids_anomaly.group.maps import load_maps
 from bids_anomaly.group.people import SESSION, find_members
 from bids_anomaly.group.tables import people_table
 from bids_anomaly.preprocessing.template import OUTPUT_GRID
+from bids_anomaly.scoring.locations import LOCATIONS
 
 VOXEL_MM3 = OUTPUT_GRID.voxel_volume
 
@@ -31,6 +33,32 @@ def test_the_tables_of_a_person_add_up(member):
     assert set(burden.region_z) == {"T1w", "FLAIR"}
     assert len(burden.fractions) == len(REGIONS)
     assert burden.flags == (("sub-01_T1w", "noise"), ("sub-01_T1w", "ghosting"))
+
+
+def test_lesions_are_counted_by_where_they_are(member):
+    burden = read_burden(member, {})
+    assert list(burden.locations) == list(LOCATIONS)
+    assert sum(count for count, _ in burden.locations.values()) == burden.lesion_count
+    assert sum(volume for _, volume in burden.locations.values()) == pytest.approx(burden.volume)
+    path = member.file("lesions", member.primary)
+    header, *rows = (line.split("\t") for line in path.read_text().splitlines())
+    place = header.index("location")
+    rows[0][place], rows[1][place] = "infratentorial", "deep white matter"
+    path.write_text("\n".join("\t".join(row) for row in [header, *rows]) + "\n")
+    columns, ((*cells,),) = people_table([read_burden(member, {})], {}, None)
+    told = dict(zip(columns, cells, strict=True))
+    assert {name: told[f"lesions_{name.replace(' ', '_')}"] for name in LOCATIONS} == {
+        **dict.fromkeys(LOCATIONS, 0), "infratentorial": 1, "deep white matter": 1,
+    }  # fmt: skip
+    volume = float(rows[0][header.index("volume")])
+    assert told["volume_infratentorial"] == pytest.approx(volume)
+    # Results that do not say where lesions are do not have none.
+    for row in [header, *rows]:
+        del row[place]
+    path.write_text("\n".join("\t".join(row) for row in [header, *rows]) + "\n")
+    columns, ((*cells,),) = people_table([read_burden(member, {})], {}, None)
+    told = dict(zip(columns, cells, strict=True))
+    assert told["lesions_infratentorial"] == told["volume_infratentorial"] == MISSING
 
 
 @pytest.mark.parametrize(

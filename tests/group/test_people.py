@@ -83,6 +83,14 @@ def test_the_first_session_with_results_stands_for_the_person(tmp_path):
     assert (chosen.label, chosen.is_first) == ("sub-01_ses-3", True)
 
 
+def test_excluded_people_are_left_out_also_those_who_have_no_results(tmp_path):
+    touch(tmp_path, f"sub-01_{MASK}", f"sub-02_{MASK}")
+    (tmp_path / "participants.tsv").write_text("participant_id\nsub-01\nsub-02\nsub-03\n")
+    assert [one.label for one in find_members(tmp_path, excluded=["sub-02", "03"])] == ["sub-01"]
+    with pytest.raises(NothingFoundError, match="no sub-04"):
+        find_members(tmp_path, excluded=["04"])
+
+
 def test_the_first_session_is_the_first_in_time(tmp_path):
     touch(tmp_path, f"sub-01_ses-10_{MASK}", f"sub-01_ses-2_{MASK}")
     assert [one.label for one in find_members(tmp_path)] == ["sub-01_ses-2", "sub-01_ses-10"]

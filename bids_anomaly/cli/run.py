@@ -1,0 +1,181 @@
+"""The command ``bids-anomaly run``: scans of one person, given one by one."""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from bids_anomaly.cli import arguments, values
+from bids_anomaly.cli.parser import Parser, add_config_file, add_information, read_settings
+from bids_anomaly.exceptions import ExitCode, UsageError
+from bids_anomaly.modalities import MODALITIES
+from bids_anomaly.running.device import resolve_device
+from bids_anomaly.settings import OWN_DATASETS, Settings
+
+WORD = "run"
+EPILOG = """\
+example:
+  bids-anomaly run --t1w a/T1.nii.gz --flair a/FLAIR.nii.gz results --participant-label A
+"""
+
+
+def is_meant(given: Sequence[str]) -> bool:
+    """Tell whether arguments are of this command; a BIDS folder may be called run, too."""
+    return given[:1] == [WORD] and given[2:3] not in (["participant"], ["group"])
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of ``bids-anomaly run``.
+
+    Returns
+    -------
+    ArgumentParser
+        See :func:`bids_anomaly.cli.parser.build_parser`.
+    """
+    parser = Parser(
+        prog=f"bids-anomaly {WORD}",
+        usage="%(prog)s --t1w FILE --flair FILE OUTPUT_DIR [options]",
+        description="Process scans of one person that are in no BIDS dataset: one is made of them "
+        "in the work folder.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    parser.add_argument(
+        "output_dir",
+        metavar="OUTPUT_DIR",
+        type=values.read_path,
+        help="folder of the results; other people of it keep theirs",
+    )
+    _add_scans(parser.add_argument_group("the scans"))
+    arguments.add_method(parser.add_argument_group("how they are processed"))
+    arguments.add_findings(parser.add_argument_group("what comes out"))
+    arguments.add_resources(parser.add_argument_group("what the run may use"))
+    control = parser.add_argument_group("how the run goes")
+    arguments.add_control(control)
+    add_config_file(control)
+    add_information(parser.add_argument_group("information"), cited=False)
+    return parser
+
+
+def run_scans(
+    given: Sequence[str],
+    *,
+    environ: Mapping[str, str] = os.environ,
+    resolve_device: Callable[..., str] = resolve_device,
+) -> ExitCode:
+    """Process the scans that arguments name.
+
+    Parameters
+    ----------
+    given : sequence of str
+        Arguments, ``run`` first.
+    environ, resolve_device
+        See :func:`bids_anomaly.cli.parser.parse_args`.
+
+    Raises
+    ------
+    UsageError
+        If an argument is wrong, or the output folder may hold results of somebody else with the
+        same label.
+    BadScanError
+        If a file is no scan.
+    """
+    asked = vars(build_parser().parse_args(given[1:]))
+    entities = {"sub": asked.pop("participant", "01")}
+    if "session" in asked:
+        entities["ses"] = asked.pop("session")
+    files = asked.pop("scans", [])
+    from bids_anomaly.bids.given import (
+        check_scans,
+        dataset_folder,
+        digests_of,
+        has_results_of_others,
+        one_for_each_modality,
+        write_dataset,
+    )
+    from bids_anomaly.cli.participant import run_participants
+
+    scans = one_for_each_modality(files)
+    digests = digests_of(scans)
+    work_dir = asked.setdefault("work_dir", values.read_path(str(Settings.work_dir)))
+    datasets = work_dir / OWN_DATASETS
+    settings = read_settings(
+        asked
+        | {
+            "bids_dir": dataset_folder(datasets, digests, entities),
+            "analysis_level": "participant",
+            "participant_labels": (entities["sub"],),
+            "modalities": tuple(scans),
+            "skip_bids_validation": True,
+        },
+        environ=environ,
+        resolve_device=resolve_device,
+    )
+    if not settings.reports_only:
+        check_scans(scans)
+        if has_results_of_others(settings.output_dir, datasets, digests, entities):
+            raise UsageError(
+                f"{settings.output_dir} has results of {'_'.join(map('-'.join, entities.items()))} "
+                f"already, and {work_dir} does not say that they are of one of these scans. Give "
+                "another --participant-label, or another OUTPUT_DIR."
+            )
+    with ExitStack() as stack:
+        if settings.dry_run:  # which writes nothing that stays
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            settings = replace(settings, bids_dir=Path(folder))
+        make_input = partial(write_dataset, settings.bids_dir, scans, entities, digests)
+        return run_participants(settings, given, make_input=make_input)
+
+
+def _add_scans(group) -> None:
+    for suffix in MODALITIES:
+        group.add_argument(
+            f"--{suffix.lower()}",
+            f"--{suffix}",
+            metavar="FILE",
+            dest="scans",
+            action="append",
+            type=partial(_read_scan_of, suffix),
+            help=f"{suffix} scan, NIfTI",
+        )
+    group.add_argument(
+        "--scan",
+        metavar="SUFFIX=FILE",
+        dest="scans",
+        action="append",
+        type=_read_scan,
+        help="scan of another modality that --model has a bundle for, such as PDw=FILE",
+    )
+    group.add_argument(
+        "--participant-label",
+        metavar="LABEL",
+        dest="participant",
+        type=values.read_participant_label,
+        help="how the person is called in the results (default: 01)",
+    )
+    group.add_argument(
+        "--session-label",
+        "--session-id",
+        metavar="LABEL",
+        dest="session",
+        type=values.read_session_label,
+        help="how the occasion is called, if the person has several (default: none)",
+    )
+
+
+def _read_scan_of(suffix: str, text: str) -> tuple[str, Path]:
+    return suffix, values.read_existing_file(text)
+
+
+def _read_scan(text: str) -> tuple[str, Path]:
+    suffix, _, file = text.partition("=")
+    if not values.WORD.fullmatch(suffix) or not file:
+        raise argparse.ArgumentTypeError(f"SUFFIX=FILE such as PDw=FILE is needed, not {text!r}")
+    return _read_scan_of(suffix, file)
