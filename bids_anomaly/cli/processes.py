@@ -1,6 +1,8 @@
 """Nipype's process pool, mended: a killed worker ends a node, and sessions are finished in turn."""
 
+import fcntl
 import gc
+import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -8,7 +10,8 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from itertools import chain
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait
 from traceback import format_exception
 
 import numpy as np
@@ -83,6 +86,27 @@ class Dependencies(lil_matrix):
         return np.asmatrix(np.bincount(columns, entries, minlength=self.shape[1]))
 
 
+def begin_worker(folder: str) -> None:
+    """Begin a worker as Nipype does, and let it end with the process that began the run.
+
+    A system that is short of memory kills one process. Where that is the first one of a run, its
+    workers would go on writing, with nothing locked any more, and then wait for work for ever.
+
+    Parameters
+    ----------
+    folder : str
+        Where it works.
+    """
+    process_initializer(folder)
+    # A pipe that the first process keeps open. The system sends SIGIO when it is closed, which ends
+    # a worker at once, whatever library it is in; a thread would wait until that returns.
+    pipe = parent_process().sentinel
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    if wait([pipe], timeout=0):  # It was closed before.
+        os._exit(1)
+
+
 class SurvivingMultiProc(CrashFirst, MultiProcPlugin):
     """Run nodes in processes of this machine.
 
@@ -90,6 +114,18 @@ class SurvivingMultiProc(CrashFirst, MultiProcPlugin):
     its result for ever. This one counts what was running as failed and goes on with a new pool.
     When a run is over, nothing runs or writes any more, however it ended.
     """
+
+    def __init__(self, plugin_args=None):
+        super().__init__(plugin_args=plugin_args)
+        self._make_pool()  # Nipype's has not begun a process yet.
+
+    def _make_pool(self):
+        self.pool = ProcessPoolExecutor(
+            max_workers=self.processors,
+            initializer=begin_worker,
+            initargs=(self._cwd,),
+            mp_context=get_context(self.plugin_args.get("mp_context")),
+        )
 
     def run(self, graph, config, updatehash=False):
         """Run the nodes of a graph; wait for those that have begun, unless it is interrupted."""
@@ -116,12 +152,7 @@ class SurvivingMultiProc(CrashFirst, MultiProcPlugin):
         try:
             future = self.pool.submit(run_node, node, updatehash, self._taskid)
         except BrokenProcessPool:
-            self.pool = ProcessPoolExecutor(
-                max_workers=self.processors,
-                initializer=process_initializer,
-                initargs=(self._cwd,),
-                mp_context=get_context(self.plugin_args.get("mp_context")),
-            )
+            self._make_pool()
             future = self.pool.submit(run_node, node, updatehash, self._taskid)
         self._task_obj[self._taskid] = future
         future.add_done_callback(partial(self._finished, self._taskid))
