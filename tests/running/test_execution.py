@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -7,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.sparse import lil_matrix
 
-from bids_anomaly.exceptions import UsageError
+from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.running.execution import read_plugin
-from bids_anomaly.running.processes import Dependencies
+from bids_anomaly.running.processes import Dependencies, run_step
 
 # What a worker of a run sees, as Nipype starts it.
 PROGRAM = """
@@ -240,6 +241,26 @@ def test_nothing_is_written_when_a_stopped_run_is_over(error, run_three):
 @pytest.mark.parametrize("stop", [False, True])
 def test_an_error_of_the_run_itself_is_raised_after_a_failure_too(stop, run_three):
     assert "No space left" in run_three(stop=stop, error="exception")["raised"]
+
+
+class OnFullDisk:
+    """A step whose folder takes none of the notes that Nipype begins with."""
+
+    def run(self, updatehash):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    @property
+    def result(self):
+        raise FileNotFoundError("result.pklz")
+
+
+def test_a_disk_that_is_too_full_for_the_notes_of_nipype_is_told():
+    done = run_step(OnFullDisk(), updatehash=False, task=3)
+    code, message = done["known"]
+    assert code == ExitCode.CANNOT_WRITE
+    assert message.startswith("Cannot write to the work folder: No space left on device.")
+    assert "OSError" in done["traceback"][-1]
+    assert done["taskid"] == 3
 
 
 BUSY = """
