@@ -269,6 +269,15 @@ def test_the_record_is_enough_to_do_the_run_again(finished_run, run_records):
     assert record["result"]["steps_run"] > 0
 
 
+def test_no_step_takes_more_memory_than_steps_are_scheduled_by(finished_run):
+    (table,) = finished_run.out.glob("logs/*/sub-01_steps.tsv")
+    header, *rows = (line.split("\t") for line in table.read_text().splitlines())
+    assert header[2:] == ["peak_memory_mb", "estimated_memory_mb"]
+    assert len(rows) > 20
+    for step, _, peak, estimate in rows:
+        assert int(peak) <= int(estimate), step
+
+
 def test_pybids_finds_the_pseudo_healthy_images(finished_run):
     from bids import BIDSLayout
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -61,6 +62,22 @@ ssize_t pwrite64(int descriptor, const void *from, size_t size, off64_t at) {
     static ssize_t (*next)(int, const void *, size_t, off64_t);
     if (!next) next = dlsym(RTLD_NEXT, "pwrite64");
     return refused(descriptor, size) ? -1 : next(descriptor, from, size, at);
+}
+
+ssize_t pwrite(int descriptor, const void *from, size_t size, off_t at) {
+    return pwrite64(descriptor, from, size, at);
+}
+
+ssize_t sendfile64(int descriptor, int from, off64_t *at, size_t size) {
+    static ssize_t (*next)(int, int, off64_t *, size_t);
+    if (!next) next = dlsym(RTLD_NEXT, "sendfile64");
+    struct stat status;
+    size_t more = fstat(from, &status) ? size : (size_t)status.st_size;
+    return refused(descriptor, more < size ? more : size) ? -1 : next(descriptor, from, at, size);
+}
+
+ssize_t sendfile(int descriptor, int from, off_t *at, size_t size) {
+    return sendfile64(descriptor, from, at, size);
 }
 
 int rename(const char *from, const char *to) {

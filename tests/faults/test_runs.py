@@ -206,7 +206,7 @@ def test_a_quota(place, small_run, undisturbed, shim, tell):
     sizes = sorted(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     faults = {"LD_PRELOAD": str(shim), "FAULT": "quota"}
     faults["FAULT_FOLDER"] = str(getattr(small_run, place))
-    for size in (sizes[-1] - 1, sizes[-3] - 1):
+    for size in (sizes[-3] - 1, sizes[-9] - 1):
         small_run.environment = faults | {"FAULT_BYTES": str(size)}
         check_told(small_run())
         assert small_run.results().items() <= undisturbed.results().items()
@@ -223,14 +223,11 @@ def test_a_file_system_without_renaming_over_links_and_locks(
 ):
     small_run.environment = {"LD_PRELOAD": str(shim), "FAULT": "plain"}
     small_run.environment["FAULT_FOLDER"] = str(getattr(small_run, place))
-    codes = []
     for _ in range(2):
         ended = small_run()
-        codes.append(ended.code)
-        if ended.code:
-            check_told(ended)
-        assert small_run.results().items() <= undisturbed.results().items()
-    tell(f"{' and then '.join(map(str, codes))}; nothing half-written")
+        assert ended.code == 0, ended.printed
+        assert small_run.results() == undisturbed.results()
+    tell("same results, twice")
 
 
 LACKING = {
@@ -304,6 +301,8 @@ def test_modules_of_others_on_the_python_path(small_run, undisturbed, tmp_path, 
 @pytest.mark.parametrize("gigabytes", [1, 2, 3, 4])
 def test_a_limit_of_the_address_space(gigabytes, small_run, undisturbed, tell):
     limit = gigabytes * 1024**3
+    # The validator reserves 64 GB; see tests/bids/test_validation.py.
+    small_run.arguments = (*small_run.arguments, "--skip-bids-validation")
     ended = small_run(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
     if ended.code:
         check_told(ended, ExitCode.TEMPORARY)
