@@ -12,8 +12,10 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
-# Of a process with all that it has imported and keeps, whatever the scan.
+# Of a process with all that it has imported and keeps of steps before, whatever the scan.
 PROCESS_GB = 1.1
+# What some take beside that, whatever the scan: networks, and the template at 1 mm.
+MORE_GB = {"extract_brain": 0.4, "measure_quality": 0.4, "reconstruct": 0.3, "write_findings": 0.2}
 # How often a step holds its scan as float32, at its peak. Steps that are not named hold it once.
 COPIES = {
     "conform": 10,
@@ -42,7 +44,7 @@ def memory_gb(step: str, *scans: Path) -> float:
     Parameters
     ----------
     step : str
-        A key of :data:`COPIES`.
+        A key of :data:`COPIES` or :data:`MORE_GB`, or another name.
     scans : sequence of Path
         Those that it holds at the same time.
 
@@ -52,7 +54,8 @@ def memory_gb(step: str, *scans: Path) -> float:
         GB of 1024 MB.
     """
     voxels = min(sum(map(_voxels, scans)), MOST_VOXELS)
-    return PROCESS_GB + 4 * COPIES.get(step, 1) * voxels / BYTES_A_GB
+    fixed = PROCESS_GB + MORE_GB.get(step, 0)
+    return fixed + 4 * COPIES.get(step, 1) * voxels / BYTES_A_GB
 
 
 @cache

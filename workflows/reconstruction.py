@@ -13,8 +13,6 @@ from bids_anomaly.settings import Machine
 from bids_anomaly.workflows.memory import memory_gb
 from bids_anomaly.workflows.wiring import same
 
-# In the model grid, whatever the scan.
-RECONSTRUCT_GB = 1.3
 # What the workflow takes, by the names that preprocessing gives it.
 IN_MODEL_GRID = ("scan_in_model_grid", "brain_in_model_grid")
 OF_SCAN = ("corrected", "brain", "white_matter_level", "transforms")
@@ -91,7 +89,7 @@ def init_reconstruct_wf(
             num_threads=machine.omp_nthreads,
         ),
         name="reconstruct",
-        mem_gb=RECONSTRUCT_GB,
+        mem_gb=memory_gb("reconstruct"),
         # A node on the GPU takes as many GPU slots as processes.
         n_procs=1 if use_gpu else machine.omp_nthreads,
     )
