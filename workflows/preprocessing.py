@@ -172,6 +172,31 @@ def init_preprocess_wf(
             (to_model_grid, outputnode, [("brain", "brain_in_model_grid"), *LEVEL]),
         ]
     )
+    _connect_quality(
+        workflow,
+        scan,
+        modality=modality,
+        strict=strict,
+        conform=conform,
+        find_brain=find_brain,
+        to_model_grid=to_model_grid,
+        outputnode=outputnode,
+    )
+    return workflow
+
+
+def _connect_quality(
+    workflow: Workflow,
+    scan: Path,
+    *,
+    modality: str,
+    strict: bool,
+    conform: Node,
+    find_brain: Node,
+    to_model_grid: Node,
+    outputnode: Node,
+) -> None:
+    """Measure the quality of a scan, and hold back doubtful ones."""
     described = {"name": scan.name.split(".")[0], "modality": modality}
     measure_quality = Node(
         MeasureQuality(**described),
@@ -198,7 +223,6 @@ def init_preprocess_wf(
             (conform, outputnode, [("remarks", "remarks")]),
         ]
     )
-    return workflow
 
 
 def _read_brain(prepared: Prepared) -> Node:
