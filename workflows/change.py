@@ -9,11 +9,8 @@ from bids_anomaly.bids.comparisons import Comparison, template_chain
 from bids_anomaly.bids.records import record_path
 from bids_anomaly.interfaces.change import RegisterMidpoint, WriteChange, WriteReportAgain
 from bids_anomaly.preprocessing.template import TEMPLATE
-from bids_anomaly.workflows.session import REPORT_MEM_GB
+from bids_anomaly.workflows.memory import memory_gb
 from bids_anomaly.workflows.wiring import add_list, identifier
-
-# Maps of 1 mm in float32, a dozen at a time.
-CHANGE_MEM_GB = 1.5
 
 
 def init_changes_wf(
@@ -80,6 +77,7 @@ def init_participant_changes_wf(
     workflow = Workflow(name=name)
     waiting: dict[str, list[Workflow]] = {}
     records = {}
+    shown: dict[str, set[Path]] = {}
     for comparison in comparisons:
         scan = identifier(comparison.scans[1].name)
         compare = init_compare_wf(
@@ -89,7 +87,9 @@ def init_participant_changes_wf(
             name=f"since_{identifier(comparison.sessions[0])}_{scan}_wf",
         )
         workflow.add_nodes([compare])
-        for record in comparison.records:
+        for which, record in enumerate(comparison.records):
+            scan_file = Path(comparison.of_scan(output_dir, "preproc", which, None))
+            shown.setdefault(record.label, set()).add(scan_file)
             records[record.label] = record
             waiting.setdefault(record.label, []).append(compare)
     for label, compared in waiting.items():
@@ -104,7 +104,7 @@ def init_participant_changes_wf(
                 record=str(record_path(output_dir, label, record.scans[0].entities)),
             ),
             name=f"write_report_{identifier(label)}",
-            mem_gb=REPORT_MEM_GB,
+            mem_gb=memory_gb("write_report", *shown[label]),
         )
         workflow.connect(changes, "out", write_report, "changes")
     return workflow
@@ -132,9 +132,11 @@ def init_compare_wf(
         return [str(comparison.of_scan(output_dir, output, which, None)) for which in (0, 1)]
 
     workflow = Workflow(name=name)
+    scans = [Path(scan) for scan in both("preproc")]
     register_midpoint = Node(
         RegisterMidpoint(scans=both("preproc"), brains=both("brain"), seed=seed),
         name="register_midpoint",
+        mem_gb=memory_gb("register_midpoint", *scans),
     )
     write_change = Node(
         WriteChange(
@@ -150,7 +152,7 @@ def init_compare_wf(
             threshold=comparison.records[0].threshold,
         ),
         name="write_change",
-        mem_gb=CHANGE_MEM_GB,
+        mem_gb=memory_gb("write_change", *scans),
     )
     chains = [template_chain(output_dir, comparison, which, TEMPLATE) for which in (0, 1)]
     if all(chains):

@@ -11,10 +11,9 @@ from bids_anomaly.bids.scans import Scan
 from bids_anomaly.interfaces.derivatives import WriteRigid, WriteScanMaps
 from bids_anomaly.interfaces.findings import FindAnomalies, WriteFindings
 from bids_anomaly.scoring.findings import Threshold
+from bids_anomaly.workflows.memory import PROCESS_GB, memory_gb
 from bids_anomaly.workflows.wiring import add_list, same
 
-# Dense maps of a 1 mm scan; measured by benchmarks/participant.py, with room to spare.
-WRITE_MEM_GB = 1.5
 NATIVE = "native"
 # What the workflow takes, by the names that others give it.
 OF_PREPROCESSING = (
@@ -99,14 +98,14 @@ def init_scan_derivatives_wf(
     outputnode = Node(IdentityInterface(["written"]), name="outputnode")
     # Lesions are told apart where the person was scanned, whatever spaces were asked for.
     found = {
-        space: _find(workflow, inputnode, space, threshold)
+        space: _find(workflow, inputnode, space, threshold, scan)
         for space in dict.fromkeys((NATIVE, *output_spaces))
     }
     told = {**about(scan, output_dir), "threshold": threshold}
     write_findings = Node(
         WriteFindings(**told, model=model, atlas_model=atlas_model or {}),
         name="write_findings",
-        mem_gb=WRITE_MEM_GB,
+        mem_gb=memory_gb("write_findings", scan.path),
     )
     workflow.connect(
         [
@@ -116,7 +115,11 @@ def init_scan_derivatives_wf(
     )
     writers = [write_findings]
     for space in output_spaces:
-        write = Node(WriteScanMaps(**told, model=model), name=f"write_{space}", mem_gb=WRITE_MEM_GB)
+        write = Node(
+            WriteScanMaps(**told, model=model),
+            name=f"write_{space}",
+            mem_gb=memory_gb("write", scan.path),
+        )
         passed_on = ["brain_method", "white_matter_level", "transforms", "residual", "spread"]
         if space != NATIVE:
             write.inputs.space = space
@@ -136,6 +139,7 @@ def init_scan_derivatives_wf(
         write_rigid = Node(
             WriteRigid(**about(scan, output_dir), reference_modality=reference_modality),
             name="write_rigid",
+            mem_gb=PROCESS_GB,
         )
         workflow.connect(inputnode, "transform", write_rigid, "rigid")
         writers.append(write_rigid)
@@ -144,9 +148,15 @@ def init_scan_derivatives_wf(
     return workflow
 
 
-def _find(workflow: Workflow, inputnode: Node, space: str, threshold: Threshold) -> Node:
+def _find(
+    workflow: Workflow, inputnode: Node, space: str, threshold: Threshold, scan: Scan
+) -> Node:
     """Add the node that finds anomalies in a space."""
-    find = Node(FindAnomalies(threshold=threshold), name=f"find_{space}", mem_gb=WRITE_MEM_GB)
+    find = Node(
+        FindAnomalies(threshold=threshold),
+        name=f"find_{space}",
+        mem_gb=memory_gb("find", scan.path),
+    )
     passed_on = ["brain", "zscore"]
     if space != NATIVE:
         passed_on += ["transforms", "scan_from_template"]

@@ -19,6 +19,7 @@ from bids_anomaly.workflows.derivatives import (
     about,
     init_scan_derivatives_wf,
 )
+from bids_anomaly.workflows.memory import PROCESS_GB
 from bids_anomaly.workflows.preprocessing import init_preprocess_wf
 from bids_anomaly.workflows.reconstruction import IN_MODEL_GRID, OF_SCAN, init_reconstruct_wf
 from bids_anomaly.workflows.registration import connect_deformation, registered_model
@@ -82,6 +83,7 @@ def init_session_preprocess_wf(
         write_model_grid = Node(
             WriteModelGrid(**about(scan, output_dir), space=bundles[scan.suffix].template),
             name=f"write_model_grid_{identifier(scan.name)}",
+            mem_gb=PROCESS_GB,
         )
         passed_on = [
             ("outputnode.scan_in_model_grid", "scan"),
@@ -158,6 +160,7 @@ def init_session_wf(
             steps=steps,
             machine=machine,
             seed=seed,
+            scan=scan.path,
             name=f"reconstruct_{identifier(scan.name)}_wf",
         )
         workflow.connect([(preprocess, reconstruct, outward(*IN_MODEL_GRID, *OF_SCAN))])
@@ -238,7 +241,7 @@ def _add_preprocessing(
             prepared=scan.prepared,
             grid=bundles[scan.suffix].grid,
             modality=scan.suffix,
-            is_reference=scan is reference,
+            reference=None if scan is reference else reference.path,
             brain_extraction=brain_extraction,
             strict=strict,
             use_gpu=machine.has_gpu and BRAIN_TOOLS[brain_extraction].is_network,
@@ -262,7 +265,9 @@ def _add_preprocessing(
         "sources": list(session.sources),
     }
     write_quality = Node(
-        WriteQuality(**told, scans=[scan.name for scan in session.scans]), name="write_quality"
+        WriteQuality(**told, scans=[scan.name for scan in session.scans]),
+        name="write_quality",
+        mem_gb=PROCESS_GB,
     )
     listed = _list_of(workflow, preprocessed, "quality")
     workflow.connect(listed, "out", write_quality, "qualities")

@@ -17,11 +17,10 @@ from bids_anomaly.interfaces.preprocessing import (
 )
 from bids_anomaly.interfaces.quality import MeasureQuality, RequireQuality
 from bids_anomaly.preprocessing.template import Grid
-from bids_anomaly.workflows.registration import REGISTRATION_MEM_GB, fingerprint
+from bids_anomaly.workflows.memory import PROCESS_GB, memory_gb
+from bids_anomaly.workflows.registration import fingerprint
 from bids_anomaly.workflows.wiring import add_list, same
 
-# Measured by benchmarks/participant.py, with room to spare.
-BRAIN_MEM_GB = 1.5
 # What the workflow takes of the reference scan, and what it makes.
 OF_REFERENCE = ("reference", "reference_mask", "reference_affine")
 MADE = (
@@ -45,7 +44,7 @@ def init_preprocess_wf(
     prepared: Prepared | None,
     grid: Grid,
     modality: str,
-    is_reference: bool,
+    reference: Path | None,
     brain_extraction: str,
     strict: bool,
     use_gpu: bool,
@@ -74,8 +73,8 @@ def init_preprocess_wf(
         That of the model. Models that share it share this work.
     modality : str
         BIDS suffix of the scan.
-    is_reference : bool
-        Whether this is the reference scan of its session.
+    reference : Path or None
+        The reference scan of its session; None if this is it.
     brain_extraction : str
         deepbet, hd-bet, template or none.
     strict : bool
@@ -111,7 +110,9 @@ def init_preprocess_wf(
     inputnode = Node(IdentityInterface(list(OF_REFERENCE)), name="inputnode")
     outputnode = Node(IdentityInterface(list(MADE)), name="outputnode")
     conform = Node(
-        Conform(in_file=str(scan), fingerprint=fingerprint(scan)), name="conform", mem_gb=0.5
+        Conform(in_file=str(scan), fingerprint=fingerprint(scan)),
+        name="conform",
+        mem_gb=memory_gb("conform", scan),
     )
     if prepared is None:
         # A node on the GPU takes as many GPU slots as processes.
@@ -119,32 +120,32 @@ def init_preprocess_wf(
         find_brain = Node(
             ExtractBrain(method=brain_extraction, use_gpu=use_gpu),
             name="extract_brain",
-            mem_gb=BRAIN_MEM_GB,
+            mem_gb=memory_gb("extract_brain", scan),
             n_procs=threads,
         )
         workflow.connect(conform, "out_file", find_brain, "in_file")
     else:
         find_brain = _read_brain(prepared)
         workflow.connect(conform, "out_file", find_brain, "scan")
-    if is_reference:
+    if reference is None:
         register = Node(
             RegisterToTemplate(grid=grid.description, seed=seed),
             name="register_to_template",
-            mem_gb=REGISTRATION_MEM_GB,
+            mem_gb=memory_gb("register_to_template", scan),
         )
         links = [(register, "transform")]
     else:
         register = Node(
             RegisterToReference(seed=seed),
             name="register_to_reference",
-            mem_gb=REGISTRATION_MEM_GB,
+            mem_gb=memory_gb("register_to_reference", scan, reference),
         )
         workflow.connect([(inputnode, register, same("reference", "reference_mask"))])
         links = [(inputnode, "reference_affine"), (register, "transform")]
     chain = add_list(workflow, links, name="chain_transforms")
     corrected = conform
     if prepared is None:
-        corrected = Node(CorrectBias(), name="correct_bias", mem_gb=REGISTRATION_MEM_GB)
+        corrected = Node(CorrectBias(), name="correct_bias", mem_gb=memory_gb("correct_bias", scan))
         workflow.connect(
             [
                 (conform, corrected, [("out_file", "in_file")]),
@@ -152,7 +153,11 @@ def init_preprocess_wf(
                 (chain, corrected, [("out", "transforms")]),
             ]
         )
-    to_model_grid = Node(ToModelGrid(grid=grid.description), name="to_model_grid", mem_gb=0.5)
+    to_model_grid = Node(
+        ToModelGrid(grid=grid.description),
+        name="to_model_grid",
+        mem_gb=memory_gb("to_model_grid", scan),
+    )
     workflow.connect(
         [
             (conform, register, [("out_file", "in_file")]),
@@ -169,7 +174,8 @@ def init_preprocess_wf(
     )
     _connect_quality(
         workflow,
-        {"name": scan.name.split(".")[0], "modality": modality},
+        scan,
+        modality=modality,
         strict=strict,
         conform=conform,
         find_brain=find_brain,
@@ -181,16 +187,22 @@ def init_preprocess_wf(
 
 def _connect_quality(
     workflow: Workflow,
-    described: dict[str, str],
+    scan: Path,
     *,
+    modality: str,
     strict: bool,
     conform: Node,
     find_brain: Node,
     to_model_grid: Node,
     outputnode: Node,
 ) -> None:
-    """Measure the quality of a scan, of a name and a modality, and hold back doubtful ones."""
-    measure_quality = Node(MeasureQuality(**described), name="measure_quality", mem_gb=0.5)
+    """Measure the quality of a scan, and hold back doubtful ones."""
+    described = {"name": scan.name.split(".")[0], "modality": modality}
+    measure_quality = Node(
+        MeasureQuality(**described),
+        name="measure_quality",
+        mem_gb=memory_gb("measure_quality", scan),
+    )
     in_model_grid = [("scan", "scan_in_model_grid"), ("brain", "brain_in_model_grid")]
     workflow.connect(
         [
@@ -200,7 +212,9 @@ def _connect_quality(
             (measure_quality, outputnode, [("quality", "quality")]),
         ]
     )
-    passed = Node(RequireQuality(**described, strict=strict), name="require_quality")
+    passed = Node(
+        RequireQuality(**described, strict=strict), name="require_quality", mem_gb=PROCESS_GB
+    )
     workflow.connect(
         [
             (to_model_grid, passed, [("scan", "scan")]),
@@ -220,5 +234,5 @@ def _read_brain(prepared: Prepared) -> Node:
             pipeline=prepared.origin,
         ),
         name="read_brain",
-        mem_gb=0.5,
+        mem_gb=memory_gb("read_brain", prepared.brain),
     )

@@ -1,6 +1,7 @@
 """From a preprocessed scan to its pseudo-healthy image and anomaly scores."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
@@ -9,11 +10,9 @@ from bids_anomaly.interfaces.reconstruction import Reconstruct
 from bids_anomaly.interfaces.scoring import Score
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.settings import Machine
+from bids_anomaly.workflows.memory import memory_gb
 from bids_anomaly.workflows.wiring import same
 
-# Measured by benchmarks/participant.py, with room to spare.
-RECONSTRUCT_MEM_GB = 1.2
-SCORE_MEM_GB = 1.5
 # What the workflow takes, by the names that preprocessing gives it.
 IN_MODEL_GRID = ("scan_in_model_grid", "brain_in_model_grid")
 OF_SCAN = ("corrected", "brain", "white_matter_level", "transforms")
@@ -28,6 +27,7 @@ def init_reconstruct_wf(
     steps: int | None,
     machine: Machine,
     seed: int,
+    scan: Path | None = None,
     name: str = "reconstruct_wf",
 ) -> Workflow:
     """Build the pseudo-healthy image of one scan, and score the voxels of the scan against it.
@@ -51,6 +51,8 @@ def init_reconstruct_wf(
         What the network may use.
     seed : int
         For methods that draw random numbers.
+    scan : Path, optional
+        Whose size the memory of the scores is estimated from.
 
     Inputs
     ------
@@ -87,7 +89,7 @@ def init_reconstruct_wf(
             num_threads=machine.omp_nthreads,
         ),
         name="reconstruct",
-        mem_gb=RECONSTRUCT_MEM_GB,
+        mem_gb=memory_gb("reconstruct"),
         # A node on the GPU takes as many GPU slots as processes.
         n_procs=1 if use_gpu else machine.omp_nthreads,
     )
@@ -98,7 +100,7 @@ def init_reconstruct_wf(
     score = Node(
         Score(bundle=str(bundle.folder), bundle_digest=bundle.digest),
         name="score",
-        mem_gb=SCORE_MEM_GB,
+        mem_gb=memory_gb("score", *([scan] if scan else [])),
     )
     in_model_grid = [("scan_in_model_grid", "scan"), ("brain_in_model_grid", "brain")]
     passed_on = same("brain", "white_matter_level", "transforms", "brain_in_model_grid")

@@ -8,9 +8,7 @@ from bids_anomaly.bids.scans import Scan
 from bids_anomaly.interfaces.prepared import ReadDeformation
 from bids_anomaly.interfaces.preprocessing import RegisterDeformable
 from bids_anomaly.reconstruction.bundle import Bundle
-
-# Measured by benchmarks/participant.py, with room to spare.
-REGISTRATION_MEM_GB = 1.0
+from bids_anomaly.workflows.memory import PROCESS_GB
 
 
 def connect_deformation(
@@ -57,14 +55,14 @@ def connect_deformation(
                 grid=grid,
             ),
             name="read_deformation",
-            mem_gb=REGISTRATION_MEM_GB,
+            mem_gb=PROCESS_GB,
         )
         workflow.connect([(preprocess, node, [("outputnode.transform", "affine")])])
         return node
     node = Node(
         RegisterDeformable(grid=grid, seed=seed),
         name="register_deformable",
-        mem_gb=REGISTRATION_MEM_GB,
+        mem_gb=PROCESS_GB,
     )
     if registered_model(reference, bundle):
         source, image = reconstruct, "pseudo_healthy"

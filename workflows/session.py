@@ -12,10 +12,9 @@ from bids_anomaly.interfaces.reports import WriteReport
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.workflows.derivatives import NATIVE, OF_DEFORMATION, about
+from bids_anomaly.workflows.memory import PROCESS_GB, memory_gb
 from bids_anomaly.workflows.wiring import add_list, same
 
-# Of three scans, with room to spare; logs tell the peak of each step.
-REPORT_MEM_GB = 1.2
 # Inputs that are lists with an item for each scan, by the workflow of a scan that they come from.
 LISTED_FROM_PREPROCESSING = ("brain_method", "white_matter_level", "remarks")
 LISTED_FROM_RECONSTRUCTION = ("evaluations",)
@@ -85,7 +84,9 @@ def init_session_outputs_wf(
         if space == NATIVE:
             continue
         write_transforms = Node(
-            WriteTransforms(**told, space=space), name=f"write_transforms_{space}"
+            WriteTransforms(**told, space=space),
+            name=f"write_transforms_{space}",
+            mem_gb=PROCESS_GB,
         )
         workflow.connect([(inputnode, write_transforms, same("affine", *OF_DEFORMATION))])
         derivatives.append((write_transforms, "written"))
@@ -107,7 +108,7 @@ def init_session_outputs_wf(
             threshold=threshold,
         ),
         name="write_report",
-        mem_gb=REPORT_MEM_GB,
+        mem_gb=memory_gb("write_report", *(scan.path for scan in session.scans)),
     )
     listed = add_list(workflow, derivatives, name="list_derivatives")
     of_scans = [

@@ -1,6 +1,7 @@
 """Tables as tab-separated values; :mod:`bids_anomaly.bids.columns` says what is in them."""
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ from bids_anomaly.bids.writing import replacing
 
 MISSING = "n/a"
 SEPARATORS = str.maketrans("\t\r\n", "   ")
+# What spreadsheets compute, and run programs for: a sign with more behind it that is no number.
+FORMULA = re.compile(
+    r"'*(?![-+][\d.,]*\d[\d.,]*(e[-+]?\d+)?\s?%?$)[-+=@\uff0b\uff0d\uff1d\uff20].", re.IGNORECASE
+)
 
 
 def write_table(path: Path, output: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -22,7 +27,8 @@ def write_table(path: Path, output: str, rows: Iterable[Sequence[Any]]) -> None:
     output : str
         A key of :data:`bids_anomaly.bids.outputs.OUTPUTS` with columns.
     rows : iterable of sequences
-        A value for each column; NaN and infinite numbers are written as ``n/a``.
+        A value for each column; NaN and infinite numbers are written as ``n/a``, and text as
+        :func:`without_formula` gives it.
     """
     write_rows(path, OUTPUTS[output].columns, rows)
 
@@ -30,7 +36,7 @@ def write_table(path: Path, output: str, rows: Iterable[Sequence[Any]]) -> None:
 def write_rows(path: Path, columns: Collection[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write as :func:`write_table` does, with any columns, and one row at a time."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write("\t".join(columns) + "\n")
+        file.write("\t".join(map(_in_text, columns)) + "\n")
         for row in rows:
             if len(row) != len(columns):
                 raise ValueError(
@@ -53,8 +59,21 @@ def read_table(path: Path) -> list[Mapping[str, str]]:
     header, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     if not header:
         raise ValueError("there is no line with the names of columns")
-    names = header.split("\t")
-    return [dict(zip(names, line.split("\t"), strict=True)) for line in lines]
+    names, *rows = ([as_said(cell) for cell in line.split("\t")] for line in (header, *lines))
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def without_formula(text: str) -> str:
+    """Return text that spreadsheets show and do not compute, whatever somebody wrote into a cell.
+
+    An apostrophe is put before what they take for a formula. Numbers and all other text stay.
+    """
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def as_said(text: str) -> str:
+    """Return the text that :func:`without_formula` was given."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text[1:]) else text
 
 
 def _in_text(value: Any) -> str:
@@ -63,4 +82,4 @@ def _in_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.5g}" if math.isfinite(value) else MISSING
     # What ends a cell or a line would move all that follows.
-    return str(value).translate(SEPARATORS)
+    return without_formula(str(value).translate(SEPARATORS))

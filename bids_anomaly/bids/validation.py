@@ -4,11 +4,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sysconfig
 from pathlib import Path
 
-from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, UsageError
+from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, TemporaryError, UsageError
 
 EXECUTABLE = "bids-validator-deno"
 
@@ -37,6 +38,8 @@ def validate(bids_dir: Path) -> None:
         If the validator finds errors.
     MissingInputError
         If the validator cannot read the dataset.
+    TemporaryError
+        If it lacks memory.
     UsageError
         If the validator is not installed.
     """
@@ -72,7 +75,14 @@ def _run_validator(bids_dir: Path) -> list[dict]:
     try:
         return json.loads(process.stdout)["issues"]["issues"]
     except ValueError as error:
-        reason = next(iter(process.stderr.strip().splitlines()), f"exit {process.returncode}")
+        if process.returncode == -signal.SIGKILL or "out of memory" in process.stderr.lower():
+            raise TemporaryError(
+                f"The BIDS validator ran out of memory with {bids_dir}. It reserves 64 GB of "
+                "address space, of which it fills little: raise the limit (ulimit -v, h_vmem), or "
+                "go on with --skip-bids-validation."
+            ) from error
+        said = (line for line in process.stderr.splitlines() if any(map(str.isalnum, line)))
+        reason = next(said, f"exit {process.returncode}")
         raise MissingInputError(
             f"The BIDS validator did not finish with {bids_dir} ({reason.strip()}). Check that "
             "the folder and all below it may be read, or go on with --skip-bids-validation."

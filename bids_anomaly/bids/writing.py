@@ -36,7 +36,13 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except FileExistsError:
+            # Some file systems of networks and containers rename over nothing: there is a moment
+            # without the file, and none with half of it.
+            path.unlink()
+            temporary.rename(path)
     except OSError as error:
         raise CannotWriteError(
             f"Cannot write {path}: {error.strerror or error}. Check its rights and the free space "

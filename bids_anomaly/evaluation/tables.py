@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from bids_anomaly.bids.naming import sidecar_path
+from bids_anomaly.bids.tables import without_formula
 from bids_anomaly.bids.writing import write_json, write_text
 from bids_anomaly.evaluation.dataset import Evaluation
 from bids_anomaly.evaluation.measures import GROUP_MEASURES, IDENTITY, MEASURES, SUMMARY, Measure
@@ -66,7 +67,8 @@ def _write(
         if name in levels:
             described[name]["Levels"] = levels[name]
     write_json(sidecar_path(path), described)
-    text = table.to_csv(
+    harmless = table.map(lambda value: without_formula(value) if isinstance(value, str) else value)
+    text = harmless.to_csv(
         sep="\t", index=False, na_rep="n/a", float_format="%.6g", lineterminator="\n"
     )
     write_text(path, text)

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 
 from bids_anomaly.bids.naming import sidecar_path
 from bids_anomaly.bids.reading import read_object
+from bids_anomaly.bids.records import record_path
 from bids_anomaly.group.people import Member
 
 
 def origin_of(member: Member) -> dict[str, str]:
-    """Return models, their steps and thresholds of a person's results, as far as they say.
+    """Return version, models, their steps and thresholds of a person's results, if they say so.
 
     Returns
     -------
@@ -17,6 +18,10 @@ def origin_of(member: Member) -> dict[str, str]:
         From what is said, such as ``model for T1w``, to its value in words.
     """
     said = {}
+    entities = {"sub": member.participant} | ({"ses": member.session} if member.session else {})
+    record = read_object(record_path(member.report.parent, member.label, entities))
+    if "version" in record:
+        said["version of bids-anomaly"] = str(record["version"])
     for modality in member.modalities:
         model = read_object(sidecar_path(member.files["zscore", modality])).get("Model")
         if isinstance(model, Mapping):

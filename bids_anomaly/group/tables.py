@@ -9,7 +9,7 @@ import numpy as np
 from bids_anomaly.bids.naming import group_path, sidecar_path
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.ratings import COLUMNS as RATINGS
-from bids_anomaly.bids.tables import MISSING, read_table, write_rows
+from bids_anomaly.bids.tables import MISSING, read_table, without_formula, write_rows
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.group.analysis import Analysis, region_rows
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden, modified_z
@@ -204,7 +204,9 @@ def people_table(
         column for one in burdens for column in one.known if column != "participant_id"
     )
     names = {
-        column: f"participants_{column}" if column in own or column in WHO else column
+        column: without_formula(
+            f"participants_{column}" if column in own or column in WHO else column
+        )
         for column in theirs
     }
     joined = {

@@ -49,7 +49,7 @@ class StepInterface(SimpleInterface):
             self._results.update(self._step(folder))
             record_made(folder)
         except Exception as error:
-            known = _known(error)
+            known = known_error(error)
             code = known.exit_code if known else ExitCode.INTERNAL
             message = str(known) if known else f"{type(error).__name__}: {error}"
             record_failure(folder, int(code), message)
@@ -60,7 +60,7 @@ class StepInterface(SimpleInterface):
         return runtime
 
 
-def _known(error: Exception) -> BidsAnomalyError | None:
+def known_error(error: Exception) -> BidsAnomalyError | None:
     """Return the error that a user can act on behind any error, if there is one."""
     if isinstance(error, BidsAnomalyError):
         return error

@@ -11,8 +11,9 @@ from bids_anomaly.reports.tables import Table
 
 # Has not ended when it reads how long the others took.
 REPORT_STEP = "write report"
-STEPS_COLUMNS = ("step", "seconds", "peak_memory_mb")
-STEPS_LINE = re.compile(r"([^\t]+)\t([0-9]+\.[0-9]+)\t([0-9]+|n/a)")
+STEPS_COLUMNS = ("step", "seconds", "peak_memory_mb", "estimated_memory_mb")
+# Older runs wrote no estimate.
+STEPS_LINE = re.compile(r"([^\t]+)\t([0-9]+\.[0-9]+)\t([0-9]+|n/a)(?:\t[0-9]+)?")
 
 
 def steps_path(log_folder: Path, label: str) -> Path:

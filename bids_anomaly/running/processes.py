@@ -1,6 +1,8 @@
 """Nipype's process pool, mended: a killed worker ends a node, and sessions are finished in turn."""
 
+import fcntl
 import gc
+import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -8,12 +10,15 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from itertools import chain
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait
 from traceback import format_exception
 
 import numpy as np
-from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer, run_node
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 from scipy.sparse import lil_matrix
+
+from bids_anomaly.interfaces.base import known_error
 
 KILLED = "WorkerKilled"
 
@@ -25,9 +30,11 @@ class StepsFailed(Exception):
 class CrashFirst:
     """Hands a failed node its traceback and crash file before anybody is told, not after.
 
-    Both are attributes of the node: ``_traceback``, and ``_crash_file``, None if the file could not
-    be written. A run in which nodes failed ends with :class:`StepsFailed`, where Nipype raises the
-    first node's error again, which looks like any other error.
+    Attributes of the node: ``_traceback``; ``_crash_file``, None if the file could not be written;
+    ``_known``, exit code and message of an error of Nipype's own in running the node that a user
+    can act on, as where it cannot write its notes into the work folder, else None. A run in which
+    nodes failed ends with :class:`StepsFailed`, where Nipype raises the first node's error again,
+    which looks like any other error.
     """
 
     def run(self, graph, config, updatehash=False):
@@ -46,7 +53,7 @@ class CrashFirst:
 
     def _clean_queue(self, jobid, graph, result=None):
         if result is None:
-            result = {"result": None, "traceback": format_exception(*sys.exc_info())}
+            result = failure_of(sys.exception())
         node, trace = self.procs[jobid], result["traceback"]
         node._crash_file = None
         with suppress(OSError):  # The disk is full: the traceback itself says so.
@@ -54,7 +61,7 @@ class CrashFirst:
             node._crash_file = super()._report_crash(
                 node, result=result | {"traceback": copy(trace)}
             )
-        node._traceback = trace
+        node._traceback, node._known = trace, result.get("known")
         try:
             return super()._clean_queue(jobid, graph, result=result)
         except RuntimeError as error:
@@ -83,6 +90,48 @@ class Dependencies(lil_matrix):
         return np.asmatrix(np.bincount(columns, entries, minlength=self.shape[1]))
 
 
+def begin_worker(folder: str) -> None:
+    """Begin a worker as Nipype does, and let it end with the process that began the run.
+
+    A system that is short of memory kills one process. Where that is the first one of a run, its
+    workers would go on writing, with nothing locked any more, and then wait for work for ever.
+
+    Parameters
+    ----------
+    folder : str
+        Where it works.
+    """
+    process_initializer(folder)
+    # A pipe that the first process keeps open. The system sends SIGIO when it is closed, which ends
+    # a worker at once, whatever library it is in; a thread would wait until that returns.
+    pipe = parent_process().sentinel
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    if wait([pipe], timeout=0):  # It was closed before.
+        os._exit(1)
+
+
+def failure_of(error: BaseException) -> dict:
+    """Return what Nipype passes on of a node that failed, and code and message of what is known."""
+    known = known_error(error)
+    return {
+        "result": None,
+        "traceback": format_exception(error),
+        "known": known and (int(known.exit_code), str(known)),
+    }
+
+
+def run_step(node, updatehash: bool, task: int) -> dict:
+    """Run a node in a worker; Nipype's own function loses the error where the disk is full."""
+    try:
+        done = {"result": node.run(updatehash=updatehash), "traceback": None}
+    except BaseException as error:
+        done = failure_of(error)
+        with suppress(OSError):
+            done["result"] = node.result
+    return {**done, "taskid": task}
+
+
 class SurvivingMultiProc(CrashFirst, MultiProcPlugin):
     """Run nodes in processes of this machine.
 
@@ -90,6 +139,18 @@ class SurvivingMultiProc(CrashFirst, MultiProcPlugin):
     its result for ever. This one counts what was running as failed and goes on with a new pool.
     When a run is over, nothing runs or writes any more, however it ended.
     """
+
+    def __init__(self, plugin_args=None):
+        super().__init__(plugin_args=plugin_args)
+        self._make_pool()  # Nipype's has not begun a process yet.
+
+    def _make_pool(self):
+        self.pool = ProcessPoolExecutor(
+            max_workers=self.processors,
+            initializer=begin_worker,
+            initargs=(self._cwd,),
+            mp_context=get_context(self.plugin_args.get("mp_context")),
+        )
 
     def run(self, graph, config, updatehash=False):
         """Run the nodes of a graph; wait for those that have begun, unless it is interrupted."""
@@ -114,15 +175,10 @@ class SurvivingMultiProc(CrashFirst, MultiProcPlugin):
     def _submit_job(self, node, updatehash=False):
         self._taskid += 1
         try:
-            future = self.pool.submit(run_node, node, updatehash, self._taskid)
+            future = self.pool.submit(run_step, node, updatehash, self._taskid)
         except BrokenProcessPool:
-            self.pool = ProcessPoolExecutor(
-                max_workers=self.processors,
-                initializer=process_initializer,
-                initargs=(self._cwd,),
-                mp_context=get_context(self.plugin_args.get("mp_context")),
-            )
-            future = self.pool.submit(run_node, node, updatehash, self._taskid)
+            self._make_pool()
+            future = self.pool.submit(run_step, node, updatehash, self._taskid)
         self._task_obj[self._taskid] = future
         future.add_done_callback(partial(self._finished, self._taskid))
         return self._taskid

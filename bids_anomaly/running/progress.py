@@ -137,7 +137,7 @@ class RunProgress:
             if not self._console.is_terminal:
                 self._console.print(f"{label}: {step}: {seconds:.1f} s", markup=False)
             self._log(label, f"{step}: {seconds:.1f} s")
-            self._note_usage(label, step, seconds, read_peak_memory(Path(node.output_dir())))
+            self._note_usage(label, step, seconds, node)
         for warning in read_warnings(Path(node.output_dir())) if status == "end" else ():
             self._console.print(f"{label}: warning: {warning}", style="yellow", markup=False)
             self._log(label, f"WARNING {warning}")
@@ -156,11 +156,13 @@ class RunProgress:
             )
         self._began.add(session)
 
-    def _note_usage(self, label: str, step: str, seconds: float, memory_mb: float | None) -> None:
+    def _note_usage(self, label: str, step: str, seconds: float, node) -> None:
         path = steps_path(self._log_folder, label)
+        memory_mb = read_peak_memory(Path(node.output_dir()))
         header = "" if path.exists() else "\t".join(STEPS_COLUMNS) + "\n"
         memory = "n/a" if memory_mb is None else f"{memory_mb:.0f}"
-        _append(path, f"{header}{step}\t{seconds:.1f}\t{memory}\n")
+        estimate = f"{1024 * node.mem_gb:.0f}"
+        _append(path, f"{header}{step}\t{seconds:.1f}\t{memory}\t{estimate}\n")
 
     def _log(self, label: str, line: str) -> None:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -218,6 +220,8 @@ def failed_step(node, step: str) -> FailedStep:
         with suppress(OSError):
             details = Path(written).read_text(encoding="utf-8", errors="replace")
             crash_file = Path(written)
+    if known := getattr(node, "_known", None):
+        return FailedStep(step, *known, details, crash_file)
     try:
         record = json.loads((Path(node.output_dir()) / FAILURE_FILE).read_text())
     except (OSError, json.JSONDecodeError):

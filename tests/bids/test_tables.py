@@ -42,6 +42,7 @@ def test_a_row_of_the_wrong_length_is_refused(tmp_path):
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cells=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=3))
 @example(cells=["a\tb", "c\nd", "e\rf"])
+@example(cells=["=a", "'=a", "''=a"])
 @example(cells=["\x85", "\u2028", "\x0b\x1c"])
 def test_a_cell_of_any_text_moves_no_other(cells, tmp_path):
     path = tmp_path / "a.tsv"
@@ -50,6 +51,29 @@ def test_a_cell_of_any_text_moves_no_other(cells, tmp_path):
     assert [row["value"] for row in rows] == [str(number) for number in range(len(cells))]
     for row, cell in zip(rows, cells, strict=True):
         assert row["name"] == cell.replace("\t", " ").replace("\r", " ").replace("\n", " ")
+
+
+FORMULAS = (
+    "=cmd|' /C calc'!A0", '=HYPERLINK("http://x","y")', "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)",
+    "-e5", "+ve", "＝1+1", "==", "-5-3", " =1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_spreadsheet_computes_no_text_that_somebody_wrote(text, tmp_path):
+    path = tmp_path / "a.tsv"
+    write_rows(path, [text, "b"], [("x", text), (text, "x")])
+    cells = path.read_text().replace("\n", "\t").split("\t")
+    assert not any(cell.startswith(tuple("=+-@＝＋－＠")) for cell in cells)
+    assert read_table(path) == [{text: "x", "b": text}, {text: text, "b": "x"}]
+
+
+@pytest.mark.parametrize(
+    "text", ["-5", "+5", "-1.5e-07", "-1,5", "-5 %", "-.5", "-", "+", "'", "n/a", "a=b", "2-3"]
+)
+def test_numbers_and_other_text_are_written_as_they_are(text, tmp_path):
+    write_rows(tmp_path / "a.tsv", ["a"], [(text,)])
+    assert (tmp_path / "a.tsv").read_text() == f"a\n{text}\n"
 
 
 @pytest.mark.parametrize("output", [name for name, row in OUTPUTS.items() if row.columns])

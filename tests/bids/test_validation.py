@@ -1,4 +1,5 @@
 import json
+import resource
 import sysconfig
 
 import nibabel as nib
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from bids_anomaly.bids.validation import validate
-from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, UsageError
+from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, TemporaryError, UsageError
 
 pytest.importorskip("bids_validator_deno")
 
@@ -97,3 +98,14 @@ def test_the_validator_is_found_on_the_path_too(dataset, monkeypatch):
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts"))
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(dataset))
     validate(dataset)
+
+
+def test_a_limit_of_the_address_space_is_said_with_the_way_out(dataset):
+    """The validator reserves 64 GB of it, far more than some schedulers let a job have."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (32 * 1024**3, before[1]))
+    try:
+        with pytest.raises(TemporaryError, match=r"address space.* --skip-bids-validation"):
+            validate(dataset)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)

@@ -1,3 +1,4 @@
+import errno
 import json
 import multiprocessing
 import os
@@ -59,6 +60,19 @@ def test_the_old_content_stays_until_the_new_one_is_complete(tmp_path):
         assert path.read_text() == "old"
         assert temporary.parent == path.parent
     assert path.read_text() == "new"
+
+
+def test_a_file_system_that_renames_over_nothing_is_written_to(tmp_path, monkeypatch):
+    def replace(path, target):
+        if Path(target).exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        os.rename(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    for content in ("old", "new"):
+        write_text(tmp_path / "a.txt", content)
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_the_temporary_name_keeps_the_extension(tmp_path):

@@ -304,6 +304,15 @@ def test_lesion_masks_for_other_programs_are_written_when_asked_for(
     assert run_records(finished_run.out)[-1]["result"]["sessions_without_lesion_roi"] == ["sub-01"]
 
 
+def test_no_step_takes_more_memory_than_steps_are_scheduled_by(finished_run):
+    (table,) = finished_run.out.glob("logs/*/sub-01_steps.tsv")
+    header, *rows = (line.split("\t") for line in table.read_text().splitlines())
+    assert header[2:] == ["peak_memory_mb", "estimated_memory_mb"]
+    assert len(rows) > 20
+    for step, _, peak, estimate in rows:
+        assert int(peak) <= int(estimate), step
+
+
 def test_pybids_finds_the_pseudo_healthy_images(finished_run):
     from bids import BIDSLayout
 

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from bids_anomaly.bids.naming import sidecar_path
+from bids_anomaly.bids.records import record_path
 from bids_anomaly.group.origin import count_origins, differing_origins
 from bids_anomaly.group.people import find_members
 
@@ -34,6 +35,16 @@ def test_results_of_different_models_are_told(members):
         say(member, version, 0.002)
     (note,) = differing_origins(count_origins(members))
     assert "restore-T1w 0.3.0 (01234567) of 2, restore-T1w 0.2.0 (01234567) of 1 sessions" in note
+
+
+def test_results_of_different_versions_of_the_app_are_told(members):
+    for member, version in zip(members, ("0.1.0", "0.2.0", "0.1.0"), strict=True):
+        entities = {"sub": member.participant}
+        path = record_path(member.report.parent, member.label, entities)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"version": version}))
+    (note,) = differing_origins(count_origins(members))
+    assert "the version of bids-anomaly is 0.1.0 of 2, 0.2.0 of 1 sessions" in note
 
 
 def test_results_of_different_numbers_of_steps_are_told(members):

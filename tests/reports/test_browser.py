@@ -379,15 +379,17 @@ def test_a_rating_is_saved_as_the_group_level_reads_it(open_page, tmp_path):
     page = open_page()
     form = page.locator("#rating-form")
     form.get_by_text("doubtful").click()
-    form.locator("textarea").fill("moved\tin\nthe scanner")
+    form.locator("textarea").fill("=moved\tin\nthe scanner")
     with page.expect_download() as download:
         form.get_by_role("button", name="Save").click()
     assert download.value.suggested_filename == "sub-01_ses-2_rating.tsv"
     (tmp_path / "ratings").mkdir()
     download.value.save_as(tmp_path / "ratings" / download.value.suggested_filename)
+    (saved,) = tmp_path.glob("ratings/*")
+    assert "\t'=moved in" in saved.read_text()  # no formula to a spreadsheet
     told = []
     assert read_ratings(tmp_path, told.append) == {
-        "sub-01_ses-2": Rating("doubtful", "moved in the scanner")
+        "sub-01_ses-2": Rating("doubtful", "=moved in the scanner")
     }
     assert told == []
 

@@ -273,7 +273,7 @@ def test_a_record_that_cannot_be_read_is_named(content, tmp_path):
 
 
 def test_the_report_says_how_the_last_run_was_made_and_what_each_step_took(derivatives, record_of):
-    for name, line in (("1", "conform\t1.0\t300"), ("2", "score\t0.5\tn/a")):
+    for name, line in (("1", "conform\t1.0\t300\t512"), ("2", "score\t0.5\tn/a")):
         folder = derivatives / "logs" / name
         folder.mkdir(parents=True)
         (folder / "run.json").write_text(json.dumps(RUN | {"run": name}))

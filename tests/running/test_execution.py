@@ -1,14 +1,16 @@
+import errno
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from scipy.sparse import lil_matrix
 
-from bids_anomaly.exceptions import UsageError
+from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.running.execution import read_plugin
-from bids_anomaly.running.processes import Dependencies
+from bids_anomaly.running.processes import Dependencies, run_step
 
 # What a worker of a run sees, as Nipype starts it.
 PROGRAM = """
@@ -239,6 +241,78 @@ def test_nothing_is_written_when_a_stopped_run_is_over(error, run_three):
 @pytest.mark.parametrize("stop", [False, True])
 def test_an_error_of_the_run_itself_is_raised_after_a_failure_too(stop, run_three):
     assert "No space left" in run_three(stop=stop, error="exception")["raised"]
+
+
+class OnFullDisk:
+    """A step whose folder takes none of the notes that Nipype begins with."""
+
+    def run(self, updatehash):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    @property
+    def result(self):
+        raise FileNotFoundError("result.pklz")
+
+
+def test_a_disk_that_is_too_full_for_the_notes_of_nipype_is_told():
+    done = run_step(OnFullDisk(), updatehash=False, task=3)
+    code, message = done["known"]
+    assert code == ExitCode.CANNOT_WRITE
+    assert message.startswith("Cannot write to the work folder: No space left on device.")
+    assert "OSError" in done["traceback"][-1]
+    assert done["taskid"] == 3
+
+
+BUSY = """
+import sys
+from pathlib import Path
+
+from bids_anomaly.running.execution import configure_nipype, prepare_environment, run_workflow
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    prepare_environment(threads=1, device="cpu")
+    configure_nipype(folder, stop_on_first_crash=False, verbosity=0)
+    from nipype import Function, Node, Workflow
+
+    run_wf, session_wf = Workflow("run_wf", base_dir=folder), Workflow("sub_01_wf")
+    session_wf.add_nodes([Node(Function(["path"], ["out"], function=WORK), name="work")])
+    session_wf.inputs.work.path = str(folder / "begun")
+    run_wf.add_nodes([session_wf])
+    run_workflow(
+        run_wf, plugin_file=None, nprocs=1, mem_gb=9, gpu=False, on_status=lambda *_: None
+    )
+""".replace(
+    "WORK",
+    repr(
+        "def work(path):\n"
+        "    import ctypes, os, pathlib\n"
+        "    pathlib.Path(path + '-').write_text(str(os.getpid()))\n"
+        "    os.rename(path + '-', path)\n"
+        "    ctypes.PyDLL(None).sleep(60)\n"  # as registrations do, it lets no thread run meanwhile
+    ),
+)
+
+
+def test_workers_end_when_the_first_process_is_killed(tmp_path):
+    (tmp_path / "program.py").write_text(BUSY)
+    first = subprocess.Popen(
+        [sys.executable, tmp_path / "program.py", tmp_path],
+        env={"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin"},
+    )
+    begun = tmp_path / "begun"
+    while not begun.exists():
+        assert first.poll() is None
+        time.sleep(0.05)
+    worker = int(begun.read_text())
+    os.kill(worker, 0)
+    first.kill()
+    first.wait()
+    deadline = time.monotonic() + 20
+    with pytest.raises(ProcessLookupError):  # noqa: PT012
+        while time.monotonic() < deadline:
+            os.kill(worker, 0)
+            time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def test_the_table_of_steps_has_one_header(node, tmp_path):
     for _ in range(2):
         follow(node, tmp_path)
     header, *lines = steps_path(tmp_path, "sub-01").read_text().splitlines()
-    assert header == "step\tseconds\tpeak_memory_mb"
-    assert lines == ["rename\t0.0\tn/a"] * 2
+    assert header == "step\tseconds\tpeak_memory_mb\testimated_memory_mb"
+    assert lines == ["rename\t0.0\tn/a\t205"] * 2
 
 
 def test_without_a_terminal_each_step_has_a_line_with_its_seconds(node, tmp_path, capfd):
@@ -104,3 +104,13 @@ def test_names_of_bids_keep_their_hyphens(node, parents, step, words):
     named = Node(Rename(format_string="other"), name=step)
     named._hierarchy = parents
     assert in_words(named, names) == words
+
+
+def test_what_is_known_of_an_error_of_nipype_is_said(node, tmp_path, capfd):
+    node._known = (73, "Cannot write to the work folder.")
+    progress = RunProgress(
+        {"session_wf": "sub-01"}, Counter({"session_wf": 1}), tmp_path, make_console()
+    )
+    progress(node, "exception")
+    [failed] = progress.failures["session_wf"]
+    assert (failed.code, failed.message) == node._known

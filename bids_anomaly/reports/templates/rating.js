@@ -5,8 +5,8 @@
   if (!form) return;
   const { participant, session, version, file, columns } = form.dataset;
   const said = document.getElementById("rating-said");
-  // A cell is one line, and is not empty.
-  const cell = (text) => text.replace(/\s+/g, " ").trim() || "n/a";
+  // A cell is one line, is not empty, and is no formula to a spreadsheet.
+  const cell = (text) => text.replace(/\s+/g, " ").trim().replace(/^'*[-+=@\uff0b\uff0d\uff1d\uff20]./, "'$&") || "n/a";
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
