@@ -111,14 +111,14 @@ def print_comparisons(bids_dir: Path, sessions: Sequence) -> None:
         Those of a participant one after another.
     """
     from bids_anomaly.bids.occasions import in_order, matching_scans
-    from bids_anomaly.reports.comparisons import UNKNOWN_ORDER
+    from bids_anomaly.reports.sentences import say
 
     for participant, own in groupby(sessions, key=lambda session: session.participant):
         by_label = {session.session: session for session in own if session.session is not None}
         lines = []
         order = in_order(bids_dir, participant, by_label)
         if not order.is_known:
-            print(f"sub-{participant}: sessions are not compared: {UNKNOWN_ORDER}")
+            print(say("no_order", scans=f"The sessions of sub-{participant}"))
             continue
         for first, second in pairwise(order.labels):
             scans = [by_label[label].scans for label in (first, second)]

@@ -2,8 +2,12 @@
 
 A sentence may stand on a page only if it is in this list, and only where it is true of the session;
 ``tests/reports/test_sentences.py`` has for each of them what makes it true, and reads the pages of
-several sessions.
+several sessions. What a measure of quality makes one suspect stands beside its limits, in
+:mod:`bids_anomaly.scoring.quality_limits`.
 """
+
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
+from bids_anomaly.reconstruction.methods import COMPARISON_IN_WORDS
 
 SENTENCES = {
     # The first line: what was found on a scan.
@@ -48,6 +52,14 @@ SENTENCES = {
     "failed, a scanner unlike those of the reference, and, on T1w, ventricles much larger than "
     "those that the model learned from; regions around them are then misplaced too. Look at the "
     "scan and the checks below.",
+    "no_model": "{modalities}: no trained model is used, anomalies are voxels of unusual "
+    "intensity, and no pseudo-healthy image is made. Expect false findings where healthy tissue is "
+    "bright (or dark on T1w).",
+    "short_training": "{models}: the weights are " + COMPARISON_IN_WORDS + ". Use --model {family} "
+    "to find it.",
+    "other_steps": "{model}: z-scores and thresholds hold for the number of steps of the "
+    "calibration, {calibrated}, and --steps asks for {steps}. Calibrate it with "
+    "bids-anomaly-calibrate --steps, or leave --steps out.",
     # Tables.
     "rows_none": "No {several}.",
     "rows_one": "One {one}.",
@@ -81,6 +93,20 @@ SENTENCES = {
     "detection. In the last picture of a row, warm colours are a higher z-score than before, cold "
     "ones a lower one, beyond the noise floor. Slices of the space half way between the scans; "
     "left is left.",
+    "later": "What changed after this session stands in the report of {later}.",
+    # Why scans of two sessions are not compared.
+    "no_order": "{scans} are not compared: it is not known which session came first, so nothing "
+    "can be called new or gone. Give each an acq_time in the sessions.tsv of the participant, and "
+    "run the same command again.",
+    "two_models": "{scans} are not compared: their z-scores are from different models ({first} and "
+    "{second}, or other weights or calibration). Run both sessions with one model.",
+    "two_numbers_of_steps": "{scans} are not compared: their z-scores are from different numbers "
+    "of steps ({numbers}). Run both sessions with the same --steps.",
+    "two_thresholds": "{scans} are not compared: their findings are from different thresholds. Run "
+    "both sessions with the same --healthy-fpr and --min-lesion-volume.",
+    "no_native_maps": "{scans} are not compared: that takes maps in the grids of the scans. Run "
+    "with native in --output-spaces.",
+    "lost_map": "{scans} are not compared: {path} does not exist. Run that session again.",
     # Pictures.
     "slices": "Axial slices in {space}, neurological orientation: left is left.",
     "units": "Intensities are in units of typical white matter.",
@@ -90,6 +116,32 @@ SENTENCES = {
     "the ends of a scale take its last colour.",
     "no_image": "This model gives no pseudo-healthy image.",
     "nothing_drawn": "There is no finding, so none is drawn.",
+    # Methods, to be pasted into an article.
+    "processed": "Scans were processed with bids-anomaly {version}.",
+    **{f"brain_{name}": tool.words for name, tool in BRAIN_TOOLS.items()},
+    "brain_prepared": "A bias-corrected T1w scan and its brain mask were taken from {pipeline}.",
+    "to_first": "The other scans of the session were registered rigidly to its {first} scan.",
+    "to_template": "The {first} scan was registered to the template {template} by an affine and, "
+    "for results in the template, by symmetric normalisation (SyN) of {image}, in one "
+    "interpolation.",
+    "to_template_prepared": "The {first} scan was registered to the template {template} by an "
+    "affine; results in the template follow the deformation that came with it, in one "
+    "interpolation.",
+    "bias": "Bias fields were estimated from healthy tissue alone, as a smooth field of cosines "
+    "beside three tissues and an outlier class (after Ashburner and Friston 2005 and Van Leemput "
+    "et al. 2001), so that lesions were not taken for shading.",
+    "intensities": "Intensities were divided by the level of white matter, found by an estimator "
+    "that lesions hardly move.",
+    "by_intensity": "On {modality}, normalised and smoothed intensity itself was the score.",
+    "by_model": "On {modality}, the {made} was made{steps} by {model}, {method}.",
+    "trained": "It was trained on {people}.",
+    "trained_briefly": "It was trained on {people}, for a short time and to compare methods.",
+    "synthesised": "For training, the contrast of {modality} was synthesised from their images.",
+    "removes": "It learnt to remove {anomalies}.",
+    "scores": "Scores were compared with those of {reference}: a voxel is called anomalous where "
+    "fewer than {rate} % of their voxels score as high; components below {volume} mm³ were left "
+    "out.",
+    "each_by_itself": "Each scan was judged by itself.",
 }
 
 
