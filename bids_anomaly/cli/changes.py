@@ -42,6 +42,7 @@ def run_changes(
     from bids_anomaly.bids.occasions import copy_order
     from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of
     from bids_anomaly.reports.comparisons import plan_comparisons
+    from bids_anomaly.reports.sentences import say
     from bids_anomaly.workflows.change import changes_wf_name, init_changes_wf
     from bids_anomaly.workflows.wiring import identifier
 
@@ -55,7 +56,7 @@ def run_changes(
         )
         plan = plan_comparisons(settings.output_dir, participant)
         for refusal in plan.refusals:
-            warning = f"sub-{participant}: warning: {refusal.sentence}"
+            warning = f"sub-{participant}: warning: {say(refusal.reason, **refusal.told)}"
             console.print(warning, style="yellow", markup=False)
         if plan.comparisons:
             comparisons[participant] = plan.comparisons

@@ -137,7 +137,11 @@ def read_change(output_dir: Path, record: SessionRecord, *, in_viewer: bool) -> 
     return ChangeReport(
         sorted(sections, key=lambda section: section.scan != record.primary),
         [Later(label, f"{label}.html") for label in later],
-        [refusal.sentence for refusal in plan.refusals if refusal.label == record.label]
+        [
+            say(refusal.reason, **refusal.told)
+            for refusal in plan.refusals
+            if refusal.label == record.label
+        ]
         + [_not_yet(each) for each in missing if each.records[1].label == record.label],
     )
 

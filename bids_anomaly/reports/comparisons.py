@@ -14,7 +14,6 @@ from bids_anomaly.bids.naming import midpoint_space, output_path, transform_path
 from bids_anomaly.bids.occasions import common_entities, in_order, matching_scans
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.reports.record import ScanRecord, SessionRecord, read_record
-from bids_anomaly.reports.sentences import say
 
 NATIVE = "native"
 # Of each scan, in its own grid.
@@ -74,10 +73,21 @@ class Comparison:
 
 
 class Refusal(NamedTuple):
-    """Scans that could have been compared: label of the later session, and why they are not."""
+    """Scans that could have been compared and are not.
+
+    Attributes
+    ----------
+    label : str
+        Of the later session.
+    reason : str
+        What pages call it: a key of :data:`bids_anomaly.reports.sentences.SENTENCES`.
+    told : mapping
+        The values of that sentence.
+    """
 
     label: str
-    sentence: str
+    reason: str
+    told: Mapping[str, str]
 
 
 class Plan(NamedTuple):
@@ -113,32 +123,36 @@ def plan_comparisons(output_dir: Path, participant: str) -> Plan:
                 comparison = Comparison((first, second), pair)
                 refusal = _refusal_of(comparison, output_dir, is_ordered=order.is_known)
                 if refusal:
-                    refusals.append(Refusal(second.label, refusal))
+                    refusals.append(refusal)
                 else:
                     comparisons.append(comparison)
     return Plan(comparisons, refusals)
 
 
-def _refusal_of(comparison: Comparison, output_dir: Path, *, is_ordered: bool) -> str | None:
-    """Say why two scans are not compared, and what to do; None if they are."""
+def _refusal_of(comparison: Comparison, output_dir: Path, *, is_ordered: bool) -> Refusal | None:
+    """Return why two scans are not compared; None if they are."""
     scans, records = comparison.scans, comparison.records
-    both = {"scans": f"{scans[0].name} and {scans[1].name}"}
+
+    def refuse(reason: str, **told: str) -> Refusal:
+        both = f"{scans[0].name} and {scans[1].name}"
+        return Refusal(records[1].label, reason, {"scans": both, **told})
+
     if not is_ordered:
-        return say("no_order", **both)
+        return refuse("no_order")
     if scans[0].digest != scans[1].digest:
-        return say("two_models", first=scans[0].model, second=scans[1].model, **both)
+        return refuse("two_models", first=scans[0].model, second=scans[1].model)
     # With one model, as many evaluations are as many steps, which older records do not say.
     if scans[0].evaluations != scans[1].evaluations:
-        return say("two_numbers_of_steps", numbers=_effort(scans), **both)
+        return refuse("two_numbers_of_steps", numbers=_effort(scans))
     if records[0].threshold != records[1].threshold:
-        return say("two_thresholds", **both)
+        return refuse("two_thresholds")
     if not all(NATIVE in record.spaces for record in records):
-        return say("no_native_maps", **both)
+        return refuse("no_native_maps")
     for which in (0, 1):
         for output in NEEDED:
             path = comparison.of_scan(output_dir, output, which, None)
             if not path.is_file():
-                return say("lost_map", path=path, **both)
+                return refuse("lost_map", path=str(path))
     return None
 
 

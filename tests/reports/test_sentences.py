@@ -19,7 +19,7 @@ from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
 from bids_anomaly.reports.comparisons import plan_comparisons
 from bids_anomaly.reports.numbers import counted, in_millilitres, percent, two_digits
 from bids_anomaly.reports.record import SessionRecord
-from bids_anomaly.reports.sentences import SENTENCES
+from bids_anomaly.reports.sentences import SENTENCES, say
 from bids_anomaly.reports.session import write_session_report
 from bids_anomaly.reports.tables import region_in_words
 from bids_anomaly.scoring.findings import Threshold
@@ -549,7 +549,7 @@ def test_why_sessions_are_not_compared_is_true(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
     (refusal,) = plan_comparisons(tmp_path, "01").refusals
-    ((name, values),) = recognise(refusal.sentence)
+    ((name, values),) = recognise(say(refusal.reason, **refusal.told))
     assert name == sentence
     assert {values["scans"]} <= {
         f"sub-01_ses-{one}_T1w and sub-01_ses-{other}_T1w"
