@@ -38,10 +38,11 @@ def _subject(scan: ScanReport) -> Subject:
     step = (scores.high - LEAST_Z) / 254
     lowest = -step * round(-LEAST_Z / step)
     zscore = np.where(scan.brain, scan.zscore, lowest)
-    volumes = {"scan": Volume("Scan", scan.scan, grey, (0, top))}
+    volumes = {"scan": Volume("Scan", scan.scan, grey, (0, top), finer=scan.finer_scan)}
     layers = [Layer("Scan", "scan")]
     if scan.pseudo_healthy is not None:
-        healthy = Volume("Pseudo-healthy", scan.pseudo_healthy, grey, (0, top))
+        # It has the detail of the scan, which need not be stored twice.
+        healthy = Volume("Pseudo-healthy", None, grey, (0, top), difference=("scan", "residual"))
         residual = np.where(scan.brain, scan.scan - scan.pseudo_healthy, 0)
         signed = Scale(SIGNED, -RESIDUAL_LIMIT, RESIDUAL_LIMIT)
         volumes |= {

@@ -97,9 +97,10 @@ def viewer_of(page):
     return json.loads(data)
 
 
-def unpacked(viewer, name, subject):
-    values = gzip.decompress(base64.b64decode(viewer["packed"][name]))
-    return np.frombuffer(values, np.uint8).reshape(subject["shape"], order="F")
+def unpacked(viewer, volume, subject):
+    values = gzip.decompress(base64.b64decode(viewer["packed"][volume["data"]]))
+    shape = [length // volume["every"] for length in subject["shape"]]
+    return np.frombuffer(values, np.uint8).reshape(shape, order="F")
 
 
 def test_volumes_are_those_of_the_person(derivatives, record_of):
@@ -183,10 +184,12 @@ def test_the_viewer_holds_the_maps_where_they_are(derivatives, record_of):
     assert finding.sum() == 1000
     corner = np.argwhere(finding).min(axis=0) * subject["spacing"] + subject["origin"]
     np.testing.assert_allclose(corner, OUTPUT_GRID.affine[:3, 3] + 2.0 * 30)
-    for name, expected in (("scan", 1.2), ("healthy", 0.8), ("residual", 0.4), ("zscore", 5.0)):
+    # The browser subtracts the residual.
+    assert subject["volumes"]["healthy"]["difference"] == ["scan", "residual"]
+    for name, expected in (("scan", 1.2), ("residual", 0.4), ("zscore", 5.0)):
         volume = subject["volumes"][name]
         low, high = volume["stored"]
-        steps = unpacked(viewer, volume["data"], subject)[finding > 0]
+        steps = unpacked(viewer, volume, subject)[finding > 0]
         values = low + (high - low) * steps / 255
         np.testing.assert_allclose(values, expected, atol=(high - low) / 255)
 
