@@ -10,8 +10,7 @@ any case.
 Needs the test tools (playwright) and Debian's chromium.
 
 `drawn.json` beside the pictures says of each by which code and models it was drawn; a test compares
-that with the code of now. A picture that is not in it is of an earlier version, and where it is
-shown the text has to say so.
+that with the code of now.
 """
 
 import argparse
