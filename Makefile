@@ -27,6 +27,7 @@ lint: $(TEST_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/mypy
 
 # Fails where a link or an anchor leads nowhere.
 docs: $(DOCS_READY)

@@ -38,7 +38,7 @@ from bids_anomaly.scoring.change import (
     volumes_of,
 )
 from bids_anomaly.scoring.lesions import label_lesions
-from bids_anomaly.scoring.occasions import Occasion, bring_together
+from bids_anomaly.scoring.timepoints import Timepoint, align
 from bids_anomaly.settings import Settings
 from bids_anomaly.training.people import load_people
 
@@ -80,12 +80,12 @@ def main() -> None:
         values = person.scan.get_fdata(dtype=np.float32)
         random = np.random.default_rng((7, number))
         scans, centre = scans_of(values, brain, grid, LESION[options.modality], random, thick=thick)
-        occasions = [occasion(bundle, scan, grid, options.kept) for scan in scans]
+        timepoints = [timepoint(bundle, scan, grid, options.kept) for scan in scans]
         for first, second in ((0, 1), (1, 2)):
             motion = scans[second].motion @ np.linalg.inv(scans[first].motion)
             judged, found = compare(
-                occasions[first],
-                occasions[second],
+                timepoints[first],
+                timepoints[second],
                 _motion(random, *ERROR) @ motion,
                 nib.affines.apply_affine(scans[first].motion, centre),
             )
@@ -125,17 +125,17 @@ def scans_of(
     return [Scan(values, brain, np.eye(4)), *again], centre
 
 
-def occasion(bundle: Bundle, scan: Scan, grid: Grid, kept: Path) -> Occasion:
+def timepoint(bundle: Bundle, scan: Scan, grid: Grid, kept: Path) -> Timepoint:
     """Score a scan as the app does."""
     result = reconstructed(bundle, scan.values, scan.brain, kept).result
     z = zscore(bundle, scan.values, scan.brain, result)
     mask = preset_mask(z, scan.brain, voxel_volume=grid.voxel_volume)
     images = (z.astype(np.float32), scan.brain.astype(np.uint8), label_lesions(mask))
-    return Occasion(*map(grid.image, images))
+    return Timepoint(*map(grid.image, images))
 
 
 def compare(
-    first: Occasion, second: Occasion, motion: np.ndarray, centre: np.ndarray
+    first: Timepoint, second: Timepoint, motion: np.ndarray, centre: np.ndarray
 ) -> tuple[list[str], str]:
     """Return the cells of the table, and what the lesion at a place of the first scan is called."""
     midpoint = halfway(motion)
@@ -144,7 +144,7 @@ def compare(
         for file, matrix in zip(files, midpoint, strict=True):
             write_matrix(file, matrix)
         grid = midpoint_grid(midpoint, first.brain, second.brain, spacing=1.0)
-        together = bring_together((first, second), midpoint, grid, files)
+        together = align((first, second), midpoint, grid, files)
     changes = measure_change(together)
     labels = label_together(together)
     volumes = [

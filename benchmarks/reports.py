@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from bids_anomaly import __version__
+from bids_anomaly.bids.records import read_record
 from bids_anomaly.cli.reports import find_records
-from bids_anomaly.reports.record import read_record
 from bids_anomaly.reports.session import write_session_report
 
 MOST_S, MOST_MB = 10.0, 15.0

@@ -317,7 +317,7 @@ def session_record() -> Callable:
     The first one leads; `changes` are other attributes of the record.
     """
 
-    from bids_anomaly.reports.record import ScanRecord, SessionRecord
+    from bids_anomaly.bids.records import ScanRecord, SessionRecord
     from bids_anomaly.scoring.findings import Threshold
 
     def make(*modalities: str, session: str | None = None, **changes) -> SessionRecord:

@@ -95,9 +95,16 @@ def test_interfaces_import_torch_only_when_they_run():
         assert not at_import & {"torch", "monai", "safetensors"}, path
 
 
-@pytest.mark.parametrize("name", ["parser", "arguments", "main", "device", "guards", "values"])
-def test_the_command_line_starts_with_the_standard_library_alone(name):
-    tree = ast.parse((PACKAGE / "cli" / f"{name}.py").read_text())
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(f"cli/{name}" for name in ("parser", "arguments", "main", "guards", "values")),
+        "running/allocation",
+        "running/device",
+    ],
+)
+def test_the_command_line_starts_with_the_standard_library_alone(module):
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
     assert not imported(outside_functions(tree)) & HEAVY
 
 

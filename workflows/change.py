@@ -5,10 +5,10 @@ from pathlib import Path
 
 from nipype.pipeline.engine import Node, Workflow
 
+from bids_anomaly.bids.comparisons import Comparison, template_chain
+from bids_anomaly.bids.records import record_path
 from bids_anomaly.interfaces.change import RegisterMidpoint, WriteChange, WriteReportAgain
 from bids_anomaly.preprocessing.template import TEMPLATE
-from bids_anomaly.reports.comparisons import Comparison, template_chain
-from bids_anomaly.reports.record import record_path
 from bids_anomaly.workflows.session import REPORT_MEM_GB
 from bids_anomaly.workflows.wiring import add_list, identifier
 

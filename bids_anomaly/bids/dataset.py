@@ -101,7 +101,11 @@ def derivative_description(
 ) -> dict[str, Any]:
     """Return the content of ``dataset_description.json`` for results from some datasets."""
     source = read_json(bids_dir / "dataset_description.json")
-    generator = {"Name": "bids-anomaly", "Version": __version__, "CodeURL": CODE_URL}
+    generator: dict[str, Any] = {
+        "Name": "bids-anomaly",
+        "Version": __version__,
+        "CodeURL": CODE_URL,
+    }
     if tag := os.environ.get("BIDS_ANOMALY_CONTAINER"):
         generator["Container"] = {"Type": "docker", "Tag": tag}
     description: dict[str, Any] = {

@@ -65,7 +65,7 @@ def list_images(
     database = _find_or_make_database(bids_dir, Path(database_dir))
     if participants is None:
         participants = list_participants(bids_dir)
-    by_participant = {participant: [] for participant in participants}
+    by_participant: dict[str, list[Path]] = {participant: [] for participant in participants}
     for path in _look_up(bids_dir, database, suffixes):
         participant = path.parts[0].removeprefix("sub-")
         # A link to nothing counts as there: whoever reads the scan can say what is wrong with it.

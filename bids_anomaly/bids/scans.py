@@ -84,7 +84,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Session:
-    """The scans of one participant on one occasion.
+    """The scans of one participant at one timepoint.
 
     Attributes
     ----------

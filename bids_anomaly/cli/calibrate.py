@@ -67,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _calibrate(arguments: argparse.Namespace) -> ExitCode:
-    from bids_anomaly.cli.device import resolve_device
-    from bids_anomaly.cli.workfolder import make_folder
+    from bids_anomaly.running.device import resolve_device
+    from bids_anomaly.running.workfolder import make_folder
 
     device = resolve_device(arguments.device)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 
-from bids_anomaly.cli.execution import run_workflow
-from bids_anomaly.cli.workfolder import WORKFLOW_NAME, forget_lost_outputs
 from bids_anomaly.exceptions import some_of
+from bids_anomaly.running.execution import run_workflow
+from bids_anomaly.running.workfolder import WORKFLOW_NAME, forget_lost_outputs
 from bids_anomaly.settings import Settings
 
 
@@ -38,11 +38,11 @@ def run_changes(
     list of RunProgress
         What was done and what failed; empty if nobody has two finished sessions.
     """
+    from bids_anomaly.bids.comparisons import plan_comparisons
     from bids_anomaly.bids.folders import list_sessions
-    from bids_anomaly.bids.occasions import copy_order
-    from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of
-    from bids_anomaly.reports.comparisons import plan_comparisons
+    from bids_anomaly.bids.timepoints import copy_order
     from bids_anomaly.reports.sentences import say
+    from bids_anomaly.running.progress import RunProgress, is_plumbing, session_of
     from bids_anomaly.workflows.change import changes_wf_name, init_changes_wf
     from bids_anomaly.workflows.wiring import identifier
 
@@ -111,7 +111,7 @@ def print_comparisons(bids_dir: Path, sessions: Sequence) -> None:
     sessions : sequence of Session
         Those of a participant one after another.
     """
-    from bids_anomaly.bids.occasions import in_order, matching_scans
+    from bids_anomaly.bids.timepoints import in_order, matching_scans
     from bids_anomaly.reports.sentences import say
 
     for participant, own in groupby(sessions, key=lambda session: session.participant):

@@ -116,13 +116,13 @@ def _evaluate(arguments: argparse.Namespace, command: Sequence[str]) -> ExitCode
         output = arguments.derivatives[0][1] / "group" / "evaluation"
 
     from bids_anomaly import __version__
-    from bids_anomaly.cli.runs import exit_code
-    from bids_anomaly.cli.workfolder import make_folder
     from bids_anomaly.evaluation.dataset import evaluate, pair_up
-    from bids_anomaly.evaluation.page import write_page
     from bids_anomaly.evaluation.raw import RAW_INTENSITY
     from bids_anomaly.evaluation.summary import summarise
     from bids_anomaly.evaluation.tables import write_tables
+    from bids_anomaly.reports.evaluation import write_evaluation
+    from bids_anomaly.running.runs import exit_code
+    from bids_anomaly.running.workfolder import make_folder
 
     if RAW_INTENSITY in derivatives:
         raise UsageError(f"{RAW_INTENSITY!r} is the baseline. Name your results otherwise.")
@@ -164,7 +164,7 @@ def _evaluate(arguments: argparse.Namespace, command: Sequence[str]) -> ExitCode
         "Command": shlex.join(command),
         "Grid": arguments.space,
     }
-    write_page(output / PAGE, evaluation, summary, provenance)
+    write_evaluation(output / PAGE, evaluation, summary, provenance)
     print(f"Look at {output / PAGE}; metrics.tsv and summary.tsv lie beside it.")
     return code
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bids_anomaly.cli.runs import exit_code, make_log_folder, new_run_id, run_record, set_up_log
-from bids_anomaly.cli.workfolder import GROUP_PREFIX, make_folder
 from bids_anomaly.exceptions import ExitCode, UsageError
+from bids_anomaly.running.runs import exit_code, make_log_folder, new_run_id, run_record, set_up_log
+from bids_anomaly.running.workfolder import GROUP_PREFIX, make_folder
 from bids_anomaly.settings import Settings
 
 LOGGER = logging.getLogger("bids_anomaly")
@@ -128,8 +128,8 @@ def _write_results(
     from bids_anomaly.bids.reading import describe_dataset, read_object
     from bids_anomaly.group.analysis import Analysis, analyse
     from bids_anomaly.group.images import write_maps
-    from bids_anomaly.group.page import write_page
     from bids_anomaly.group.tables import write_tables
+    from bids_anomaly.reports.group import write_group
 
     output_dir = settings.output_dir
     LOGGER.info("Comparing groups.")
@@ -148,7 +148,7 @@ def _write_results(
     ]
     _remove_others(output_dir / "group", written)
     there = {member.participant for member in (*members, *rejected)}
-    page = write_page(
+    page = write_group(
         output_dir,
         collected,
         title=describe_dataset(output_dir)["name"],

@@ -11,12 +11,12 @@ from typing import NoReturn
 from bids_anomaly import __version__
 from bids_anomaly.citation import cite, works_behind
 from bids_anomaly.cli import arguments, boutiques, values
-from bids_anomaly.cli.allocation import complete_allocation
-from bids_anomaly.cli.device import resolve_device
 from bids_anomaly.cli.guards import check_settings
 from bids_anomaly.exceptions import UsageError
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.reconstruction.methods import METHODS
+from bids_anomaly.running.allocation import complete_allocation
+from bids_anomaly.running.device import resolve_device
 from bids_anomaly.settings import Settings
 
 DESCRIPTION = (

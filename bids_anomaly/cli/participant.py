@@ -14,17 +14,23 @@ from bids_anomaly.bids.naming import report_path
 from bids_anomaly.bids.writing import remove_lost, remove_lost_shared, write_json, write_text
 from bids_anomaly.citation import cite, works_behind
 from bids_anomaly.cli.changes import print_comparisons, run_changes
-from bids_anomaly.cli.execution import (
+from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError, some_of
+from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
+from bids_anomaly.reconstruction.methods import METHODS
+from bids_anomaly.running.execution import (
     configure_nipype,
     prepare_environment,
     prepare_workers,
     run_workflow,
 )
-from bids_anomaly.cli.runs import code_of_run, make_log_folder, new_run_id, run_record, set_up_log
-from bids_anomaly.cli.workfolder import WORKFLOW_NAME, check_writable, work_folder
-from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError, some_of
-from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
-from bids_anomaly.reconstruction.methods import METHODS
+from bids_anomaly.running.runs import (
+    code_of_run,
+    make_log_folder,
+    new_run_id,
+    run_record,
+    set_up_log,
+)
+from bids_anomaly.running.workfolder import WORKFLOW_NAME, check_writable, work_folder
 from bids_anomaly.settings import Machine, Settings
 
 
@@ -41,7 +47,7 @@ def run_participants(settings: Settings, given: Sequence[str]) -> ExitCode:
     Returns
     -------
     ExitCode
-        See :func:`bids_anomaly.cli.runs.code_of_run`.
+        See :func:`bids_anomaly.running.runs.code_of_run`.
     """
     set_up_log(settings)
     if settings.reports_only:
@@ -109,8 +115,8 @@ def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
 
 def _say_what_would_be_done(settings: Settings, sessions: Sequence, bundles: Mapping) -> ExitCode:
     """Print the plan of a run, and with ``-v`` its steps."""
-    from bids_anomaly.cli.console import make_console
     from bids_anomaly.cli.plan import print_plan
+    from bids_anomaly.running.console import make_console
 
     print_plan(settings, sessions, bundles)
     if settings.stage != "preprocess":
@@ -139,9 +145,9 @@ def _run(
     if settings.use_plugin is None:
         prepare_workers()
     from bids_anomaly.bids.dataset import write_dataset_files
-    from bids_anomaly.cli.console import make_console
-    from bids_anomaly.cli.progress import RunProgress, is_plumbing, session_of
-    from bids_anomaly.cli.workfolder import forget_lost_outputs
+    from bids_anomaly.running.console import make_console
+    from bids_anomaly.running.progress import RunProgress, is_plumbing, session_of
+    from bids_anomaly.running.workfolder import forget_lost_outputs
     from bids_anomaly.workflows.participant import session_wf_name
 
     workflow = build_workflow(settings, sessions, bundles)
@@ -274,8 +280,8 @@ def _citation(settings: Settings, sessions: Sequence, bundles: Mapping) -> str:
 
 def _report_failures(settings: Settings, labels: Mapping[str, str], progress) -> None:
     """Write the reports of the sessions that failed."""
-    from bids_anomaly.reports.participant import Failure
     from bids_anomaly.reports.session import write_failure_report
+    from bids_anomaly.reports.session_page import Failure
 
     for name, failures in progress.failures.items():
         write_failure_report(
@@ -417,7 +423,7 @@ def _print_graph(settings: Settings, sessions: Sequence, bundles: Mapping) -> No
     """Print the steps of each session and which steps each waits for."""
     import networkx
 
-    from bids_anomaly.cli.progress import in_words, is_plumbing, session_of
+    from bids_anomaly.running.progress import in_words, is_plumbing, session_of
     from bids_anomaly.workflows.participant import session_wf_name
 
     graph = build_workflow(settings, sessions, bundles)._create_flat_graph()

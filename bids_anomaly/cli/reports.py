@@ -6,9 +6,6 @@ from multiprocessing import get_context, set_forkserver_preload
 from pathlib import Path
 
 from bids_anomaly.bids.naming import entities_of, report_path
-from bids_anomaly.cli.console import make_console
-from bids_anomaly.cli.execution import START_METHOD, require_semaphores
-from bids_anomaly.cli.runs import exit_code
 from bids_anomaly.exceptions import (
     BidsAnomalyError,
     ExitCode,
@@ -16,6 +13,9 @@ from bids_anomaly.exceptions import (
     NothingFoundError,
     some_of,
 )
+from bids_anomaly.running.console import make_console
+from bids_anomaly.running.execution import START_METHOD, require_semaphores
+from bids_anomaly.running.runs import exit_code
 from bids_anomaly.settings import Settings
 
 
@@ -124,7 +124,7 @@ def _label(record: Path) -> str:
 
 def _has_failed(output_dir: Path, path: Path) -> bool:
     """Tell whether steps of a session failed in its last run, given its record."""
-    from bids_anomaly.reports.record import read_record
+    from bids_anomaly.bids.records import read_record
     from bids_anomaly.reports.runs import failed_in_last_run
 
     try:
@@ -138,7 +138,7 @@ def _has_failed(output_dir: Path, path: Path) -> bool:
 
 def _rebuild(output_dir: Path, path: Path, primary: str | None) -> tuple[ExitCode, str] | None:
     """Write one report; return what went wrong."""
-    from bids_anomaly.reports.record import read_record
+    from bids_anomaly.bids.records import read_record
     from bids_anomaly.reports.session import write_session_report
 
     try:

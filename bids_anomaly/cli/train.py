@@ -111,11 +111,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> ExitCode:
-    from bids_anomaly.cli.workfolder import make_folder
+    from bids_anomaly.running.workfolder import make_folder
     from bids_anomaly.training.distributed import launched_with
 
-    place, local_rank = launched_with()
-    device = _device(arguments.device, local_rank, several=place.count > 1)
+    worker, local_rank = launched_with()
+    device = _device(arguments.device, local_rank, several=worker.world_size > 1)
 
     from bids_anomaly.bids.reading import describe_dataset
     from bids_anomaly.preprocessing.template import Grid
@@ -133,7 +133,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     from bids_anomaly.training.recipes import RECIPES
 
     batch_size = arguments.batch_size or RECIPES[arguments.method].batch_size
-    place.share(batch_size)
+    worker.share(batch_size)
     derivatives, output = arguments.derivatives, arguments.output
     modalities = sorted(set(arguments.modalities), key=MODALITIES.index)
     start = named_bundle(arguments.start) if arguments.start else None
@@ -169,7 +169,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         return _preview(arguments, modalities, t1w["train"], real)
 
     make_folder(output)
-    if place.writes and arguments.splits is None:
+    if worker.writes and arguments.splits is None:
         write_splits(output / "splits.tsv", splits)
     controls, whom = {}, {}
     for modality in modalities:
@@ -182,10 +182,10 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         count = len({scan.participant for scan in controls[modality]})
         whom[modality] = f"{count} people of {dataset['name']} (split calibration)"
         whom[modality] += f", {modality} painted from T1w" * painted
-    _say(place, f"Training on {trained_on}, on {device}; calibrating on {whom[modalities[0]]}.")
+    _say(worker, f"Training on {trained_on}, on {device}; calibrating on {whom[modalities[0]]}.")
     if not t1w["dev"]:
-        _say(place, "Nobody is in the split dev, so the training is not validated.")
-    with _progress(arguments.steps, place) as on_step:
+        _say(worker, "Nobody is in the split dev, so the training is not validated.")
+    with _progress(arguments.steps, worker) as on_step:
         trained = train_bundles(
             arguments.method,
             t1w["train"],
@@ -199,7 +199,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
             start=start,
             noise=arguments.noise,
             interval=arguments.validate_every,
-            place=place,
+            worker=worker,
             description={
                 "version": arguments.bundle_version,
                 "licence": dataset["licence"],
@@ -231,7 +231,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
 
 def _device(requested: str, local_rank: int, *, several: bool) -> str:
     """Return the device of this process; torchrun gives each its own GPU."""
-    from bids_anomaly.cli.device import resolve_device
+    from bids_anomaly.running.device import resolve_device
 
     if several and requested.startswith("cuda:"):
         raise UsageError(
@@ -261,13 +261,13 @@ def _preview(
     return ExitCode.OK
 
 
-def _say(place, text: str) -> None:
-    if place.writes:
+def _say(worker, text: str) -> None:
+    if worker.writes:
         print(text, flush=True)
 
 
 @contextmanager
-def _progress(steps: int, place) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+def _progress(steps: int, worker) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
     """Show a bar on a terminal, and elsewhere a line now and then."""
     from rich.progress import (
         BarColumn,
@@ -277,11 +277,11 @@ def _progress(steps: int, place) -> Iterator[Callable[[int, Mapping[str, float]]
         TimeRemainingColumn,
     )
 
-    from bids_anomaly.cli.console import make_console
+    from bids_anomaly.running.console import make_console
 
     console = make_console()
     if not console.is_terminal:
-        yield _lines(steps) if place.writes else lambda step, losses: None
+        yield _lines(steps) if worker.writes else lambda step, losses: None
         return
     with Progress(
         BarColumn(),
@@ -289,7 +289,7 @@ def _progress(steps: int, place) -> Iterator[Callable[[int, Mapping[str, float]]
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
         console=console,
-        disable=not place.writes,
+        disable=not worker.writes,
     ) as bar:
         task = bar.add_task("", total=steps)
 

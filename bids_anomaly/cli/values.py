@@ -9,7 +9,7 @@ import re
 from argparse import ArgumentTypeError
 from pathlib import Path
 
-from bids_anomaly.cli.device import DEVICE
+from bids_anomaly.running.device import DEVICE
 
 # BIDS labels are letters and digits; "+" joins them.
 LABEL = re.compile(r"[A-Za-z0-9+]+")

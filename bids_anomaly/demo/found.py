@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import nibabel as nib
 import numpy as np
 
 from bids_anomaly.bids.naming import output_path
 from bids_anomaly.bids.tables import read_table
 from bids_anomaly.evaluation.metrics import auroc, dice
 from bids_anomaly.evaluation.raw import raw_score, read_raw
+from bids_anomaly.preprocessing.images import load_nifti
 from bids_anomaly.preprocessing.template import Grid
 
 
@@ -46,7 +46,7 @@ def how_well_found(output_dir: Path, participant: str, *, scan: Path, lesion: Pa
         Mask in its grid.
     """
     brain = _read(output_dir, participant, "brain") > 0
-    truth = (np.asanyarray(nib.load(lesion).dataobj) > 0)[brain]
+    truth = (np.asanyarray(load_nifti(lesion).dataobj) > 0)[brain]
     mask = (_read(output_dir, participant, "anomaly") > 0)[brain]
     came_as = read_raw(scan)
     raw = raw_score(came_as.get_fdata(), brain, Grid.of(came_as).spacing, modality="T1w")
@@ -91,4 +91,4 @@ def what_is_marked(output_dir: Path, participant: str) -> Marked:
 
 def _read(output_dir: Path, participant: str, output: str) -> np.ndarray:
     path = output_path(output_dir, output, {"sub": participant}, modality="T1w")
-    return np.asanyarray(nib.load(path).dataobj)
+    return np.asanyarray(load_nifti(path).dataobj)

@@ -21,6 +21,7 @@ from bids_anomaly.evaluation.matching import (
 from bids_anomaly.evaluation.raw import find_raw, read_raw
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.annex import require_content
+from bids_anomaly.preprocessing.images import UNREADABLE, load_nifti
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid, same_grid, voxels_apart
 from bids_anomaly.preprocessing.transforms import Chain
@@ -241,19 +242,19 @@ def _inverse(rigid: Path, folder: Path) -> Path:
 def _load(path: Path) -> nib.Nifti1Image:
     require_content(path)
     try:
-        return nib.load(path)
+        return load_nifti(path)
     except FileNotFoundError as error:
         raise MissingInputError(
             f"There is no {path}. Run bids-anomaly again for this participant."
         ) from error
-    except (OSError, nib.filebasedimages.ImageFileError) as error:
+    except UNREADABLE as error:
         raise BadScanError(f"The image {path} cannot be read ({error}). Make it again.") from error
 
 
 def _values(image: nib.Nifti1Image) -> np.ndarray:
     try:
         return image.get_fdata(dtype=np.float32, caching="unchanged")
-    except (OSError, EOFError, ValueError) as error:
+    except UNREADABLE as error:
         raise BadScanError(
             f"The image {image.get_filename()} cannot be read ({error}). Make it again."
         ) from error

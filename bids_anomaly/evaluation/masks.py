@@ -1,7 +1,6 @@
 """Read masks of lesions that others drew."""
 
 import logging
-import zlib
 from pathlib import Path
 
 import nibabel as nib
@@ -9,6 +8,7 @@ import numpy as np
 
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.preprocessing.annex import require_content
+from bids_anomaly.preprocessing.images import UNREADABLE, load_nifti
 from bids_anomaly.preprocessing.orientation import has_orientation, orientation_of
 from bids_anomaly.preprocessing.template import Grid
 
@@ -45,9 +45,9 @@ def read_mask(path: Path) -> nib.Nifti1Image:
     """
     require_content(path)
     try:
-        image = nib.squeeze_image(nib.load(path))
+        image = nib.squeeze_image(load_nifti(path))
         values = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
+    except UNREADABLE as error:
         raise BadScanError(f"The mask {path} cannot be read ({error}). Export it again.") from error
     if values.ndim != 3:
         raise BadScanError(f"The mask {path} is not three-dimensional. Export it again.")

@@ -19,9 +19,9 @@ from bids_anomaly.bids.naming import (
 )
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.reading import read_json
+from bids_anomaly.bids.records import recorded_primary
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
-from bids_anomaly.reports.record import recorded_primary
 from bids_anomaly.scoring.findings import Threshold
 
 # Masks of the brain lie beside those of lesions.

@@ -22,7 +22,7 @@ OUTLYING, MAD_TO_SD = 3.5, 1.4826
 
 @dataclass(frozen=True)
 class Burden:
-    """What the tables say of one person on one occasion.
+    """What the tables say of one person at one timepoint.
 
     Attributes
     ----------

@@ -22,9 +22,9 @@ class Collected:
     Attributes
     ----------
     burdens : list of Burden
-        One a person and occasion, without those who failed.
+        One a person and timepoint, without those who failed.
     everybody : Sums
-        Of the first occasion of everybody.
+        Of the first timepoint of everybody.
     cohorts : mapping of str to Sums
         Of each group.
     zscores : mapping of str to (N, V) array
@@ -33,7 +33,7 @@ class Collected:
     rows : mapping of str to list of int
         By modality: which of `burdens` the rows are.
     failures : mapping of str to BidsAnomalyError
-        By the label of an occasion.
+        By the label of a timepoint.
     """
 
     burdens: list[Burden] = field(default_factory=list)
@@ -60,7 +60,7 @@ def collect(
 ) -> Collected:
     """Read the results of everybody, and add them up.
 
-    An occasion whose files are broken is left out of everything, and the person's next one stands
+    A timepoint whose files are broken is left out of everything, and the person's next one stands
     for the person; the others go on.
 
     Parameters
@@ -85,7 +85,7 @@ def collect(
     voxels = compared_voxels()
     result = Collected()
     for modality in dict.fromkeys(m for member in members for m in member.modalities):
-        # As many as may be needed: which occasion stands for a person is known only then.
+        # As many as may be needed: which timepoint stands for a person is known only then.
         count = len(
             {
                 member.participant

@@ -1,16 +1,15 @@
 """Sums of maps over people: as much memory for thousands as for one."""
 
-import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.group.people import Member
+from bids_anomaly.preprocessing.images import UNREADABLE, load_nifti
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid, same_grid
 
 
@@ -102,9 +101,9 @@ def load_maps(member: Member) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 def _read(path: Path) -> np.ndarray:
     advice = "Delete it, and run the participant level again."
     try:
-        image = nib.load(path)
+        image = load_nifti(path)
         values = np.asanyarray(image.dataobj, dtype=np.float32)
-    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
+    except UNREADABLE as error:
         raise BadScanError(f"The map {path.name} cannot be read ({error}). {advice}") from error
     if not same_grid(Grid.of(image), OUTPUT_GRID):
         raise BadScanError(

@@ -15,15 +15,14 @@ from bids_anomaly.bids.naming import (
     report_path,
     suffix_of,
 )
-from bids_anomaly.bids.occasions import in_order
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.query import known_labels
+from bids_anomaly.bids.ratings import FOLDER, Rating, read_ratings
+from bids_anomaly.bids.records import recorded_primary
+from bids_anomaly.bids.timepoints import in_order
 from bids_anomaly.exceptions import BadScanError, NothingFoundError, some_of
-from bids_anomaly.group.ratings import Rating, read_ratings
 from bids_anomaly.modalities import in_usual_order, primary_modality
 from bids_anomaly.preprocessing.template import TEMPLATE
-from bids_anomaly.reports.ratings import FOLDER
-from bids_anomaly.reports.record import recorded_primary
 
 logger = logging.getLogger("bids_anomaly")
 
@@ -33,7 +32,7 @@ PRIMARY, SESSION = "primary", "session"
 
 @dataclass(frozen=True)
 class Member:
-    """The results of one person on one occasion.
+    """The results of one person at one timepoint.
 
     Attributes
     ----------
@@ -49,8 +48,8 @@ class Member:
     primary : str
         The modality that stands for the person; empty if there are no results.
     is_first : bool
-        Whether this is the first of the person's occasions that are looked at: maps and comparisons
-        take each person once.
+        Whether this is the first of the person's timepoints that are looked at: maps and
+        comparisons take each person once.
     rating : Rating or None
         What readers thought of it; None where nobody said.
     """

@@ -8,12 +8,12 @@ import numpy as np
 
 from bids_anomaly.bids.naming import group_path, sidecar_path
 from bids_anomaly.bids.outputs import OUTPUTS
+from bids_anomaly.bids.ratings import COLUMNS as RATINGS
 from bids_anomaly.bids.tables import MISSING, read_table, write_rows
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.group.analysis import Analysis, region_rows
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden, modified_z
 from bids_anomaly.group.cohorts import Cohorts
-from bids_anomaly.reports.ratings import COLUMNS as RATINGS
 
 WHO = {
     "participant_id": {"Description": "Participant."},
@@ -96,7 +96,7 @@ def write_tables(
     atlas = {"atlas": "DLMUSE"}
     columns, rows = people_table(burdens, described, cohorts)
     tables = [
-        ({"desc": "people"}, "Everybody, one row an occasion.", columns, rows),
+        ({"desc": "people"}, "Everybody, one row a timepoint.", columns, rows),
         ({"desc": "lesions"}, "All lesions of the primary scan of everybody.",
          {**WHO, **OUTPUTS["lesions"].columns}, _lesions(burdens)),
         ({**atlas, "desc": "burden"}, "Anomalous volume in each region of the atlas.",
@@ -172,7 +172,7 @@ def people_table(
                    "Description": "What readers of the report thought of it, the worst of several; "
                    "n/a where nobody said."},
         "rating_comment": RATINGS["comment"],
-        "in_maps": {"Description": "Whether this occasion stands for the person in maps and "
+        "in_maps": {"Description": "Whether this timepoint stands for the person in maps and "
                     "comparisons.", "Levels": {"true": "Yes", "false": "An earlier one does"}},
     }  # fmt: skip
     theirs = dict.fromkeys(

@@ -79,11 +79,6 @@ def _known(error: Exception) -> BidsAnomalyError | None:
     return None
 
 
-def load_image(path: str) -> nib.Nifti1Image:
-    """Read an image that an earlier step wrote."""
-    return nib.load(path)
-
-
 def save_image(image: nib.Nifti1Image, path: Path) -> str:
     """Write an image into the folder of a node, and return its path."""
     image.to_filename(path)

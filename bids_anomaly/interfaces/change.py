@@ -21,6 +21,7 @@ from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.interfaces.base import StepInterface
 from bids_anomaly.interfaces.derivatives import WriteOutput, paths
 from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.preprocessing.images import load_nifti
 from bids_anomaly.scoring.findings import Threshold
 
 # Brain masks of one person overlap more than this even if one of them leaks.
@@ -97,18 +98,18 @@ class WriteChange(StepInterface):
             measure_change,
             volumes_of,
         )
-        from bids_anomaly.scoring.occasions import Occasion, bring_together
+        from bids_anomaly.scoring.timepoints import Timepoint, align
 
         inputs = self.inputs
         files = paths(inputs.transforms)
         midpoint = Midpoint(*map(read_matrix, files))
-        occasions = [
-            Occasion(*map(_conformed, three))
+        timepoints = [
+            Timepoint(*map(_conformed, three))
             for three in zip(inputs.zscores, inputs.brains, inputs.lesions, strict=True)
         ]
-        brains = [occasion.brain for occasion in occasions]
+        brains = [timepoint.brain for timepoint in timepoints]
         grid = midpoint_grid(midpoint, *brains, spacing=SPACING_MM)
-        together = bring_together(occasions, midpoint, grid, files)
+        together = align(timepoints, midpoint, grid, files)
         self._check(together.overlap)
         try:
             changes = measure_change(together)
@@ -116,8 +117,8 @@ class WriteChange(StepInterface):
             raise BadScanError(f"{self._what()} cannot be compared: {error}") from error
         labels = label_together(together)
         volumes = [
-            volumes_of(labels, together.compared, grid, occasion.lesions, matrix)
-            for occasion, matrix in zip(occasions, midpoint, strict=True)
+            volumes_of(labels, together.compared, grid, timepoint.lesions, matrix)
+            for timepoint, matrix in zip(timepoints, midpoint, strict=True)
         ]
         judged = judge_lesions(
             labels, together, changes, volumes, min_volume=inputs.threshold.min_lesion_volume
@@ -300,7 +301,7 @@ class WriteReportAgain(StepInterface):
     output_spec = WriteOutput
 
     def _step(self, folder: Path) -> dict:
-        from bids_anomaly.reports.record import read_record
+        from bids_anomaly.bids.records import read_record
         from bids_anomaly.reports.session import write_session_report
 
         record = read_record(Path(self.inputs.record))
@@ -312,4 +313,4 @@ def _conformed(path: str) -> nib.Nifti1Image:
     """Read an image of the output folder with axes along RAS+, as every step expects it."""
     from bids_anomaly.preprocessing.conform import conform_grid
 
-    return conform_grid(nib.load(path), Path(path).name)
+    return conform_grid(load_nifti(path), Path(path).name)

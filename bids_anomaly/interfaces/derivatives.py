@@ -20,8 +20,9 @@ from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.sidecars import sidecar
 from bids_anomaly.bids.tables import write_table
 from bids_anomaly.bids.writing import replacing, write_image, write_json
-from bids_anomaly.interfaces.base import StepInterface, load_image
+from bids_anomaly.interfaces.base import StepInterface
 from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.preprocessing.images import load_nifti
 from bids_anomaly.scoring.findings import Findings, Threshold
 
 
@@ -82,7 +83,7 @@ class WriteScanMaps(StepInterface):
         from bids_anomaly.scoring.maps import scan_maps
 
         inputs = self.inputs
-        scan = load_image(inputs.scan)
+        scan = load_nifti(inputs.scan)
         scan_to_model = Chain.of(*inputs.transforms)
         if isdefined(inputs.space):
             to_model = Chain.of(inputs.scan_from_template)
@@ -92,7 +93,7 @@ class WriteScanMaps(StepInterface):
         normalised = scan.get_fdata(dtype=np.float32) / np.float32(inputs.white_matter_level)
         maps = scan_maps(
             Grid.of(scan).image(normalised),
-            load_image(inputs.brain),
+            load_nifti(inputs.brain),
             load_findings(inputs),
             residual=_image(inputs.residual),
             spread=_image(inputs.spread),
@@ -130,8 +131,8 @@ class WriteModelGrid(StepInterface):
         from bids_anomaly.preprocessing.transforms import Chain
 
         maps = {
-            "model_scan": load_image(self.inputs.scan),
-            "model_brain": load_image(self.inputs.brain),
+            "model_scan": load_nifti(self.inputs.scan),
+            "model_brain": load_nifti(self.inputs.brain),
         }
         written = write_maps(self.inputs, maps, model=None, already_stripped=True)
         path = transform_path(
@@ -213,9 +214,9 @@ class WriteRigid(StepInterface):
 def load_findings(inputs) -> Findings:
     """Read what was found, from the files that a node is given."""
     return Findings(
-        load_image(inputs.zscore).get_fdata(dtype=np.float32),
-        load_image(inputs.probability).get_fdata(dtype=np.float32),
-        np.asanyarray(load_image(inputs.mask).dataobj) > 0,
+        load_nifti(inputs.zscore).get_fdata(dtype=np.float32),
+        load_nifti(inputs.probability).get_fdata(dtype=np.float32),
+        np.asanyarray(load_nifti(inputs.mask).dataobj) > 0,
     )
 
 
@@ -290,7 +291,7 @@ def write_described_table(
 
 
 def _image(path) -> nib.Nifti1Image | None:
-    return load_image(path) if isdefined(path) else None
+    return load_nifti(path) if isdefined(path) else None
 
 
 def paths(trait) -> list[Path]:

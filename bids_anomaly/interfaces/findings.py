@@ -17,7 +17,7 @@ from nipype.interfaces.base import (
 
 from bids_anomaly.bids.dataset import write_atlas_description
 from bids_anomaly.bids.tables import write_table
-from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
+from bids_anomaly.interfaces.base import StepInterface, save_image
 from bids_anomaly.interfaces.derivatives import (
     FoundInput,
     WriteOutput,
@@ -27,6 +27,7 @@ from bids_anomaly.interfaces.derivatives import (
     write_maps,
 )
 from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.preprocessing.images import load_nifti
 from bids_anomaly.scoring.findings import Threshold, find
 
 
@@ -63,7 +64,7 @@ class FindAnomalies(StepInterface):
         from bids_anomaly.scoring.maps import resample_in_brain
 
         inputs = self.inputs
-        brain, zscore = load_image(inputs.brain), load_image(inputs.zscore)
+        brain, zscore = load_nifti(inputs.brain), load_nifti(inputs.zscore)
         if isdefined(inputs.scan_from_template):
             chain = Chain.of(inputs.scan_from_template, *inputs.transforms)
             zscore = resample_in_brain(zscore, brain, OUTPUT_GRID, chain)
@@ -112,7 +113,7 @@ class WriteFindings(StepInterface):
         from bids_anomaly.scoring.regions import measure_regions
 
         inputs = self.inputs
-        brain, found = load_image(inputs.brain), load_findings(inputs)
+        brain, found = load_nifti(inputs.brain), load_findings(inputs)
         grid, inside = Grid.of(brain), np.asanyarray(brain.dataobj) > 0
         template_from_scan = Chain.of(*inputs.transforms).inverse() + Chain.of(
             inputs.template_from_scan

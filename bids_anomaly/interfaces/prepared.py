@@ -8,8 +8,9 @@ from pathlib import Path
 
 from nipype.interfaces.base import BaseInterfaceInputSpec, File, traits
 
-from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
+from bids_anomaly.interfaces.base import StepInterface, save_image
 from bids_anomaly.interfaces.preprocessing import BrainOutput, DeformationOutput
+from bids_anomaly.preprocessing.images import load_nifti
 
 
 class _ReadBrainInput(BaseInterfaceInputSpec):
@@ -31,7 +32,7 @@ class ReadBrain(StepInterface):
 
         inputs = self.inputs
         found = prepared_mask(
-            load_image(inputs.scan), conform_labels(Path(inputs.in_file)), pipeline=inputs.pipeline
+            load_nifti(inputs.scan), conform_labels(Path(inputs.in_file)), pipeline=inputs.pipeline
         )
         return {
             "out_mask": save_image(found.mask, folder / "brain.nii.gz"),

@@ -13,8 +13,9 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
+from bids_anomaly.interfaces.base import StepInterface, save_image
 from bids_anomaly.interfaces.records import record_warnings
+from bids_anomaly.preprocessing.images import load_nifti
 
 
 class _ConformInput(BaseInterfaceInputSpec):
@@ -70,7 +71,7 @@ class ExtractBrain(StepInterface):
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.brain import brain_mask
 
-        scan = load_image(self.inputs.in_file)
+        scan = load_nifti(self.inputs.in_file)
         found = brain_mask(scan, method=self.inputs.method, use_gpu=self.inputs.use_gpu)
         return {
             "out_mask": save_image(found.mask, folder / "brain.nii.gz"),
@@ -100,8 +101,8 @@ class CorrectBias(StepInterface):
         from bids_anomaly.preprocessing.transforms import Chain
 
         corrected = correct_bias(
-            load_image(self.inputs.in_file),
-            load_image(self.inputs.in_mask),
+            load_nifti(self.inputs.in_file),
+            load_nifti(self.inputs.in_mask),
             Chain.of(*self.inputs.transforms).inverse(),
         )
         return {"out_file": save_image(corrected, folder / "corrected.nii.gz")}
@@ -125,7 +126,7 @@ class RegisterToTemplate(StepInterface):
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.registration import masked, register_linear
 
-        moving = masked(load_image(self.inputs.in_file), load_image(self.inputs.in_mask))
+        moving = masked(load_nifti(self.inputs.in_file), load_nifti(self.inputs.in_mask))
         transform = register_linear(
             moving,
             template_in_model_grid(self.inputs.grid),
@@ -152,8 +153,8 @@ class RegisterToReference(StepInterface):
         from bids_anomaly.preprocessing.registration import masked, register_linear
 
         transform = register_linear(
-            masked(load_image(self.inputs.in_file), load_image(self.inputs.in_mask)),
-            masked(load_image(self.inputs.reference), load_image(self.inputs.reference_mask)),
+            masked(load_nifti(self.inputs.in_file), load_nifti(self.inputs.in_mask)),
+            masked(load_nifti(self.inputs.reference), load_nifti(self.inputs.reference_mask)),
             kind="Rigid",
             seed=self.inputs.seed,
             folder=folder,
@@ -184,8 +185,8 @@ class ToModelGrid(StepInterface):
         from bids_anomaly.preprocessing.transforms import Chain
 
         scan, brain, level = to_model_grid(
-            load_image(self.inputs.in_file),
-            load_image(self.inputs.in_mask),
+            load_nifti(self.inputs.in_file),
+            load_nifti(self.inputs.in_mask),
             Chain.of(*self.inputs.transforms),
             Grid.described(self.inputs.grid),
         )
@@ -219,7 +220,7 @@ class RegisterDeformable(StepInterface):
         from bids_anomaly.preprocessing.registration import register_deformable
 
         warp = register_deformable(
-            load_image(self.inputs.in_file),
+            load_nifti(self.inputs.in_file),
             template_in_model_grid(self.inputs.grid),
             seed=self.inputs.seed,
             folder=folder,

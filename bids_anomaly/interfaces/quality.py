@@ -12,9 +12,10 @@ from nipype.interfaces.base import (
 )
 
 from bids_anomaly.exceptions import QualityError
-from bids_anomaly.interfaces.base import StepInterface, load_image
+from bids_anomaly.interfaces.base import StepInterface
 from bids_anomaly.interfaces.derivatives import WriteInput, WriteOutput, write_described_table
 from bids_anomaly.interfaces.records import record_warnings, record_written
+from bids_anomaly.preprocessing.images import load_nifti
 
 
 class _MeasureQualityInput(BaseInterfaceInputSpec):
@@ -43,10 +44,10 @@ class MeasureQuality(StepInterface):
 
         inputs = self.inputs
         measures = measure_quality(
-            load_image(inputs.scan),
-            load_image(inputs.brain),
-            scan_in_model_grid=load_image(inputs.scan_in_model_grid),
-            brain_in_model_grid=load_image(inputs.brain_in_model_grid),
+            load_nifti(inputs.scan),
+            load_nifti(inputs.brain),
+            scan_in_model_grid=load_nifti(inputs.scan_in_model_grid),
+            brain_in_model_grid=load_nifti(inputs.brain_in_model_grid),
             white_matter_level=inputs.white_matter_level,
         )
         checks = check_quality(measures, inputs.modality)

@@ -12,7 +12,8 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
+from bids_anomaly.interfaces.base import StepInterface, save_image
+from bids_anomaly.preprocessing.images import load_nifti
 
 
 class _ReconstructInput(BaseInterfaceInputSpec):
@@ -50,9 +51,9 @@ class Reconstruct(StepInterface):
         from bids_anomaly.reconstruction.registry import reconstruct
 
         torch.set_num_threads(self.inputs.num_threads)
-        scan = load_image(self.inputs.scan)
+        scan = load_nifti(self.inputs.scan)
         values = scan.get_fdata(dtype=np.float32)
-        brain = np.asanyarray(load_image(self.inputs.brain).dataobj) > 0
+        brain = np.asanyarray(load_nifti(self.inputs.brain).dataobj) > 0
         result = reconstruct(
             load_bundle(Path(self.inputs.bundle)),
             values,

@@ -49,8 +49,8 @@ class WriteReport(StepInterface):
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly import __version__
+        from bids_anomaly.bids.records import ScanRecord, SessionRecord
         from bids_anomaly.reconstruction.bundle import load_bundle
-        from bids_anomaly.reports.record import ScanRecord, SessionRecord
         from bids_anomaly.reports.session import write_session_report
         from bids_anomaly.reports.text import methods_text, model_warnings
 

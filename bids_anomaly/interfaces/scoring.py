@@ -13,7 +13,8 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
+from bids_anomaly.interfaces.base import StepInterface, save_image
+from bids_anomaly.preprocessing.images import load_nifti
 
 
 class _ScoreInput(BaseInterfaceInputSpec):
@@ -49,18 +50,18 @@ class Score(StepInterface):
         from bids_anomaly.scoring.score import anomaly_score
 
         bundle = load_bundle(Path(self.inputs.bundle))
-        image = load_image(self.inputs.scan)
+        image = load_nifti(self.inputs.scan)
         grid = Grid.of(image)
-        covered = load_image(self.inputs.brain_in_model_grid)
+        covered = load_nifti(self.inputs.brain_in_model_grid)
         to_model = Chain.of(*self.inputs.transforms).inverse()
 
         def in_scan(path) -> np.ndarray | None:
             if not isdefined(path):
                 return None
-            brought = resample_in_brain(load_image(path), covered, grid, to_model)
+            brought = resample_in_brain(load_nifti(path), covered, grid, to_model)
             return brought.get_fdata(dtype=np.float32)
 
-        brain = np.asanyarray(load_image(self.inputs.brain).dataobj) > 0
+        brain = np.asanyarray(load_nifti(self.inputs.brain).dataobj) > 0
         score = anomaly_score(
             bundle.description["score"],
             image.get_fdata(dtype=np.float32) / np.float32(self.inputs.white_matter_level),

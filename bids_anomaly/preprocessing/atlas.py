@@ -13,6 +13,7 @@ from typing import NamedTuple
 import nibabel as nib
 import numpy as np
 
+from bids_anomaly.preprocessing.images import load_nifti
 from bids_anomaly.preprocessing.labels import resample_labels
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
@@ -37,7 +38,7 @@ class Region(NamedTuple):
         ``brain stem``.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # a column of tables, not the method of tuples
     name: str
     hemisphere: str
     tissue: str
@@ -46,7 +47,7 @@ class Region(NamedTuple):
 @cache
 def atlas_image() -> nib.Nifti1Image:
     """Return the labels in the grid of the template at 1 mm; 0 is outside every region."""
-    image = nib.load(ATLAS_FOLDER / f"{ATLAS_NAME}.nii.gz")
+    image = load_nifti(ATLAS_FOLDER / f"{ATLAS_NAME}.nii.gz")
     # In memory, for a file would be unpacked at every look.
     return nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine, image.header)
 

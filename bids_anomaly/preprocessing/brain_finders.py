@@ -153,7 +153,11 @@ def template_mask(scan: nib.Nifti1Image) -> np.ndarray:
 
 
 # By their names in bids_anomaly.preprocessing.brain_tools; those of networks take `use_gpu`.
-FINDERS = {"deepbet": deepbet_mask, "hd-bet": hd_bet_mask, "template": template_mask}
+FINDERS: dict[str, Callable[..., np.ndarray]] = {
+    "deepbet": deepbet_mask,
+    "hd-bet": hd_bet_mask,
+    "template": template_mask,
+}
 
 
 def _template_head() -> tuple[nib.Nifti1Image, np.ndarray]:

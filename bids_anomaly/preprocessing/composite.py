@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 
 import ants
 import h5py
-import nibabel as nib
 import numpy as np
 
 from bids_anomaly.preprocessing.annex import require_content
+from bids_anomaly.preprocessing.images import load_nifti
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.preprocessing.transforms import Chain
 
@@ -30,6 +30,7 @@ def write_composite(path: Path, chain: Chain) -> None:
     chain : Chain
         Of matrices (``.mat``) and displacement fields (``.nii.gz``).
     """
+    members: list[tuple[str, np.ndarray | None, np.ndarray | None]]
     members = [("CompositeTransform", None, None)]
     for transform, inverted in reversed(chain.links):
         if transform.suffix == ".mat":
@@ -103,7 +104,7 @@ def _displacement_field(path: Path) -> tuple[str, np.ndarray, np.ndarray]:
         ]
     )
     # NIfTI keeps vectors on a fifth axis; ITK wants them voxel by voxel, x fastest.
-    vectors = np.asanyarray(nib.load(path).dataobj)[:, :, :, 0, :]
+    vectors = np.asanyarray(load_nifti(path).dataobj)[:, :, :, 0, :]
     return "DisplacementFieldTransform", fixed, vectors.transpose(2, 1, 0, 3).ravel().astype(float)
 
 

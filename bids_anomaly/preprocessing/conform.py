@@ -2,13 +2,11 @@
 
 import gzip
 import math
-import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from scipy import ndimage
 
@@ -16,6 +14,7 @@ from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.annex import require_content
 from bids_anomaly.preprocessing.artefacts import mend_intensities
 from bids_anomaly.preprocessing.foreground import has_negative_tissue
+from bids_anomaly.preprocessing.images import UNREADABLE, load_nifti
 from bids_anomaly.preprocessing.orientation import orientation_of, qform_of
 from bids_anomaly.preprocessing.template import Grid, corner_shift
 
@@ -165,7 +164,7 @@ def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
     nibabel.Nifti1Image
         The same values with the shape, voxel order and affine of `original`.
     """
-    file = nib.load(original)
+    file = load_nifti(original)
     affine = orientation_of(file, original.name).affine
     to_file_order = nib.orientations.ornt_transform(
         nib.io_orientation(image.affine), nib.io_orientation(affine)
@@ -205,7 +204,7 @@ def _read(path: Path) -> _File:
     require_content(path)
     try:
         path.open("rb").close()  # nibabel does not tell missing rights from damage
-        scan = nib.load(path)
+        scan = load_nifti(path)
         _require_expected_size(scan, path)
         data = np.asanyarray(scan.dataobj)
     except (FileNotFoundError, PermissionError) as error:
@@ -217,7 +216,7 @@ def _read(path: Path) -> _File:
         raise BadScanError(
             f"The scan {path.name} has a header that cannot be read ({error}). {ADVICE}"
         ) from error
-    except (ImageFileError, OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
+    except UNREADABLE as error:
         raise BadScanError(
             f"The scan {path.name} is damaged ({error}). Export it again."
         ) from error
@@ -237,7 +236,8 @@ def _read(path: Path) -> _File:
     # 64-bit integers are fine in files, but nibabel makes no image of them.
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told so
         values = data.astype(np.float32)
-    slope = float(scan.dataobj.slope) if np.isfinite(scan.dataobj.slope) else 1.0
+    proxy: Any = scan.dataobj
+    slope = float(proxy.slope) if np.isfinite(proxy.slope) else 1.0
     return _File(nib.Nifti1Image(values, affine), slope, remarks)
 
 
@@ -247,7 +247,7 @@ def _require_expected_size(scan: nib.Nifti1Image, path: Path) -> None:
     Where they do not, the header may be wrong about the number of voxels or their place, and what
     is read by it would be shifted.
     """
-    voxels = scan.dataobj
+    voxels: Any = scan.dataobj
     if voxels.offset < scan.header.sizeof_hdr:
         raise BadScanError(
             f"The scan {path.name} has a header which says that its voxels begin within the "

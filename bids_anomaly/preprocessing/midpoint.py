@@ -97,7 +97,8 @@ def midpoint_grid(
     low, high = np.min(corners, axis=0) - MARGIN_MM, np.max(corners, axis=0) + MARGIN_MM
     shape = np.ceil((high - low) / spacing).astype(int) + 1
     origin = (low + high) / 2 - spacing * (shape - 1) / 2
-    return Grid.isotropic(tuple(int(n) for n in shape), tuple(origin), spacing)
+    x, y, z = (int(n) for n in shape)
+    return Grid.isotropic((x, y, z), tuple(origin), spacing)
 
 
 def _register(moving: nib.Nifti1Image, fixed: nib.Nifti1Image, seed: int) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 from ants.config import set_ants_deterministic
 
 from bids_anomaly.exceptions import CannotWriteError
+from bids_anomaly.preprocessing.images import load_nifti
 from bids_anomaly.preprocessing.resample import isotropic_grid, resample
 
 # Registration works on copies of this voxel size: 1 mm takes ten times longer, and moves brain
@@ -126,7 +127,7 @@ def require_whole(path: Path) -> None:
     """
     try:
         if path.suffix == ".gz":
-            np.asanyarray(nib.load(path).dataobj)
+            np.asanyarray(load_nifti(path).dataobj)
         else:
             ants.read_transform(str(path))
     except Exception as error:

@@ -61,7 +61,8 @@ def isotropic_grid(image: nib.Nifti1Image, spacing: float) -> Grid:
     affine[:3, :3] *= spacing / Grid.of(image).spacing
     centre = nib.affines.apply_affine(image.affine, (np.array(image.shape[:3]) - 1) / 2)
     affine[:3, 3] = centre - affine[:3, :3] @ ((shape - 1) / 2)
-    return Grid(tuple(int(n) for n in shape), affine)
+    x, y, z = (int(n) for n in shape)
+    return Grid((x, y, z), affine)
 
 
 def _smoothed_for(onto: Grid, image: nib.Nifti1Image) -> np.ndarray:

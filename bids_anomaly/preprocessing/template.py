@@ -26,7 +26,16 @@ TEMPLATE = "MNI152NLin2009aSym"
 
 
 class Grid(NamedTuple):
-    """A regular grid of voxels: its shape, and the affine from voxel indices to mm in RAS+."""
+    """A regular grid of voxels: its shape, and the affine from voxel indices to mm in RAS+.
+
+    Examples
+    --------
+    >>> grid = Grid.isotropic((91, 109, 91), origin=(-90, -126, -72), spacing=2)
+    >>> grid.voxel_volume, grid.affine[:3, 3].tolist()
+    (8.0, [-90.0, -126.0, -72.0])
+    >>> Grid.described(grid.description).shape
+    (91, 109, 91)
+    """
 
     shape: tuple[int, int, int]
     affine: np.ndarray
@@ -34,7 +43,8 @@ class Grid(NamedTuple):
     @classmethod
     def of(cls, image: nib.Nifti1Image) -> "Grid":
         """Return the grid of an image."""
-        return cls(tuple(image.shape[:3]), image.affine)
+        x, y, z = image.shape[:3]
+        return cls((x, y, z), image.affine)
 
     @classmethod
     def isotropic(
@@ -43,7 +53,8 @@ class Grid(NamedTuple):
         """Return a grid with axes along RAS+; `origin` and `spacing` in mm."""
         affine = np.diag([spacing, spacing, spacing, 1.0])
         affine[:3, 3] = origin
-        return cls(tuple(shape), affine)
+        x, y, z = shape
+        return cls((x, y, z), affine)
 
     @classmethod
     def described(cls, description: Mapping[str, Any]) -> "Grid":

@@ -27,6 +27,16 @@ class Chain:
         Matrices, displacement fields or composites, and whether each is used inverted, which only
         matrices can be. They are in the order of antsApplyTransforms: the first one leads away
         from the result, and acts on an image last.
+
+    Examples
+    --------
+    >>> template_from_scan = Chain.of("warp.nii.gz", "affine.mat")
+    >>> scan_from_flair = Chain.of("rigid.mat")
+    >>> template_from_flair = template_from_scan + scan_from_flair
+    >>> [path.name for path, _ in template_from_flair.links]
+    ['warp.nii.gz', 'affine.mat', 'rigid.mat']
+    >>> [(path.name, inverted) for path, inverted in Chain.of("affine.mat").inverse().links]
+    [('affine.mat', True)]
     """
 
     links: tuple[tuple[Path, bool], ...] = ()

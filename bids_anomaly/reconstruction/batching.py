@@ -93,7 +93,7 @@ def places(length: int, size: int, count: int) -> list[slice]:
     return [slice(start, start + size) for start in starts]
 
 
-def stitched(parts: Iterable[tuple[tuple[slice, ...], Tensor]], shape: torch.Size) -> Tensor:
+def stitched(parts: Iterable[tuple[tuple, Tensor]], shape: torch.Size) -> Tensor:
     """Put overlapping parts, each with its place, into a whole; where they overlap, their mean."""
     total, count = torch.zeros(shape), torch.zeros(shape)
     for place, part in parts:

@@ -47,6 +47,12 @@ class Bundle:
         The bundle.
     description : mapping
         The content of ``bundle.json``.
+
+    Examples
+    --------
+    >>> bundle = load_bundle(PACKAGED / "restore-FLAIR")
+    >>> bundle.method, bundle.description["modality"], bundle.grid.shape
+    ('restore', 'FLAIR', (80, 96, 80))
     """
 
     folder: Path
@@ -107,7 +113,7 @@ class Bundle:
         asked : int or None
             As for :meth:`steps_taken`.
         """
-        content = {
+        content: dict[str, str | int] = {
             "Name": self.name,
             "Version": self.version,
             "Method": self.method,

@@ -18,7 +18,6 @@ from torch import Generator, Tensor, nn
 
 from bids_anomaly.reconstruction.covariates import COVARIATES
 from bids_anomaly.reconstruction.diffusion import denoised, levels_down, noised
-from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reconstruction.networks import Covariates, RepaintingNet
 from bids_anomaly.reconstruction.result import Slabs
 from bids_anomaly.synthesis.corrupt import KINDS
@@ -42,6 +41,7 @@ class NormativeNet(nn.Module):
     """
 
     dimensions = 3
+    doubtful: Tensor
 
     def __init__(self, channels: Sequence[int], slices: int, noise: str):
         super().__init__()
@@ -107,7 +107,7 @@ def first_pass(
     covariates: Tensor,
     *,
     start: float,
-    steps: int = METHODS["cadd"].steps,
+    steps: int,
 ) -> Tensor:
     """Noise slabs to a level, and go back to healthy ones; each of the two passes has `steps`."""
     return denoised(

@@ -40,6 +40,11 @@ class FeatureNet(RepaintingNet):
         How many cells it remembers.
     """
 
+    mean: Tensor
+    deviation: Tensor
+    memory: Tensor
+    usual: Tensor
+
     def __init__(self, channels: Sequence[int], noise: str, remembered: int):
         super().__init__(channels, noise=noise)
         self.arguments["remembered"] = remembered

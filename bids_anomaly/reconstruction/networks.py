@@ -30,6 +30,7 @@ class UNet(nn.Module):
     def __init__(self, inputs: int, outputs: int, channels: Sequence[int], *, dimensions: int = 2):
         super().__init__()
         self.dimensions = dimensions
+        self.level_features = channels[0]
         convolution = CONVOLUTIONS[dimensions]
         # What fits into one voxel of half the resolution.
         fold = 2**dimensions
@@ -51,14 +52,11 @@ class UNet(nn.Module):
         for features in reversed(channels[:-1]):
             self.decoders.append(ResidualBlock(width + features, features, embedding, dimensions))
             width = features
-        self.leave = nn.Sequential(
-            nn.GroupNorm(GROUPS, width),
-            nn.SiLU(),
-            convolution(width, fold * outputs, 3, padding=1),
-        )
+        last = convolution(width, fold * outputs, 3, padding=1)
         # Start as the identity: an untrained network changes nothing.
-        nn.init.zeros_(self.leave[-1].weight)
-        nn.init.zeros_(self.leave[-1].bias)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+        self.leave = nn.Sequential(nn.GroupNorm(GROUPS, width), nn.SiLU(), last)
 
     def forward(self, scan: Tensor, level: Tensor, context: Tensor | None = None) -> Tensor:
         """Transform a scan.
@@ -89,7 +87,7 @@ class UNet(nn.Module):
 
     def condition(self, level: Tensor) -> Tensor:
         """Embed (B,) levels of corruption, (B, 4 * channels[0])."""
-        return self.embed_level(_sinusoids(level, self.embed_level[0].in_features))
+        return self.embed_level(_sinusoids(level, self.level_features))
 
     def encode(self, scan: Tensor, condition: Tensor) -> list[Tensor]:
         """Return features at each of the resolutions, the finest first."""
@@ -123,7 +121,10 @@ class RestorationNet(UNet):
         self.slices = slices
         self.arguments = {"slices": slices, "channels": list(channels)}
 
-    def forward(self, slab: Tensor, mirrored: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    # Another signature than the network's that it is made of.
+    def forward(  # type: ignore[override]
+        self, slab: Tensor, mirrored: Tensor, level: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Restore the middle slice.
 
         Parameters
@@ -163,6 +164,8 @@ class RepaintingNet(UNet):
         What else inference has to know, such as the kind of noise; becomes attributes.
     """
 
+    noise: str
+
     def __init__(
         self,
         channels: Sequence[int],
@@ -174,7 +177,7 @@ class RepaintingNet(UNet):
     ):
         super().__init__(inputs, 1, channels, dimensions=dimensions)
         self.slices = slices
-        self.arguments = {"channels": list(channels), **trained_with}
+        self.arguments: dict[str, object] = {"channels": list(channels), **trained_with}
         if dimensions == 3:
             self.arguments["slices"] = slices
         for name, value in trained_with.items():

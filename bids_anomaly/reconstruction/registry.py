@@ -201,6 +201,11 @@ def load_network(bundle: Bundle) -> nn.Module:
     ModelUnavailableError
         If the weights are not those of the network that the bundle describes.
     """
+    if bundle.weights is None:
+        raise ModelUnavailableError(
+            f"The model bundle {bundle.folder} names no weights, which its method needs. Get the "
+            "bundle again."
+        )
     try:
         weights = {name: value.float() for name, value in load_file(bundle.weights).items()}
         network = build_network(bundle.method, bundle.description["network"])

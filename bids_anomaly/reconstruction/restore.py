@@ -42,7 +42,7 @@ def restore(
         healthy, logit = network(slab, mirrored, slab.new_full((len(slab),), level))
         return healthy, logit.sigmoid()
 
-    predictions, lesion = [], 0.0
+    predictions, lesion = [], torch.zeros(())
     for flip in (False, True):
         seen = slabs.flip(-1) if flip else slabs
         for level in _levels(levels, steps):

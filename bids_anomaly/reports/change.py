@@ -8,11 +8,12 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
+from bids_anomaly.bids.comparisons import Comparison, plan_comparisons
 from bids_anomaly.bids.naming import sidecar_path
 from bids_anomaly.bids.reading import read_object
+from bids_anomaly.bids.records import SessionRecord
 from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.reports import views
-from bids_anomaly.reports.comparisons import Comparison, plan_comparisons
 from bids_anomaly.reports.figures import (
     GREY,
     ORANGE,
@@ -30,7 +31,6 @@ from bids_anomaly.reports.figures import (
 from bids_anomaly.reports.finding import place_in_words
 from bids_anomaly.reports.maps import load_map
 from bids_anomaly.reports.numbers import counted, in_millilitres, millilitres, two_digits
-from bids_anomaly.reports.record import SessionRecord
 from bids_anomaly.reports.sentences import say
 from bids_anomaly.reports.tables import Row, Table, location_in_words, region_in_words
 

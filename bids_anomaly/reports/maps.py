@@ -1,6 +1,5 @@
 """Read the maps of a scan from the derivatives, into one grid with axes along RAS+."""
 
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -12,8 +11,10 @@ import numpy as np
 from nibabel.spaces import vox2out_vox
 
 from bids_anomaly.bids.naming import output_path, transform_path
+from bids_anomaly.bids.records import ScanRecord
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.atlas import output_labels
+from bids_anomaly.preprocessing.images import UNREADABLE, load_nifti
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import (
     OUTPUT_GRID,
@@ -23,7 +24,6 @@ from bids_anomaly.preprocessing.template import (
     template_brain,
 )
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
-from bids_anomaly.reports.record import ScanRecord
 from bids_anomaly.reports.scan import ScanReport
 
 NATIVE = "native"
@@ -161,7 +161,7 @@ def load_map(path: Path) -> nib.Nifti1Image:
         If it is broken.
     """
     with reading(path):
-        image = nib.load(path)
+        image = load_nifti(path)
         return nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine, image.header)
 
 
@@ -181,7 +181,7 @@ def reading(path: Path) -> Iterator[None]:
         raise MissingInputError(f"The report shows {path}, which does not exist. {advice}")
     try:
         yield
-    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
+    except UNREADABLE as error:
         raise BadScanError(
             f"The report shows {path}, which cannot be read ({error}). {advice}"
         ) from error

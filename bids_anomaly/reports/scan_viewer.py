@@ -7,8 +7,8 @@ import numpy as np
 
 from bids_anomaly.preprocessing.atlas import atlas_regions
 from bids_anomaly.reports.figures import GREY, SIGNED, UNUSUAL, Scale, brightest
-from bids_anomaly.reports.results import RESIDUAL_LIMIT, score_fades, score_scale
 from bids_anomaly.reports.scan import ScanReport
+from bids_anomaly.reports.scan_pictures import RESIDUAL_LIMIT, score_fades, score_scale
 from bids_anomaly.reports.tables import region_in_words
 from bids_anomaly.reports.viewer import Layer, Subject, Volume, viewer_content
 

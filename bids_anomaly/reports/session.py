@@ -5,18 +5,18 @@ from pathlib import Path
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.naming import output_path, report_path
+from bids_anomaly.bids.records import ScanRecord, SessionRecord, record_failure
 from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.change import read_change
 from bids_anomaly.reports.finding import describe_finding
 from bids_anomaly.reports.maps import read_scan, reading
 from bids_anomaly.reports.numbers import counted, in_millilitres, percent, two_digits
-from bids_anomaly.reports.participant import Failure, write_participant_report
 from bids_anomaly.reports.ratings import rating_form
-from bids_anomaly.reports.record import ScanRecord, SessionRecord, record_failure
 from bids_anomaly.reports.region_chart import region_chart
 from bids_anomaly.reports.runs import read_runs
 from bids_anomaly.reports.sentences import say
+from bids_anomaly.reports.session_page import Failure, SessionPage, write_session_page
 from bids_anomaly.reports.tables import (
     Row,
     lesion_table,
@@ -81,8 +81,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         )
     provenance, steps = read_runs(output_dir, record.label)
     path = report_path(output_dir, record.label)
-    write_participant_report(
-        path,
+    page = SessionPage(
         title=record.label,
         summary=summary,
         scans=scans,
@@ -91,7 +90,6 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
             [scan.method for scan in record.scans],
             [scan.brain_extraction for scan in record.scans],
         ),
-        failures=[],
         provenance={"bids-anomaly": record.version, **provenance},
         steps=steps,
         warnings=[
@@ -105,6 +103,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         change=change,
         rating=rating_form(record.label, record.version),
     )
+    write_session_page(path, page)
     return path
 
 
@@ -116,13 +115,13 @@ def write_failure_report(output_dir: Path, label: str, failures: list[Failure]) 
     record_failure(output_dir, label, [failure.step for failure in failures])
     provenance, steps = read_runs(output_dir, label)
     path = report_path(output_dir, label)
-    write_participant_report(
-        path,
+    page = SessionPage(
         title=label,
         failures=failures,
         provenance={"bids-anomaly": __version__, **provenance},
         steps=steps,
     )
+    write_session_page(path, page)
     return path
 
 

@@ -17,7 +17,7 @@ from bids_anomaly.scoring.noise_floor import (
     slope_of,
     unaffected,
 )
-from bids_anomaly.scoring.occasions import Together
+from bids_anomaly.scoring.timepoints import Aligned
 
 VERDICTS = ("new", "grown", "shrunk", "gone", "unchanged")
 # A voxel has changed if its z-score differs by more than this many standard deviations of the
@@ -78,7 +78,7 @@ class LesionChange(NamedTuple):
         Mean noise floor of a voxel there, in z.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # a column of tables, not the method of tuples
     verdict: str
     parts: tuple[int, int]
     volumes: tuple[float, float]
@@ -98,8 +98,8 @@ class LesionChange(NamedTuple):
         return 100 * self.change / self.volumes[0] if self.volumes[0] else float("nan")
 
 
-def measure_change(together: Together) -> Changes:
-    """Compare the z-scores of two occasions, voxel by voxel, with the noise floor.
+def measure_change(together: Aligned) -> Changes:
+    """Compare the z-scores of two timepoints, voxel by voxel, with the noise floor.
 
     Raises
     ------
@@ -120,8 +120,8 @@ def measure_change(together: Together) -> Changes:
     return Changes(score.astype(np.float32), difference, spread, floor, limit)
 
 
-def label_together(together: Together) -> np.ndarray:
-    """Give each connected component of the lesions of both occasions a number, 1 for the largest.
+def label_together(together: Aligned) -> np.ndarray:
+    """Give each connected component of the lesions of both timepoints a number, 1 for the largest.
 
     A lesion that falls apart or grows together with its neighbour is one component.
     """
@@ -130,7 +130,7 @@ def label_together(together: Together) -> np.ndarray:
 
 def judge_lesions(
     labels: np.ndarray,
-    together: Together,
+    together: Aligned,
     changes: Changes,
     volumes: Sequence[np.ndarray],
     *,
@@ -143,7 +143,7 @@ def judge_lesions(
     labels : (X, Y, Z) int array
         From :func:`label_together`.
     together, changes
-        Both occasions, and where they differ.
+        Both timepoints, and where they differ.
     volumes : pair of arrays
         Of each lesion in each scan, from :func:`volumes_of`.
     min_volume : float

@@ -63,6 +63,16 @@ def find(
     threshold : Threshold
     voxel_volume : float
         In mm3.
+
+    Examples
+    --------
+    >>> z = np.zeros((8, 8, 8))
+    >>> z[2:4, 2:4, 2:4] = 4  # 64 mm3, unusual
+    >>> z[6, 6, 6] = 4  # one voxel
+    >>> brain = np.ones(z.shape, bool)
+    >>> found = find(z, brain, Threshold(0.002, min_lesion_volume=24), voxel_volume=8)
+    >>> int(found.mask.sum()), bool(found.mask[6, 6, 6])
+    (8, False)
     """
     z = z * brain
     probability = anomaly_probability(healthy_exceedance(z), threshold.healthy_fpr) * brain

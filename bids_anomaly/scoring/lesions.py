@@ -45,7 +45,7 @@ class Lesion(NamedTuple):
         One of :data:`bids_anomaly.scoring.locations.LOCATIONS`.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # a column of tables, not the method of tuples
     volume: float
     centroid: tuple[float, float, float]
     z_peak: float
@@ -114,12 +114,12 @@ def describe_lesions(
     lesions = []
     for index, members in enumerate(np.split(order, ends), start=1):
         inside = tuple(voxels[members].T)
-        *centroid, region, side, location = located[index - 1]
+        x, y, z_mm, region, side, location = located[index - 1]
         lesions.append(
             Lesion(
                 index=index,
                 volume=len(members) * voxel_volume,
-                centroid=tuple(centroid),
+                centroid=(x, y, z_mm),
                 z_peak=float(z[inside].max()),
                 z_mean=float(z[inside].mean()),
                 confidence=float(probability[inside].max()),
@@ -155,9 +155,12 @@ def locate_lesions(
     located = []
     for members in np.split(order, ends):
         region = by_index[most_frequent_region(regions[members], places[members])]
+        x, y, z = places[members].mean(axis=0)
         located.append(
             (
-                *(float(mm) for mm in places[members].mean(axis=0)),
+                float(x),
+                float(y),
+                float(z),
                 region.name,
                 side_of(places[members, 0]),
                 location_of(region, places[members]),

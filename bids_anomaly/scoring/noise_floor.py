@@ -73,12 +73,13 @@ def matched(
     centres = [float(np.median(values[healthy])) for values in z]
     spreads = [_spread(values[healthy]) for values in z]
     centre, spread = np.mean(centres), float(np.sqrt(spreads[0] * spreads[1]))
-    return tuple(
+    first, second = (
         np.where(compared, (values - own) * (spread / max(width, 1e-6)) + centre, 0).astype(
             np.float32
         )
         for values, own, width in zip(z, centres, spreads, strict=True)
     )
+    return first, second
 
 
 def slope_of(z: Sequence[np.ndarray], compared: np.ndarray, spacing: float) -> np.ndarray:

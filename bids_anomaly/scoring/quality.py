@@ -225,7 +225,7 @@ def _weakest_slice(scan: nib.Nifti1Image, brain: np.ndarray) -> float:
     return weakest
 
 
-def _large_sections(mask: np.ndarray, others: tuple[int, int]) -> np.ndarray:
+def _large_sections(mask: np.ndarray, others: tuple[int, ...]) -> np.ndarray:
     """Return the slices that hold much of a mask; `others` are the axes within them."""
     area = mask.sum(axis=others)
     return np.flatnonzero(area >= SECTION_SHARE * area.max())

@@ -109,10 +109,16 @@ def own_score(
 
 
 def own_score_and_intensity(
-    scan: np.ndarray, *, direction: int, intensity_weight: float, **found: object
+    scan: np.ndarray,
+    *,
+    pseudo_healthy: np.ndarray | None,
+    anomaly: np.ndarray | None,
+    direction: int,
+    intensity_weight: float,
+    **_: object,
 ) -> np.ndarray:
     """Score what a method itself finds, plus how much the scan departs from white matter."""
-    own = own_score(scan, direction=direction, **found)
+    own = own_score(scan, direction=direction, pseudo_healthy=pseudo_healthy, anomaly=anomaly)
     return own + intensity_weight * direction * (scan - 1)
 
 
@@ -162,6 +168,23 @@ def anomaly_score(
     -------
     (X, Y, Z) float32 array
         Higher is more anomalous; 0 outside the brain.
+
+    Examples
+    --------
+    What is darker than its pseudo-healthy image, as on T1w:
+
+    >>> scan, brain = np.ones((6, 6, 6), np.float32), np.ones((6, 6, 6), bool)
+    >>> scan[2, 2, 2] = 0.5
+    >>> score = anomaly_score(
+    ...     {"rule": "lesion_and_darkening", "residual_weight": 2, "smoothing_mm": 0},
+    ...     scan,
+    ...     brain,
+    ...     pseudo_healthy=np.ones_like(scan),
+    ...     anomaly=np.zeros_like(scan),
+    ...     spacing=(1, 1, 1),
+    ... )
+    >>> float(score[2, 2, 2]), float(score[4, 4, 4])
+    (1.0, 0.0)
     """
     parameters = dict(description)
     rule = RULES[parameters.pop("rule")]
@@ -171,7 +194,7 @@ def anomaly_score(
     if denoising_mm is not None:
         scan = denoised(scan, brain, denoising_mm, spacing)
     surroundings_mm = parameters.pop("surroundings_mm", None)
-    if surroundings_mm is not None:
+    if surroundings_mm is not None and anomaly is not None:
         parameters["surroundings"] = smoothed(anomaly, brain, surroundings_mm, spacing)
     score = rule(scan, pseudo_healthy=pseudo_healthy, anomaly=anomaly, **parameters)
     score = smoothed(score, brain, smoothing_mm, spacing)

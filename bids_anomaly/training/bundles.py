@@ -20,7 +20,7 @@ from bids_anomaly.scoring.calibration import Calibration, calibrate
 from bids_anomaly.training.checkpoint import claim_folder
 from bids_anomaly.training.controls import scores_by_person
 from bids_anomaly.training.data import draw_healthy
-from bids_anomaly.training.distributed import ALONE, Place, connected
+from bids_anomaly.training.distributed import ONE_WORKER, Worker, connected
 from bids_anomaly.training.export import write_bundle
 from bids_anomaly.training.loading import volumes_of
 from bids_anomaly.training.loop import train
@@ -42,7 +42,7 @@ class Trained(NamedTuple):
 def train_bundles(
     method: str,
     people: Sequence[Preprocessed],
-    watched: Sequence[Preprocessed],
+    validation: Sequence[Preprocessed],
     controls: Mapping[str, Sequence[Preprocessed]],
     folder: Path,
     *,
@@ -53,7 +53,7 @@ def train_bundles(
     start: Bundle | None,
     interval: int,
     noise: str | None = None,
-    place: Place = ALONE,
+    worker: Worker = ONE_WORKER,
     description: Mapping[str, Any],
     on_step: Callable[[int, Mapping[str, float]], None],
     on_control: Callable[[Preprocessed, float], None] = lambda scan, seconds: None,
@@ -66,7 +66,7 @@ def train_bundles(
         Key of :data:`bids_anomaly.training.recipes.RECIPES`.
     people : sequence of Preprocessed
         T1w scans of healthy people to train on.
-    watched : sequence of Preprocessed
+    validation : sequence of Preprocessed
         T1w scans of others, on whom the training is validated; may be empty.
     controls : mapping
         For each modality to learn, scans of other healthy people, whose scores say what is unusual;
@@ -74,7 +74,7 @@ def train_bundles(
     folder : Path
         Gets a bundle ``<method>-<modality>`` for each modality, all with the same weights, and in
         ``training/`` checkpoints, losses and validations.
-    steps, batch_size, seed, device, interval, place, on_step
+    steps, batch_size, seed, device, interval, worker, on_step
         See :func:`bids_anomaly.training.loop.train`.
     start : Bundle or None
         Where the weights start; None is at random.
@@ -119,13 +119,13 @@ def train_bundles(
         "batch_size": batch_size,
         "seed": seed,
         "device": torch.device(device).type,
-        "processes": place.count,
+        "processes": worker.world_size,
         "from": start and start.digest,
         "scans": [person.path.name for person in people],
     }
     volumes = volumes_of(people)
-    with connected(place, device):
-        claim_folder(training, configuration, place=place)
+    with connected(worker, device):
+        claim_folder(training, configuration, worker=worker)
         network = train(
             volumes,
             network,
@@ -137,15 +137,15 @@ def train_bundles(
             device=torch.device(device),
             folder=training,
             interval=interval,
-            place=place,
+            worker=worker,
             validate=_validation(
-                method, volumes, watched, modalities, training, slices=network.slices
+                method, volumes, validation, modalities, training, slices=network.slices
             )
-            if watched and place.writes
+            if validation and worker.writes
             else None,
             on_step=on_step,
         )
-    if not place.writes:
+    if not worker.writes:
         return []
     _finish(method, network, volumes, modalities)
     return [
@@ -243,14 +243,14 @@ def _finish(
 def _validation(
     method: str,
     volumes: HealthyVolumes,
-    watched: Sequence[Preprocessed],
+    validation: Sequence[Preprocessed],
     modalities: Sequence[str],
     folder: Path,
     *,
     slices: int,
 ) -> Callable[[int, nn.Module], Mapping[str, float]]:
     """Return what measures the network at each checkpoint."""
-    slabs = held_out_slabs(volumes_of(watched), slices=slices, modalities=modalities)
+    slabs = held_out_slabs(volumes_of(validation), slices=slices, modalities=modalities)
 
     def measure(step: int, network: nn.Module) -> Mapping[str, float]:
         _finish(method, network, volumes, modalities)

@@ -11,14 +11,14 @@ import torch
 
 from bids_anomaly.bids.writing import write_bytes, write_json, write_text
 from bids_anomaly.exceptions import UsageError
-from bids_anomaly.training.distributed import Place, gathered
+from bids_anomaly.training.distributed import Worker, gathered
 
 CHECKPOINT = "checkpoint.pt"
 CONFIGURATION = "configuration.json"
 
 
 def save_checkpoint(
-    folder: Path, parts: Mapping[str, Any], generator: torch.Generator, *, step: int, place: Place
+    folder: Path, parts: Mapping[str, Any], generator: torch.Generator, *, step: int, worker: Worker
 ) -> None:
     """Write all that decides the following steps; to be called in every process.
 
@@ -32,11 +32,11 @@ def save_checkpoint(
         Draws the batches of this process.
     step : int
         Steps done.
-    place : Place
+    worker : Worker
         Process 0 writes.
     """
-    generators = gathered(generator.get_state(), place)
-    if place.writes:
+    generators = gathered(generator.get_state(), worker)
+    if worker.writes:
         state = {name: part.state_dict() for name, part in parts.items()}
         buffer = io.BytesIO()
         torch.save({**state, "generators": generators, "step": step}, buffer)
@@ -44,7 +44,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, parts: Mapping[str, Any], generator: torch.Generator, *, place: Place
+    folder: Path, parts: Mapping[str, Any], generator: torch.Generator, *, worker: Worker
 ) -> int:
     """Put everything into the state of the last checkpoint, if there is one.
 
@@ -59,7 +59,7 @@ def load_checkpoint(
     state = torch.load(path, map_location="cpu", weights_only=True)
     for name, part in parts.items():
         part.load_state_dict(state[name])
-    generator.set_state(state["generators"][place.rank])
+    generator.set_state(state["generators"][worker.rank])
     return state["step"]
 
 
@@ -89,7 +89,7 @@ def drop_rows_after(path: Path, step: int) -> None:
         write_text(path, "".join([header, *kept]))
 
 
-def claim_folder(folder: Path, configuration: Mapping[str, Any], *, place: Place) -> None:
+def claim_folder(folder: Path, configuration: Mapping[str, Any], *, worker: Worker) -> None:
     """Note what is trained in a folder, or check that what was begun there was asked the same.
 
     Parameters
@@ -98,7 +98,7 @@ def claim_folder(folder: Path, configuration: Mapping[str, Any], *, place: Place
         Of checkpoint and tables.
     configuration : mapping
         All that decides the weights, as JSON can hold it.
-    place : Place
+    worker : Worker
         Process 0 writes.
 
     Raises
@@ -121,7 +121,7 @@ def claim_folder(folder: Path, configuration: Mapping[str, Any], *, place: Place
                 "with these options. Repeat its options, or name another OUTPUT; with --from, a "
                 "new training starts from the weights of an old one."
             )
-    elif place.writes:
+    elif worker.writes:
         write_json(path, configuration)
 
 

@@ -1,6 +1,6 @@
 """Train in several processes, one a GPU, on one machine or several.
 
-``torchrun`` starts the processes and tells each its place by environment variables. Each holds the
+``torchrun`` starts the processes and tells each its rank by environment variables. Each holds the
 whole network and draws its own share of every batch; gradients are averaged, so that all take the
 same step.
 """
@@ -18,19 +18,19 @@ from bids_anomaly.exceptions import UsageError
 
 
 @dataclass(frozen=True)
-class Place:
+class Worker:
     """Which of the processes this is.
 
     Attributes
     ----------
     rank : int
         From 0; process 0 writes all files.
-    count : int
+    world_size : int
         Number of processes.
     """
 
     rank: int = 0
-    count: int = 1
+    world_size: int = 1
 
     @property
     def writes(self) -> bool:
@@ -45,31 +45,31 @@ class Place:
         UsageError
             If the batch cannot be shared out evenly.
         """
-        if batch_size % self.count:
+        if batch_size % self.world_size:
             raise UsageError(
-                f"The --batch-size {batch_size} cannot be shared out evenly among {self.count} "
-                f"processes. Use a multiple of {self.count}."
+                f"The --batch-size {batch_size} cannot be shared out evenly among "
+                f"{self.world_size} processes. Use a multiple of {self.world_size}."
             )
-        return batch_size // self.count
+        return batch_size // self.world_size
 
     def seed(self, seed: int) -> int:
         """Return a seed of this process alone; that of the first process is `seed`."""
         return seed + self.rank * 1_000_003
 
 
-ALONE = Place()
+ONE_WORKER = Worker()
 
 
-def launched_with(environ: Mapping[str, str] = os.environ) -> tuple[Place, int]:
-    """Return the place that ``torchrun`` gave to this process, and its number on this machine."""
-    place = Place(int(environ.get("RANK", 0)), int(environ.get("WORLD_SIZE", 1)))
-    return place, int(environ.get("LOCAL_RANK", 0))
+def launched_with(environ: Mapping[str, str] = os.environ) -> tuple[Worker, int]:
+    """Return the rank that ``torchrun`` gave to this process, and its number on this machine."""
+    worker = Worker(int(environ.get("RANK", 0)), int(environ.get("WORLD_SIZE", 1)))
+    return worker, int(environ.get("LOCAL_RANK", 0))
 
 
 @contextmanager
-def connected(place: Place, device: str) -> Iterator[None]:
+def connected(worker: Worker, device: str) -> Iterator[None]:
     """Connect the processes with each other while the context lasts; `device` is of this one."""
-    if place.count == 1:
+    if worker.world_size == 1:
         yield
         return
     on_gpu = device.startswith("cuda")
@@ -84,18 +84,18 @@ def connected(place: Place, device: str) -> Iterator[None]:
         distributed.destroy_process_group()
 
 
-def average_gradients(network: nn.Module, place: Place) -> None:
+def average_gradients(network: nn.Module, worker: Worker) -> None:
     """Average gradients over all processes, so that all take the same step.
 
     Not torch's DistributedDataParallel, which knows no losses that train parts of a network in
     turn, nor penalties on gradients.
     """
     gradients = [part.grad for part in network.parameters() if part.grad is not None]
-    if place.count == 1 or not gradients:
+    if worker.world_size == 1 or not gradients:
         return
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
-    flat /= place.count
+    flat /= worker.world_size
     parts = flat.split([gradient.numel() for gradient in gradients])
     for gradient, averaged in zip(gradients, parts, strict=True):
         gradient.copy_(averaged.view_as(gradient))
@@ -126,10 +126,10 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-def gathered(value: Any, place: Place) -> list[Any]:
+def gathered(value: Any, worker: Worker) -> list[Any]:
     """Return a small object of each process, in the order of their ranks."""
-    if place.count == 1:
+    if worker.world_size == 1:
         return [value]
-    values: list[Any] = [None] * place.count
+    values: list[Any] = [None] * worker.world_size
     distributed.all_gather_object(values, value)
     return values

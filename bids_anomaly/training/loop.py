@@ -17,7 +17,7 @@ from bids_anomaly.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from bids_anomaly.training.distributed import ALONE, Place, average_gradients
+from bids_anomaly.training.distributed import ONE_WORKER, Worker, average_gradients
 from bids_anomaly.training.recipes import Recipe
 from bids_anomaly.training.volumes import HealthyVolumes
 
@@ -41,7 +41,7 @@ def train(
     device: torch.device,
     folder: Path,
     interval: int = 500,
-    place: Place = ALONE,
+    worker: Worker = ONE_WORKER,
     validate: Callable[[int, nn.Module], Mapping[str, float]] | None = None,
     on_step: Callable[[int, Mapping[str, float]], None] = lambda step, losses: None,
 ) -> nn.Module:
@@ -72,7 +72,7 @@ def train(
         Gets ``checkpoint.pt``, ``losses.csv`` and ``validation.csv``.
     interval : int
         Steps from one checkpoint to the next; each comes with a row in the tables.
-    place : Place
+    worker : Worker
         Which of several processes this is.
     validate : callable, optional
         Gets the step and the averaged network at each checkpoint, and returns a row of
@@ -95,17 +95,17 @@ def train(
         If the batch cannot be shared out among the processes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    share = place.share(batch_size)
+    share = worker.share(batch_size)
     three_dimensional = getattr(network, "dimensions", 2) == 3
     channels_last = torch.channels_last_3d if three_dimensional else torch.channels_last
     network = network.to(device, memory_format=channels_last)
     average = AveragedModel(network, multi_avg_fn=_average_early)
     optimizer = torch.optim.AdamW(network.parameters(), **{**OPTIMISER, **recipe.optimiser})
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
-    generator = torch.Generator(device).manual_seed(place.seed(seed))
+    generator = torch.Generator(device).manual_seed(worker.seed(seed))
     parts = {"network": network, "average": average, "optimizer": optimizer, "scheduler": scheduler}
-    step = load_checkpoint(folder, parts, generator, place=place)
-    if place.writes:
+    step = load_checkpoint(folder, parts, generator, worker=worker)
+    if worker.writes:
         for name in (LOSSES, VALIDATION):
             drop_rows_after(folder / name, step)
     means: dict[str, float] = {}
@@ -122,7 +122,7 @@ def train(
                 losses = recipe.losses(network, batch, generator=generator, step=step, steps=steps)
             optimizer.zero_grad(set_to_none=True)
             sum(losses.values()).backward()
-            average_gradients(network, place)
+            average_gradients(network, worker)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             scheduler.step()
@@ -134,14 +134,14 @@ def train(
             if step % interval == 0 or step == steps:
                 means = {name: float(value) / counted for name, value in sums.items()}
                 _check_finite(means, step)
-                if place.writes:
+                if worker.writes:
                     seconds = (time.monotonic() - started) / counted
                     row = {"step": step, **means, "seconds_per_step": seconds}
                     append_row(folder / LOSSES, row)
                     if validate is not None:
                         row = {"step": step, **validate(step, average.module)}
                         append_row(folder / VALIDATION, row)
-                save_checkpoint(folder, parts, generator, step=step, place=place)
+                save_checkpoint(folder, parts, generator, step=step, worker=worker)
                 sums, counted, started = {}, 0, time.monotonic()
             on_step(step, means)
     return average.module.to("cpu", memory_format=torch.contiguous_format)

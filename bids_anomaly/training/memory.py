@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 
 from bids_anomaly.reconstruction import cadd
 from bids_anomaly.reconstruction.features import FeatureNet, cells_of
+from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.synthesis.corrupt import KINDS
 from bids_anomaly.training.data import Healthy
 
@@ -58,7 +59,13 @@ def doubt(
         batch = draw()
         noise = KINDS[network.noise](batch.scan.shape, generator)
         healthy = cadd.first_pass(
-            network, batch.scan, batch.brain, noise, batch.covariates, start=start
+            network,
+            batch.scan,
+            batch.brain,
+            noise,
+            batch.covariates,
+            start=start,
+            steps=METHODS["cadd"].steps,
         )
         change = cadd.difference(batch.scan, healthy, batch.brain)[batch.brain > 0]
         changes.append(change[:: 1 + len(change) * SOLID_LOOKS // MOST_VALUES])

@@ -14,6 +14,7 @@ from bids_anomaly.bids.participants import participants_by, read_participants
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.exceptions import BadScanError, MissingInputError, NothingFoundError
 from bids_anomaly.preprocessing.annex import require_content
+from bids_anomaly.preprocessing.images import UNREADABLE, load_nifti
 from bids_anomaly.preprocessing.template import Grid, same_grid
 
 SPLITS = ("train", "calibration", "dev")
@@ -113,8 +114,8 @@ def find_people(
             require_content(file)
         try:
             known = participants_known.get(participant, {})
-            found.append(Preprocessed(nib.load(path), nib.load(brain), path, known))
-        except (OSError, nib.filebasedimages.ImageFileError) as error:
+            found.append(Preprocessed(load_nifti(path), load_nifti(brain), path, known))
+        except UNREADABLE as error:
             raise BadScanError(
                 f"The scan {path} or its brain mask {brain.name} cannot be read ({error}). Run "
                 "bids-anomaly with --stage preprocess again."
@@ -141,7 +142,7 @@ def _described(grid: Grid) -> str:
 def split_people(
     participants: Collection[str], table: Path | None, *, seed: int, drawn: Path
 ) -> dict[str, set[str]]:
-    """Say who is trained on, who calibrates, and on whom the training is watched.
+    """Say who is trained on, who calibrates, and on whom the training is validated.
 
     Parameters
     ----------

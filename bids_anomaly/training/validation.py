@@ -24,7 +24,7 @@ SLABS, THICK_SLABS, THICK = 96, 16, 16
 SHOWN = 6
 # Span of the intensities of a brain, white matter = 1.
 DATA_RANGE = 1.5
-# Methods that go through many levels are watched with few.
+# Methods that go through many levels are validated with few.
 STEPS = 1
 # A difference to the healthy slice that is shown white.
 WHITE_DIFFERENCE = 0.5

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from bids_anomaly.bids.comparisons import NEEDED, Comparison
+from bids_anomaly.bids.records import record_failure
 from bids_anomaly.cli.changes import run_changes
-from bids_anomaly.reports.comparisons import NEEDED, Comparison
-from bids_anomaly.reports.record import record_failure
 from bids_anomaly.workflows import change
 
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_anomaly import __version__
-from bids_anomaly.cli.device import resolve_device
 from bids_anomaly.cli.parser import build_parser, hyphenate, parse_args
 from bids_anomaly.exceptions import DeviceUnavailableError, MissingInputError, UsageError
+from bids_anomaly.running.device import resolve_device
 from bids_anomaly.settings import Settings
 
 LABELS = st.text("abcXYZ0189", min_size=1, max_size=8)

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from bids_anomaly.bids.scans import Scan, Session
-from bids_anomaly.cli.console import make_console
 from bids_anomaly.cli.participant import _announce
+from bids_anomaly.running.console import make_console
 
 
 def session(participant, *modalities):

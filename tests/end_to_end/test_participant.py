@@ -14,8 +14,8 @@ from scipy import ndimage
 
 import bids_anomaly
 from bids_anomaly.reconstruction.bundle import choose_bundles
-from bids_anomaly.reports.participant import Failure
 from bids_anomaly.reports.session import write_failure_report
+from bids_anomaly.reports.session_page import Failure
 
 TEMPLATE = "MNI152NLin2009aSym"
 MODALITIES = ("T1w", "FLAIR")

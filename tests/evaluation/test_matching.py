@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bids_anomaly.bids.naming import file_name, transform_path
+from bids_anomaly.bids.records import ScanRecord, SessionRecord
 from bids_anomaly.evaluation.loading import load_maps
 from bids_anomaly.evaluation.matching import (
     Pair,
@@ -20,7 +21,6 @@ from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
 from bids_anomaly.preprocessing.composite import write_composite
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
-from bids_anomaly.reports.record import ScanRecord, SessionRecord
 from bids_anomaly.scoring.findings import Threshold
 
 SHIFT = 8.0

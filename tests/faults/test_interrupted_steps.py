@@ -21,11 +21,12 @@ from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, tr
 from bids_anomaly.bids.naming import sidecar_path
 from bids_anomaly.bids.writing import replacing, write_image, write_json
 from bids_anomaly.cli.main import report_errors
-from bids_anomaly.cli.workfolder import forget_lost_outputs
 from bids_anomaly.exceptions import ExitCode
-from bids_anomaly.interfaces.base import StepInterface, load_image, save_image
+from bids_anomaly.interfaces.base import StepInterface, save_image
 from bids_anomaly.interfaces.preprocessing import Conform
 from bids_anomaly.interfaces.records import record_written
+from bids_anomaly.preprocessing.images import load_nifti
+from bids_anomaly.running.workfolder import forget_lost_outputs
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 
@@ -83,7 +84,7 @@ class Scale(StepInterface):
 
     def _step(self, folder: Path) -> dict:
         Moment.comes("scale", "before")
-        scan = load_image(self.inputs.in_file)
+        scan = load_nifti(self.inputs.in_file)
         values = scan.get_fdata(dtype=np.float32)
         scaled = nib.Nifti1Image(values / values.max(), scan.affine)
         leave_half(scaled, folder / "scaled.nii.gz", "scale")
@@ -111,7 +112,7 @@ class Write(StepInterface):
     def _step(self, folder: Path) -> dict:
         Moment.comes("write", "before")
         path = Path(self.inputs.output_dir) / "sub-01_T1w.nii.gz"
-        scan = load_image(self.inputs.in_file)
+        scan = load_nifti(self.inputs.in_file)
         level = json.loads(Path(self.inputs.level).read_text())
         if (Moment.step, Moment.place) == ("write", "half"):
             write_json(sidecar_path(path), level)

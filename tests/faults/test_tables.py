@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from bids_anomaly.bids.dataset import copy_participants, derivative_description
 from bids_anomaly.bids.filters import matches, read_bids_filter
 from bids_anomaly.bids.folders import list_participants
-from bids_anomaly.bids.occasions import copy_order, in_order, sessions_table
 from bids_anomaly.bids.participants import participants_by, read_participants
 from bids_anomaly.bids.reading import read_object
+from bids_anomaly.bids.timepoints import copy_order, in_order, sessions_table
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import BidsAnomalyError
 from bids_anomaly.reconstruction.covariates import as_numbers

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bids_anomaly.group.ratings import Rating, read_ratings
+from bids_anomaly.bids.ratings import Rating, read_ratings
 from bids_anomaly.reports.finding import Finding
-from bids_anomaly.reports.participant import Failure, write_participant_report
 from bids_anomaly.reports.ratings import rating_form
+from bids_anomaly.reports.session_page import Failure, SessionPage, write_session_page
 from bids_anomaly.reports.tables import Table, lesion_table
 
 WIDTHS = (1280, 400)
@@ -58,18 +58,20 @@ def report(lesioned, tmp_path_factory):
         regions=Table(LABEL, "No regions.", [], []),
         mask=np.zeros(mask.shape, bool),
     )
-    write_participant_report(
+    write_session_page(
         path,
-        title=LABEL,
-        summary={LABEL: LABEL},
-        scans=[first, second],
-        methods=["Scans were registered.", LABEL],
-        references=[LABEL],
-        failures=[Failure(LABEL, LABEL, LABEL)],
-        provenance={"Command": LABEL},
-        warnings=[LABEL],
-        quality=Table(LABEL, LABEL, ["Scan", "Value"], [["b", "−2"], ["a", "10"], ["c", "9"]]),
-        rating=rating_form("sub-01_ses-2", LABEL),
+        SessionPage(
+            title=LABEL,
+            summary={LABEL: LABEL},
+            scans=[first, second],
+            methods=["Scans were registered.", LABEL],
+            references=[LABEL],
+            failures=[Failure(LABEL, LABEL, LABEL)],
+            provenance={"Command": LABEL},
+            warnings=[LABEL],
+            quality=Table(LABEL, LABEL, ["Scan", "Value"], [["b", "−2"], ["a", "10"], ["c", "9"]]),
+            rating=rating_form("sub-01_ses-2", LABEL),
+        ),
     )
     return path
 

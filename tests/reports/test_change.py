@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bids_anomaly.bids.comparisons import Comparison, plan_comparisons
 from bids_anomaly.bids.naming import sidecar_path
+from bids_anomaly.bids.records import ScanRecord, SessionRecord
 from bids_anomaly.bids.tables import write_table
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reports.change import ChangeReport, read_change
-from bids_anomaly.reports.comparisons import Comparison, plan_comparisons
-from bids_anomaly.reports.participant import write_participant_report
-from bids_anomaly.reports.record import ScanRecord, SessionRecord
+from bids_anomaly.reports.session_page import SessionPage, write_session_page
 from bids_anomaly.scoring.findings import Threshold
 
 GRID = Grid.isotropic((30, 32, 28), (-15.0, -16.0, -14.0), 1.0)
@@ -236,8 +236,9 @@ def test_text_from_the_data_is_shown_and_not_run(compared, healthy, tmp_path):
     table = section.table._replace(rows=[[bad] * 6])
     section = section._replace(title=bad, headline=bad, note=bad, table=table)
     path = tmp_path / "page.html"
-    write_participant_report(
-        path, title="sub-01", scans=[healthy], change=change._replace(sections=[section])
+    write_session_page(
+        path,
+        SessionPage(title="sub-01", scans=[healthy], change=change._replace(sections=[section])),
     )
     page = path.read_text()
     assert bad not in page

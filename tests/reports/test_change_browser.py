@@ -5,7 +5,7 @@ import pytest
 
 from bids_anomaly.reports.change import ChangeReport, ChangeSection, Later
 from bids_anomaly.reports.figures import GREY, Scale, draw, strip
-from bids_anomaly.reports.participant import write_participant_report
+from bids_anomaly.reports.session_page import SessionPage, write_session_page
 from bids_anomaly.reports.tables import Table
 from bids_anomaly.reports.views import AXIAL, full_window, tight_view
 
@@ -33,11 +33,13 @@ def report(lesioned, tmp_path_factory):
     strips = [strip(LABEL, LABEL, pictures, ["a", "b", "c"])]
     section = ChangeSection("sub-01_ses-2_T1w", LABEL, LABEL, LABEL, table, strips)
     path = tmp_path_factory.mktemp("change") / "sub-01_ses-2.html"
-    write_participant_report(
+    write_session_page(
         path,
-        title="sub-01_ses-2",
-        scans=[lesioned],
-        change=ChangeReport([section], [Later("sub-01_ses-3", "sub-01_ses-3.html")], []),
+        SessionPage(
+            title="sub-01_ses-2",
+            scans=[lesioned],
+            change=ChangeReport([section], [Later("sub-01_ses-3", "sub-01_ses-3.html")], []),
+        ),
     )
     return path
 

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from bids_anomaly.bids.comparisons import plan_comparisons
 from bids_anomaly.bids.naming import output_path, sidecar_path
+from bids_anomaly.bids.records import SessionRecord
 from bids_anomaly.bids.tables import read_table, write_table
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
-from bids_anomaly.reports.comparisons import plan_comparisons
 from bids_anomaly.reports.numbers import counted, in_millilitres, percent, two_digits
-from bids_anomaly.reports.record import SessionRecord
 from bids_anomaly.reports.sentences import SENTENCES, say
 from bids_anomaly.reports.session import write_session_report
 from bids_anomaly.reports.tables import region_in_words

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from bids_anomaly.bids.naming import output_path
+from bids_anomaly.bids.records import SessionRecord, read_record, record_path
 from bids_anomaly.bids.tables import write_table
 from bids_anomaly.cli.main import main
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
-from bids_anomaly.reports.participant import Failure
-from bids_anomaly.reports.record import SessionRecord, read_record, record_path
 from bids_anomaly.reports.runs import read_runs
 from bids_anomaly.reports.session import write_failure_report, write_session_report
+from bids_anomaly.reports.session_page import Failure
 from bids_anomaly.scoring.findings import Threshold
 
 # The brain of the person has another size than that in the template: 3 mm for 2 mm.

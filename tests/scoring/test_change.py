@@ -1,4 +1,4 @@
-"""Change between two occasions, on z maps of a phantom whose change is known."""
+"""Change between two timepoints, on z maps of a phantom whose change is known."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from bids_anomaly.scoring.change import (
     volumes_of,
 )
 from bids_anomaly.scoring.lesions import label_lesions
-from bids_anomaly.scoring.occasions import Occasion, bring_together
+from bids_anomaly.scoring.timepoints import Timepoint, align
 
 RADII_MM = np.array([44.0, 52.0, 40.0])
 THRESHOLD = 2.88
@@ -34,7 +34,7 @@ SWAPPED = {"new": "gone", "gone": "new", "grown": "shrunk", "shrunk": "grown"}
 
 
 class Judged(NamedTuple):
-    """What was found out about two occasions."""
+    """What was found out about two timepoints."""
 
     lesions: list[LesionChange]
     signs: np.ndarray
@@ -59,7 +59,7 @@ def pose(angles=(0, 0, 0), shift=(0, 0, 0)) -> np.ndarray:
 MOVED = pose((6, -4, 8), (5, -4, 6))
 
 
-def scan(balls, *, lie=STILL, kind=THIN, noise=0.15, seed=0, scale=1.0) -> Occasion:
+def scan(balls, *, lie=STILL, kind=THIN, noise=0.15, seed=0, scale=1.0) -> Timepoint:
     """Return z-scores of a brain with balls (centre, radius, height) in it."""
     shape, zooms = kind
     affine = np.diag([*zooms, 1.0])
@@ -82,27 +82,27 @@ def scan(balls, *, lie=STILL, kind=THIN, noise=0.15, seed=0, scale=1.0) -> Occas
     sizes = np.bincount(labels.ravel()) * np.prod(zooms)
     labels[sizes[labels] < MIN_VOLUME] = 0
     grid = Grid(shape, affine)
-    return Occasion(
+    return Timepoint(
         grid.image(z.astype(np.float32)), grid.image(brain.astype(np.uint8)), grid.image(labels)
     )
 
 
 @pytest.fixture
 def judge(tmp_path):
-    """Give a function that compares two occasions, given the true motion between them."""
+    """Give a function that compares two timepoints, given the true motion between them."""
 
-    def judge(first: Occasion, second: Occasion, motion=STILL) -> Judged:
+    def judge(first: Timepoint, second: Timepoint, motion=STILL) -> Judged:
         midpoint = halfway(motion)
         files = [tmp_path / "first.mat", tmp_path / "second.mat"]
         for file, matrix in zip(files, midpoint, strict=True):
             write_matrix(file, matrix)
         grid = midpoint_grid(midpoint, first.brain, second.brain, spacing=1.5)
-        together = bring_together((first, second), midpoint, grid, files)
+        together = align((first, second), midpoint, grid, files)
         changes = measure_change(together)
         labels = label_together(together)
         volumes = [
-            volumes_of(labels, together.compared, grid, occasion.lesions, matrix)
-            for occasion, matrix in zip((first, second), midpoint, strict=True)
+            volumes_of(labels, together.compared, grid, timepoint.lesions, matrix)
+            for timepoint, matrix in zip((first, second), midpoint, strict=True)
         ]
         lesions = judge_lesions(labels, together, changes, volumes, min_volume=MIN_VOLUME)
         return Judged(
@@ -223,7 +223,7 @@ def test_only_the_common_field_of_view_is_compared(judge):
     low = 21  # -17 mm
     affine = whole.brain.affine.copy()
     affine[2, 3] += 2.0 * low
-    second = Occasion(
+    second = Timepoint(
         *(
             Grid((66, 76, 60 - low), affine).image(np.asanyarray(image.dataobj)[..., low:])
             for image in whole

@@ -12,7 +12,7 @@ import torch
 from bids_anomaly.exceptions import UsageError
 from bids_anomaly.reconstruction.networks import RestorationNet
 from bids_anomaly.training.data import Batch, draw_batch
-from bids_anomaly.training.distributed import Place, launched_with
+from bids_anomaly.training.distributed import Worker, launched_with
 from bids_anomaly.training.loading import load_volumes
 from bids_anomaly.training.losses import restoration_loss
 from bids_anomaly.training.people import load_people
@@ -37,19 +37,19 @@ WORKER = textwrap.dedent(
     volumes = load_volumes([person.scan for person in people], [person.brain for person in people])
     network = RestorationNet(slices=3, channels=(16, 32))
     network.load_state_dict(torch.load(weights, weights_only=True))
-    place, _ = launched_with()
-    with connected(place, "cpu"):
+    worker, _ = launched_with()
+    with connected(worker, "cpu"):
         batch = draw_batch(
             volumes,
-            place.share(8),
+            worker.share(8),
             slices=3,
             modalities=["T1w", "FLAIR"],
-            generator=torch.Generator().manual_seed(place.seed(5)),
+            generator=torch.Generator().manual_seed(worker.seed(5)),
         )
         restored = network(batch.slab, batch.mirrored, batch.level)
         sum(restoration_loss(*restored, batch).values()).backward()
-        average_gradients(network, place)
-        if place.writes:
+        average_gradients(network, worker)
+        if worker.writes:
             torch.save([parameter.grad for parameter in network.parameters()], output)
     """
 )
@@ -89,7 +89,7 @@ def test_two_processes_find_the_gradients_of_one(volumes, preprocessed, tmp_path
             4,
             slices=3,
             modalities=["T1w", "FLAIR"],
-            generator=torch.Generator().manual_seed(Place(rank, 2).seed(5)),
+            generator=torch.Generator().manual_seed(Worker(rank, 2).seed(5)),
         )
         for rank in range(2)
     ]
@@ -109,17 +109,17 @@ def test_two_processes_find_the_gradients_of_one(volumes, preprocessed, tmp_path
 
 
 def test_a_batch_is_shared_out_evenly_or_refused():
-    assert Place(rank=1, count=4).share(16) == 4
+    assert Worker(rank=1, world_size=4).share(16) == 4
     with pytest.raises(UsageError, match="multiple of 3"):
-        Place(rank=0, count=3).share(16)
+        Worker(rank=0, world_size=3).share(16)
 
 
 def test_each_process_draws_batches_of_its_own():
-    assert len({Place(rank, 4).seed(7) for rank in range(4)}) == 4
-    assert Place().seed(7) == 7
+    assert len({Worker(rank, 4).seed(7) for rank in range(4)}) == 4
+    assert Worker().seed(7) == 7
 
 
 def test_the_launcher_says_which_process_this_is():
     environ = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
-    assert launched_with(environ) == (Place(5, 8), 1)
-    assert launched_with({}) == (Place(0, 1), 0)
+    assert launched_with(environ) == (Worker(5, 8), 1)
+    assert launched_with({}) == (Worker(0, 1), 0)

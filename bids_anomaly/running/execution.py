@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bids_anomaly.bids.writing import write_text
-from bids_anomaly.cli.device import only_gpu
 from bids_anomaly.exceptions import TemporaryError, UsageError
+from bids_anomaly.running.device import only_gpu
 
 # Nipype reads its own file from this folder, and in every worker; the user's home stays untouched.
 CONFIGURATION = """\
@@ -113,7 +113,7 @@ def prepare_workers() -> None:
         See :func:`require_semaphores`.
     """
     require_semaphores()
-    multiprocessing.set_forkserver_preload(["bids_anomaly.cli.preloaded"])
+    multiprocessing.set_forkserver_preload(["bids_anomaly.running.preloaded"])
     forkserver.ensure_running()
 
 
@@ -141,7 +141,7 @@ def read_plugin(path: Path) -> tuple[type, dict[str, Any]]:
     from nipype.pipeline import plugins
     from nipype.pipeline.plugins.base import DistributedPluginBase
 
-    from bids_anomaly.cli.processes import CrashFirst
+    from bids_anomaly.running.processes import CrashFirst
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -152,7 +152,7 @@ def read_plugin(path: Path) -> tuple[type, dict[str, Any]]:
             f"({type(error).__name__}: {error})."
         ) from error
     if name == "SLURM":
-        from bids_anomaly.cli.cluster import StepwiseSLURM
+        from bids_anomaly.running.cluster import StepwiseSLURM
 
         return StepwiseSLURM, arguments
     if not hasattr(plugins, f"{name}Plugin"):
@@ -195,7 +195,7 @@ def run_workflow(
     on_status : callable
         Gets a node and ``start``, ``end`` or ``exception``.
     """
-    from bids_anomaly.cli.processes import StepsFailed, SurvivingMultiProc
+    from bids_anomaly.running.processes import StepsFailed, SurvivingMultiProc
 
     if plugin_file is not None:
         make_plugin, arguments = read_plugin(plugin_file)

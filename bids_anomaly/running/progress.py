@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bids_anomaly.cli.processes import KILLED
 from bids_anomaly.exceptions import ExitCode
 from bids_anomaly.interfaces.records import FAILURE_FILE, read_peak_memory, read_warnings
 from bids_anomaly.reports.runs import STEPS_COLUMNS, steps_path
+from bids_anomaly.running.processes import KILLED
 
 KILLED_MESSAGE = (
     "The process of the step ended unexpectedly, most often for lack of memory. Run again with "

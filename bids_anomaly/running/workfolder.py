@@ -9,9 +9,9 @@ from tempfile import NamedTemporaryFile
 from bids_anomaly import __version__
 from bids_anomaly.bids.reading import read_object
 from bids_anomaly.bids.writing import write_json
-from bids_anomaly.cli.locks import LOCK_FILE, emptying, working_in
 from bids_anomaly.exceptions import CannotWriteError, UsageError
 from bids_anomaly.interfaces.records import WRITTEN_FILE, changed_since_written, is_damaged
+from bids_anomaly.running.locks import LOCK_FILE, emptying, working_in
 
 STAMP = "bids-anomaly.json"
 # Folders that the app makes in a work folder, beside whatever a user keeps there.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bids_anomaly.bids.occasions import (
+from bids_anomaly.bids.timepoints import (
     Order,
     common_entities,
     copy_order,

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from bids_anomaly.cli.device import list_gpus, only_gpu, resolve_device, visible_gpus
 from bids_anomaly.exceptions import DeviceUnavailableError, UsageError
+from bids_anomaly.running.device import list_gpus, only_gpu, resolve_device, visible_gpus
 
 GPUS = (("GPU-aa11",), ("GPU-ab22",), ("GPU-cc33", "MIG-dd44", "MIG-ee55"))
 LISTING = """\
@@ -122,7 +122,7 @@ def test_without_a_working_driver_there_are_no_gpus(command):
 
 def test_devices_are_resolved_without_importing_torch():
     code = (
-        "import sys; from bids_anomaly.cli.device import resolve_device, torch_can_use_gpus;"
+        "import sys; from bids_anomaly.running.device import resolve_device, torch_can_use_gpus;"
         "resolve_device('auto'); torch_can_use_gpus(); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
@@ -130,7 +130,7 @@ def test_devices_are_resolved_without_importing_torch():
 
 def test_the_installed_torch_is_judged_as_it_judges_itself():
     code = (
-        "import torch; from bids_anomaly.cli.device import torch_can_use_gpus;"
+        "import torch; from bids_anomaly.running.device import torch_can_use_gpus;"
         "assert torch_can_use_gpus() == torch.backends.cuda.is_built()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})

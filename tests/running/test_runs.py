@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bids_anomaly.cli.runs import code_of_run, make_log_folder, run_record
 from bids_anomaly.exceptions import CannotWriteError
+from bids_anomaly.running.runs import code_of_run, make_log_folder, run_record
 from bids_anomaly.settings import Settings
 
 

@@ -1,24 +1,21 @@
-"""Write the report of one participant: one HTML file that needs nothing but itself.
+"""The page of a session: one HTML file that needs nothing but itself.
 
 The page holds its style, scripts and pictures, and forbids itself to load or run anything else, so
 that it looks the same on a cluster without network and after being copied or sent.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.reports.change import ChangeReport
-from bids_anomaly.reports.checks import quality_checks
 from bids_anomaly.reports.page import render
 from bids_anomaly.reports.ratings import RatingForm
-from bids_anomaly.reports.results import largest_anomaly, mosaic
 from bids_anomaly.reports.scan import ScanReport
+from bids_anomaly.reports.scan_pictures import largest_anomaly, mosaic, quality_checks
 from bids_anomaly.reports.scan_viewer import scan_viewer
 from bids_anomaly.reports.tables import Table
-
-__all__ = ["Failure", "ScanReport", "write_participant_report"]
 
 
 @dataclass(frozen=True)
@@ -43,31 +40,12 @@ class Failure:
     crash_file: str = ""
 
 
-def write_participant_report(
-    path: Path,
-    *,
-    title: str,
-    summary: Mapping[str, str] | None = None,
-    scans: Sequence[ScanReport] = (),
-    methods: Sequence[str] = (),
-    references: Sequence[str] = (),
-    failures: Sequence[Failure] = (),
-    provenance: Mapping[str, str] | None = None,
-    steps: Table | None = None,
-    warnings: Sequence[str] = (),
-    quality: Table | None = None,
-    change: ChangeReport | None = None,
-    rating: RatingForm | None = None,
-) -> None:
-    """Write the report of one participant.
+@dataclass(frozen=True, kw_only=True)
+class SessionPage:
+    """What stands on the page of a session; what is left out is not shown.
 
-    The same content gives the same bytes. An older report is replaced in one step, so that nobody
-    ever sees half of a report. What is left out is not shown.
-
-    Parameters
+    Attributes
     ----------
-    path : Path
-        The HTML file.
     title : str
         Who this is about, such as ``sub-01``.
     summary : mapping of str to str
@@ -82,23 +60,50 @@ def write_participant_report(
         Steps that failed. Without scans they come before everything else.
     provenance : mapping of str to str
         How this was made: versions, settings, device.
-    steps : Table
+    steps : Table or None
         Time and memory of each step.
     warnings : sequence of str
         What the user can act on.
-    quality : Table
+    quality : Table or None
         Of all scans.
-    change : ChangeReport
+    change : ChangeReport or None
         What changed since the session before.
-    rating : RatingForm
+    rating : RatingForm or None
         For the reader to judge the session by.
     """
-    page = render(
-        "participant.html.jinja",
-        scripts=("slices.js", "viewer.js", "tables.js", "rating.js") if scans else ("tables.js",),
-        title=title,
-        summary=summary or {},
-        viewer=scan_viewer(scans) if scans else None,
+
+    title: str
+    summary: Mapping[str, str] = field(default_factory=dict)
+    scans: Sequence[ScanReport] = ()
+    methods: Sequence[str] = ()
+    references: Sequence[str] = ()
+    failures: Sequence[Failure] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    steps: Table | None = None
+    warnings: Sequence[str] = ()
+    quality: Table | None = None
+    change: ChangeReport | None = None
+    rating: RatingForm | None = None
+
+
+def write_session_page(path: Path, page: SessionPage) -> None:
+    """Write the page of a session.
+
+    The same content gives the same bytes. An older page is replaced in one step, so that nobody
+    ever sees half of it.
+
+    Parameters
+    ----------
+    path : Path
+        The HTML file.
+    page : SessionPage
+        What stands on it.
+    """
+    scripts = ("slices.js", "viewer.js", "tables.js", "rating.js") if page.scans else ("tables.js",)
+    html = render(
+        "session.html.jinja",
+        scripts=scripts,
+        viewer=scan_viewer(page.scans) if page.scans else None,
         sections=[
             {
                 "scan": scan,
@@ -106,16 +111,8 @@ def write_participant_report(
                 "largest": largest_anomaly(scan),
                 "checks": quality_checks(scan),
             }
-            for scan in scans
+            for scan in page.scans
         ],
-        methods=methods,
-        references=references,
-        failures=failures,
-        provenance=provenance or {},
-        steps=steps,
-        warnings=warnings,
-        quality=quality,
-        change=change,
-        rating=rating,
+        **vars(page),
     )
-    write_text(path, page)
+    write_text(path, html)

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from bids_anomaly.cli.allocation import (
+from bids_anomaly.running.allocation import (
     Allocation,
     available_cpus,
     available_memory_gb,

@@ -6,9 +6,9 @@ import pytest
 from nipype import Node, Workflow
 from nipype.interfaces.utility import Rename
 
-from bids_anomaly.cli.console import make_console
-from bids_anomaly.cli.progress import RunProgress, in_words
 from bids_anomaly.reports.runs import steps_path
+from bids_anomaly.running.console import make_console
+from bids_anomaly.running.progress import RunProgress, in_words
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import pytest
 
+from bids_anomaly.bids.ratings import COLUMNS, Rating, read_ratings
 from bids_anomaly.bids.tables import read_table
 from bids_anomaly.cli.main import main
 from bids_anomaly.exceptions import NothingFoundError
 from bids_anomaly.group.people import find_members
-from bids_anomaly.group.ratings import Rating, read_ratings
 from bids_anomaly.preprocessing.template import TEMPLATE
-from bids_anomaly.reports.ratings import COLUMNS, rating_form
+from bids_anomaly.reports.ratings import rating_form
 
 MASK = f"space-{TEMPLATE}_label-lesion_desc-anomalyT1w_mask.nii.gz"
 

@@ -23,7 +23,7 @@ import json
 import sys
 from pathlib import Path
 
-from bids_anomaly.cli import execution
+from bids_anomaly.running import execution
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

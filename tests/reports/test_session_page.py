@@ -14,7 +14,7 @@ from PIL import Image
 
 from bids_anomaly.exceptions import CannotWriteError
 from bids_anomaly.reports.finding import Finding
-from bids_anomaly.reports.participant import Failure, write_participant_report
+from bids_anomaly.reports.session_page import Failure, SessionPage, write_session_page
 from bids_anomaly.reports.tables import Table
 
 BELOW_THE_LETTERS = slice(60, None)  # rows of a picture
@@ -48,7 +48,7 @@ def written(path, **content):
         "provenance": {"Version": "0.1.0"},
         "warnings": ["Look."],
     }
-    write_participant_report(path, **(usual | content))
+    write_session_page(path, SessionPage(**(usual | content)))
     return path.read_text(encoding="utf-8")
 
 

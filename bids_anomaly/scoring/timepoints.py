@@ -1,4 +1,4 @@
-"""Bring what was found in a person on two occasions together, in the space half way between."""
+"""Bring what was found in a person at two timepoints together, in the space half way between."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ LEAST_SHARE = 0.5
 WHOLE = 0.99
 
 
-class Occasion(NamedTuple):
+class Timepoint(NamedTuple):
     """What was found in one scan, in its own grid.
 
     Attributes
@@ -37,8 +37,8 @@ class Occasion(NamedTuple):
     lesions: nib.Nifti1Image
 
 
-class Together(NamedTuple):
-    """Two occasions in one grid.
+class Aligned(NamedTuple):
+    """Two timepoints in one grid.
 
     Attributes
     ----------
@@ -64,10 +64,10 @@ class Together(NamedTuple):
     lesions: tuple[np.ndarray, np.ndarray]
 
 
-def bring_together(
-    occasions: Sequence[Occasion], midpoint: Midpoint, grid: Grid, files: Sequence[Path]
-) -> Together:
-    """Resample two occasions to the midpoint, at the same resolution.
+def align(
+    timepoints: Sequence[Timepoint], midpoint: Midpoint, grid: Grid, files: Sequence[Path]
+) -> Aligned:
+    """Resample two timepoints to the midpoint, at the same resolution.
 
     Each is blurred by what it lacks of the voxel size of the other in any direction. The first and
     the last slice of a field of view are left out: what is beyond them is unknown to the model, and
@@ -75,7 +75,7 @@ def bring_together(
 
     Parameters
     ----------
-    occasions : pair of Occasion
+    timepoints : pair of Timepoint
     midpoint : Midpoint
         Between the two scans.
     grid : Grid
@@ -84,43 +84,43 @@ def bring_together(
         ITK files of the two transforms of `midpoint`.
     """
     brains, fields, values = [], [], []
-    for occasion, file in zip(occasions, files, strict=True):
+    for timepoint, file in zip(timepoints, files, strict=True):
         chain = Chain.of(file)
-        inside = np.asanyarray(occasion.brain.dataobj) > 0
-        own = Grid.of(occasion.brain)
+        inside = np.asanyarray(timepoint.brain.dataobj) > 0
+        own = Grid.of(timepoint.brain)
         share = resample(own.image(inside.astype(np.float32)), grid, chain).get_fdata(
             dtype=np.float32
         )
-        z = occasion.zscore.get_fdata(dtype=np.float32) * inside
+        z = timepoint.zscore.get_fdata(dtype=np.float32) * inside
         sums = resample(own.image(z), grid, chain).get_fdata(dtype=np.float32)
         values.append(np.where(share > 0.05, sums / np.maximum(share, 0.05), 0))
         brains.append(share >= LEAST_SHARE)
-        seen = resample(own.image(_inner(own.shape)), grid, chain)
-        fields.append(seen.get_fdata(dtype=np.float32) >= WHOLE)
+        field = resample(own.image(_inner(own.shape)), grid, chain)
+        fields.append(field.get_fdata(dtype=np.float32) >= WHOLE)
     seen = fields[0] & fields[1]
     compared = brains[0] & brains[1] & seen
     either = int((brains[0] | brains[1]).sum())
     both = [int((brain & seen).sum()) for brain in brains]
     spreads = [
-        resolution(Grid.of(occasion.brain), scan_from_midpoint)
-        for occasion, scan_from_midpoint in zip(occasions, midpoint, strict=True)
+        resolution(Grid.of(timepoint.brain), scan_from_midpoint)
+        for timepoint, scan_from_midpoint in zip(timepoints, midpoint, strict=True)
     ]
     spacing = float(grid.spacing[0])
-    z = tuple(
+    first_z, second_z = (
         _blurred(z, compared, missing_blur(*pair), spacing)
         for z, pair in zip(values, (spreads, spreads[::-1]), strict=True)
     )
-    lesions = tuple(
-        _nearest(occasion.lesions, scan_from_midpoint, grid) * compared
-        for occasion, scan_from_midpoint in zip(occasions, midpoint, strict=True)
+    first_lesions, second_lesions = (
+        _nearest(timepoint.lesions, scan_from_midpoint, grid) * compared
+        for timepoint, scan_from_midpoint in zip(timepoints, midpoint, strict=True)
     )
-    return Together(
+    return Aligned(
         grid,
         compared,
         share=compared.sum() / either if either else 0.0,
         overlap=2 * compared.sum() / sum(both) if any(both) else 0.0,
-        z=z,
-        lesions=lesions,
+        z=(first_z, second_z),
+        lesions=(first_lesions, second_lesions),
     )
 
 

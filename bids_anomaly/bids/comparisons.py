@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bids_anomaly.bids.naming import midpoint_space, output_path, transform_path
-from bids_anomaly.bids.occasions import common_entities, in_order, matching_scans
+from bids_anomaly.bids.records import ScanRecord, SessionRecord, read_record
+from bids_anomaly.bids.timepoints import common_entities, in_order, matching_scans
 from bids_anomaly.exceptions import MissingInputError
-from bids_anomaly.reports.record import ScanRecord, SessionRecord, read_record
 
 NATIVE = "native"
 # Of each scan, in its own grid.
@@ -38,7 +38,8 @@ class Comparison:
     @property
     def sessions(self) -> tuple[str, str]:
         """Their labels without ``ses-``."""
-        return tuple(scan.entities["ses"] for scan in self.scans)
+        first, second = self.scans
+        return first.entities["ses"], second.entities["ses"]
 
     @property
     def modality(self) -> str:

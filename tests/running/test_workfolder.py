@@ -7,7 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bids_anomaly import __version__
-from bids_anomaly.cli.workfolder import (
+from bids_anomaly.exceptions import CannotWriteError, UsageError
+from bids_anomaly.interfaces.records import record_made, record_written
+from bids_anomaly.reports.session import write_failure_report
+from bids_anomaly.reports.session_page import Failure, SessionPage, write_session_page
+from bids_anomaly.running.workfolder import (
     GROUP_PREFIX,
     STAMP,
     WORKFLOW_NAME,
@@ -17,10 +21,6 @@ from bids_anomaly.cli.workfolder import (
     prepare_work_folder,
     work_folder,
 )
-from bids_anomaly.exceptions import CannotWriteError, UsageError
-from bids_anomaly.interfaces.records import record_made, record_written
-from bids_anomaly.reports.participant import Failure, write_participant_report
-from bids_anomaly.reports.session import write_failure_report
 
 
 def check_often(folder):
@@ -257,7 +257,7 @@ def report_node(session_record, tmp_path):
     (folder / "_0x0123.json").write_text("{}")
     page = out / "sub-01.html"
     written = [session_record("T1w").write(out), page]
-    write_participant_report(page, title="sub-01")
+    write_session_page(page, SessionPage(title="sub-01"))
     record_written(folder, written)
     return folder
 

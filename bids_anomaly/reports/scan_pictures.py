@@ -1,17 +1,24 @@
-"""The pictures of the result of a scan: a mosaic of axial slices, and the largest anomaly."""
+"""The pictures of a scan: a mosaic of axial slices, the largest anomaly, and checks to look at.
+
+By the checks a person tells whether the registration and the brain mask can be trusted.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from nibabel.affines import voxel_sizes
 
 from bids_anomaly.reports import views
 from bids_anomaly.reports.figures import (
     GREY,
+    ORANGE,
     SIGNED,
+    SKY,
     UNUSUAL,
     WHITE,
     Contour,
+    Edges,
     Overlay,
     Picture,
     Scale,
@@ -34,7 +41,9 @@ BELOW_THRESHOLD, ABOVE_THRESHOLD = 0.9, 0.6
 # The highest colour is at least so much above the threshold, and a multiple of that.
 LEAST_RANGE, Z_STEP = 1.0, 0.5
 # Pixels: about twice as many as on the page, for screens of high density.
-SLICE_WIDTH, TILE_WIDTH = 288, 520
+SLICE_WIDTH, TILE_WIDTH, CHECK_WIDTH = 288, 520, 560
+# Grey matter begins, and white matter begins, in the template's T1w intensities of 0 to 1.
+TEMPLATE_LEVELS = (0.35, 0.78)
 
 
 class Mark(NamedTuple):
@@ -183,3 +192,64 @@ def _draw(scan: ScanReport, measure: _Measure, planes: Sequence[View], width: in
 
 def _window(scan: ScanReport) -> views.Window:
     return views.window_around(scan.brain, margin=2)
+
+
+def quality_checks(scan: ScanReport) -> list[Strip]:
+    """Draw what tells whether the registration and the brain mask of a scan can be trusted."""
+    checks = [] if scan.template is None else _registration(scan)
+    if scan.native_scan is not None:
+        checks.append(_brain_on_native(scan))
+    return checks
+
+
+def _registration(scan: ScanReport) -> list[Strip]:
+    """Show the template's contours on the scan, and the scan's edges on the template."""
+    window = views.window_around(scan.brain | (scan.template > TEMPLATE_LEVELS[0]), margin=2)
+    centre = views.centre_of(scan.template > TEMPLATE_LEVELS[0])
+    planes = views.square_views(centre, window, scan.spacing)
+    places = [place(scan, view) for view in planes]
+    on_scan = draw(
+        planes,
+        scan.scan,
+        Scale(GREY, 0, brightest(scan.scan, scan.brain)),
+        width=CHECK_WIDTH,
+        alts=[describe(scan, "contours of the template on the scan", view) for view in planes],
+        lines=[Contour(scan.template, TEMPLATE_LEVELS, SKY)],
+    )
+    on_template = draw(
+        planes,
+        scan.template,
+        Scale(GREY, 0, 1),
+        width=CHECK_WIDTH,
+        alts=[describe(scan, "edges of the scan on the template", view) for view in planes],
+        lines=[Edges(scan.scan, ORANGE)],
+    )
+    return [
+        strip("Template on scan", "contours of the template brain, blue", on_scan, places),
+        strip("Scan on template", "edges in the scan, orange", on_template, places),
+    ]
+
+
+def _brain_on_native(scan: ScanReport) -> Strip:
+    """Show the outline of the brain mask on the scan as acquired."""
+    values = np.asanyarray(scan.native_scan.dataobj)
+    brain = np.asanyarray(scan.native_brain.dataobj) > 0
+    spacing = voxel_sizes(scan.native_scan.affine)
+    planes = views.square_views(views.centre_of(brain), views.full_window(values.shape), spacing)
+    what = f"{scan.name} as acquired with the outline of the brain mask"
+    pictures = draw(
+        planes,
+        values,
+        Scale(GREY, 0, brightest(values, brain)),
+        width=CHECK_WIDTH,
+        alts=[f"{what}, {views.PLANES[view.axis]} slice" for view in planes],
+        lines=[Contour(brain, [0.5], ORANGE)],
+    )
+    places = [
+        f"{views.PLANES[view.axis].capitalize()}, slice {view.index + 1} of "
+        f"{values.shape[view.axis]}"
+        for view in planes
+    ]
+    size = " × ".join(f"{step:.2g}" for step in spacing)
+    note = f"outline on the scan as acquired, voxels of {size} mm"
+    return strip("Brain mask", note, pictures, places)

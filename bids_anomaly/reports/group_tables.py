@@ -13,7 +13,7 @@ from bids_anomaly.group.cohorts import FEWEST, Cohorts
 from bids_anomaly.group.comparison import LEVEL, PERMUTATIONS
 from bids_anomaly.group.tables import burden_z, most_affected
 from bids_anomaly.preprocessing.atlas import output_labels
-from bids_anomaly.reports.group import People, Person, spark
+from bids_anomaly.reports.group_page import People, Person, spark
 from bids_anomaly.reports.group_viewer import most_frequent_place
 from bids_anomaly.reports.numbers import millilitres, two_digits, with_minus
 from bids_anomaly.reports.tables import Table, region_in_words
@@ -165,7 +165,7 @@ def region_differences(analysis: Analysis) -> list[Table]:
 
 
 def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | None) -> People:
-    """List everybody, one line an occasion."""
+    """List everybody, one line a timepoint."""
     tissues = np.array([[one.tissue_volume(tissue) for tissue in TISSUES] for one in burdens])
     columns = [
         "Primary scan",

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.sparse import lil_matrix
 
-from bids_anomaly.cli.execution import read_plugin
-from bids_anomaly.cli.processes import Dependencies
 from bids_anomaly.exceptions import UsageError
+from bids_anomaly.running.execution import read_plugin
+from bids_anomaly.running.processes import Dependencies
 
 # What a worker of a run sees, as Nipype starts it.
 PROGRAM = """
@@ -17,7 +17,7 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
-from bids_anomaly.cli.execution import prepare_environment
+from bids_anomaly.running.execution import prepare_environment
 
 if __name__ == "__main__":
     prepare_environment(threads=1, device=sys.argv[1])
@@ -49,7 +49,7 @@ IN_TURN = """
 import sys
 from pathlib import Path
 
-from bids_anomaly.cli.execution import (
+from bids_anomaly.running.execution import (
     configure_nipype,
     prepare_environment,
     prepare_workers,
@@ -124,7 +124,7 @@ def test_what_is_imported_before_workers_are_forked_asks_for_no_gpu():
         "import torch\n"
         "for name in ('is_available', 'device_count', 'init', '_lazy_init'):\n"
         "    setattr(torch.cuda, name, None)\n"
-        "import bids_anomaly.cli.preloaded\n"
+        "import bids_anomaly.running.preloaded\n"
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
@@ -136,7 +136,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from bids_anomaly.cli.execution import configure_nipype, prepare_environment, run_workflow
+from bids_anomaly.running.execution import configure_nipype, prepare_environment, run_workflow
 
 if __name__ == "__main__":
     folder, stop, error = Path(sys.argv[1]), sys.argv[2] == "stop", sys.argv[3]
@@ -144,9 +144,9 @@ if __name__ == "__main__":
     configure_nipype(folder, stop_on_first_crash=stop, verbosity=0)
     from nipype import Function, Node, Workflow
 
-    from bids_anomaly.cli.console import make_console
-    from bids_anomaly.cli.progress import RunProgress
-    from bids_anomaly.cli.runs import code_of_run
+    from bids_anomaly.running.console import make_console
+    from bids_anomaly.running.progress import RunProgress
+    from bids_anomaly.running.runs import code_of_run
 
     run_wf = Workflow("run_wf", base_dir=folder)
     labels = {f"sub_0{person}_wf": f"sub-0{person}" for person in (1, 2, 3)}
@@ -256,7 +256,7 @@ def test_a_plugin_that_cannot_be_used_is_refused(plugin, complaint, tmp_path):
 
 
 SHARES_LOCKS = """
-from bids_anomaly.cli.execution import require_semaphores
+from bids_anomaly.running.execution import require_semaphores
 from bids_anomaly.exceptions import TemporaryError
 try:
     require_semaphores()

@@ -138,7 +138,9 @@ def read_record(path: Path) -> SessionRecord:
     try:
         content = read_json(path)
         scans = tuple(map(_read_scan, content.pop("scans")))
-        lists = {name: tuple(content.pop(name)) for name in ("spaces", "methods", "warnings")}
+        lists: dict[str, Any] = {
+            name: tuple(content.pop(name)) for name in ("spaces", "methods", "warnings")
+        }
         failed = content.pop("failed_steps", None)
         lists["failed_steps"] = failed if failed is None else tuple(failed)
         threshold = Threshold(*map(content.pop, ("healthy_fpr", "min_lesion_volume")))

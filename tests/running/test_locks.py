@@ -5,15 +5,15 @@ import sys
 
 import pytest
 
-from bids_anomaly.cli.locks import emptying, working_in
 from bids_anomaly.exceptions import CannotWriteError, TemporaryError
+from bids_anomaly.running.locks import emptying, working_in
 
 # Another run: it holds its locks until it is told to end, or killed.
 PROGRAM = """
 import sys
 from pathlib import Path
 
-from bids_anomaly.cli.locks import working_in
+from bids_anomaly.running.locks import working_in
 
 with working_in(Path(sys.argv[1]), sys.argv[2:]):
     print("held", flush=True)

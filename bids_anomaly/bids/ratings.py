@@ -1,11 +1,31 @@
-"""What readers of reports thought of sessions."""
+"""What readers of reports think of sessions: the table in which it is kept, and reading it."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bids_anomaly.bids.columns import Columns
 from bids_anomaly.bids.tables import MISSING, read_table
-from bids_anomaly.reports.ratings import COLUMNS, LEVELS, REJECT, rating_files
+
+ACCEPT, DOUBTFUL, REJECT = LEVELS = ("accept", "doubtful", "reject")
+# In the output folder; the group level reads every table in it.
+FOLDER = "ratings"
+COLUMNS: Columns = {
+    "participant_id": {"Description": "Participant."},
+    "session_id": {"Description": "Session; n/a where there are none."},
+    "rating": {
+        "Description": "What a reader thinks of the scans and what was made of them.",
+        "Levels": {
+            ACCEPT: "Good enough",
+            DOUBTFUL: "To be looked at again; counted by the group level",
+            REJECT: "Not to be used; left out by the group level",
+        },
+    },
+    "comment": {"Description": "Why; n/a without one."},
+    "rater": {"Description": "Who says so; n/a where nobody is named."},
+    "rated_at": {"Description": "When, in UTC, as ISO 8601."},
+    "version": {"Description": "Version of bids-anomaly that wrote what was rated."},
+}
 
 
 class Rating(NamedTuple):
@@ -23,6 +43,11 @@ class Rating(NamedTuple):
     def words(self) -> str:
         """The rating with its comment."""
         return f"rated {self.level}" + (f": {self.comment}" if self.comment else "")
+
+
+def rating_files(output_dir: Path) -> list[Path]:
+    """List the tables of ratings in an output folder."""
+    return sorted((output_dir / FOLDER).glob("*.tsv"))
 
 
 def read_ratings(output_dir: Path, tell: Callable[[str], None]) -> dict[str, Rating]:

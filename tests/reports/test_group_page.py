@@ -11,15 +11,16 @@ from scipy import ndimage
 
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, template_brain
 from bids_anomaly.reports.burden_chart import burden_chart
-from bids_anomaly.reports.group import (
+from bids_anomaly.reports.group_maps import Map, map_table
+from bids_anomaly.reports.group_page import (
     Finding,
+    GroupPage,
     Linked,
     People,
     Person,
     spark,
-    write_group_report,
+    write_group_page,
 )
-from bids_anomaly.reports.group_maps import Map, map_table
 from bids_anomaly.reports.group_viewer import (
     MOST_GROUPS,
     GroupMaps,
@@ -53,9 +54,7 @@ def report(tmp_path_factory):
     ]
     people = [person(number, LABEL if number < 3 else "control") for number in range(11)]
     table = Table(LABEL, LABEL, [LABEL, "Value"], [["b", "1"], [LABEL, "2"]], numeric=(1,))
-    write_group_report(
-        path,
-        title=LABEL,
+    write_group_page(path, GroupPage(title=LABEL,
         summary={LABEL: LABEL},
         left_out=[Linked(LABEL, "javascript:document.title=1", LABEL)],
         notes=[LABEL],
@@ -74,7 +73,7 @@ def report(tmp_path_factory):
         flagged=[Linked(LABEL, "", LABEL), Linked("sub-0", "sub-0.html", LABEL)],
         methods=[LABEL],
         provenance={LABEL: LABEL},
-    )  # fmt: skip
+    ))  # fmt: skip
     return path
 
 

@@ -6,7 +6,7 @@ import os
 
 from nipype.pipeline.plugins.slurm import SLURMPlugin
 
-from bids_anomaly.cli.processes import KILLED, CrashFirst
+from bids_anomaly.running.processes import KILLED, CrashFirst
 
 # A step's own memory is an estimate, and SLURM kills at its limit.
 SPARE_GB = 1.0
