@@ -42,36 +42,17 @@ class Reason(NamedTuple):
     advice: str = ""
 
 
-def parse(bids_dir: Path, image: Path) -> Scan | None:
-    """Read the name of an image; None if it is not a BIDS name.
+def raw_scan(bids_dir: Path, image: Path, images: Collection[Path]) -> Scan | Reason:
+    """Return the raw magnitude image of a person that an image is, or why it is none.
 
     Parameters
     ----------
     bids_dir, image : Path
         The dataset, and the image in it.
-    """
-    match = _NAME.fullmatch(image.name)
-    if match is None:
-        return None
-    pairs = [part.split("-") for part in match[1].split("_")[:-1]]
-    entities = dict(pairs)
-    if len(entities) < len(pairs):
-        return None
-    return Scan(bids_dir / image, entities, match[2], sources=(f"bids:{RAW}:{image.as_posix()}",))
-
-
-def no_raw_scan(image: Path, scan: Scan | None, images: Collection[Path]) -> Reason | None:
-    """Say why an image is no raw magnitude image of whose folder it lies in; None if it is.
-
-    Parameters
-    ----------
-    image : Path
-        Below the dataset.
-    scan : Scan or None
-        What its name says.
     images : collection of Path
-        What else there is, likewise.
+        What else there is in it.
     """
+    scan = _parse(bids_dir, image)
     if scan is None or image.parts[:-2] != _folders(scan.entities):
         return Reason("its name is not a BIDS name, or not of that folder", "Rename it.")
     if not _DERIVED.isdisjoint(scan.entities):
@@ -83,7 +64,7 @@ def no_raw_scan(image: Path, scan: Scan | None, images: Collection[Path]) -> Rea
         return Reason(f"anatomical scans have no {'-, '.join(unknown)}- in BIDS", "Rename it.")
     if image.suffix == ".nii" and image.with_suffix(".nii.gz") in images:
         return Reason("it is also there as .nii.gz", "Remove one of them.")
-    return None
+    return scan
 
 
 def not_asked_for(scan: Scan, bids_filter: Mapping[str, Mapping]) -> Reason | None:
@@ -126,3 +107,15 @@ def unlike_what_models_know(scan: Scan, bids_filter: Mapping[str, Mapping]) -> R
 
 def _folders(entities: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"{key}-{entities[key]}" for key in ("sub", "ses") if key in entities)
+
+
+def _parse(bids_dir: Path, image: Path) -> Scan | None:
+    """Read the name of an image; None if it is not a BIDS name."""
+    match = _NAME.fullmatch(image.name)
+    if match is None:
+        return None
+    pairs = [part.split("-") for part in match[1].split("_")[:-1]]
+    entities = dict(pairs)
+    if len(entities) < len(pairs):
+        return None
+    return Scan(bids_dir / image, entities, match[2], sources=(f"bids:{RAW}:{image.as_posix()}",))

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from bids_anomaly.bids.exclusion import (
     Reason,
-    no_raw_scan,
     not_asked_for,
-    parse,
+    raw_scan,
     unlike_what_models_know,
 )
 from bids_anomaly.bids.filters import read_bids_filter
@@ -174,9 +173,11 @@ def _raw_scans(bids_dir: Path, images: Iterable[Path]) -> list[Scan]:
     images = set(images)
     scans = []
     for image in sorted(images):
-        scan = parse(bids_dir, image)
-        if not _is_out(bids_dir / image, no_raw_scan(image, scan, images)):
-            scans.append(scan)
+        found = raw_scan(bids_dir, image, images)
+        if isinstance(found, Scan):
+            scans.append(found)
+        else:
+            _is_out(bids_dir / image, found)
     return scans
 
 

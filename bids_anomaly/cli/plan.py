@@ -102,9 +102,9 @@ def _why(
     modalities: Sequence[str],
 ) -> str:
     from bids_anomaly.bids.exclusion import (
-        no_raw_scan,
+        Reason,
         not_asked_for,
-        parse,
+        raw_scan,
         unlike_what_models_know,
     )
     from bids_anomaly.bids.naming import suffix_of
@@ -113,14 +113,14 @@ def _why(
     if suffix not in {*MODALITIES, *modalities}:
         return f"{suffix} scans are not read"
     below = [path.relative_to(bids_dir) for path in images]
-    scan = parse(bids_dir, image.relative_to(bids_dir))
-    reason = no_raw_scan(image.relative_to(bids_dir), scan, below)
-    if reason is None and suffix not in modalities:
+    found = raw_scan(bids_dir, image.relative_to(bids_dir), below)
+    if isinstance(found, Reason):
+        return found.words
+    if suffix not in modalities:
         return "it is not among --modalities"
-    if reason is None and suffix in prepared:
+    if suffix in prepared:
         return f"what {prepared[suffix].pipeline} made of the {suffix} scans is used"
-    reason = reason or not_asked_for(scan, bids_filter)
-    reason = reason or unlike_what_models_know(scan, bids_filter)
+    reason = not_asked_for(found, bids_filter) or unlike_what_models_know(found, bids_filter)
     return reason.words if reason else "see the warnings"
 
 

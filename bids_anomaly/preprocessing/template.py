@@ -106,7 +106,8 @@ def parted(grid: Grid, parts: int) -> Grid:
     affine = grid.affine.astype(float)
     affine[:3, :3] /= parts
     affine[:3, 3] -= affine[:3, :3].sum(axis=1) * (parts - 1) / 2
-    return Grid(tuple(parts * length for length in grid.shape), affine)
+    x, y, z = grid.shape
+    return Grid((parts * x, parts * y, parts * z), affine)
 
 
 def same_grid(one: Grid, other: Grid) -> bool:

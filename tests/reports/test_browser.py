@@ -82,9 +82,8 @@ def finer_report(lesioned, tmp_path_factory):
     path = tmp_path_factory.mktemp("finer") / "sub-01.html"
     twice = lesioned.scan.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     stripes = np.where(np.arange(twice.shape[0]) % 2, 1.2, 0.8)[:, np.newaxis, np.newaxis]
-    write_participant_report(
-        path, title="sub-01", scans=[replace(lesioned, finer_scan=twice * stripes)]
-    )
+    finer = replace(lesioned, finer_scan=twice * stripes)
+    write_session_page(path, SessionPage(title="sub-01", scans=[finer]))
     return path
 
 

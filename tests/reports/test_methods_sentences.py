@@ -15,7 +15,7 @@ from bids_anomaly.bids.scans import TRANSFORMS_TOO, Prepared, Scan
 from bids_anomaly.preprocessing.brain import ALREADY_STRIPPED, PREPARED_BY
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import Bundle, choose_bundles
-from bids_anomaly.reports.participant import write_participant_report
+from bids_anomaly.reports.session_page import SessionPage, write_session_page
 from bids_anomaly.reports.text import methods_text, model_warnings
 from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.workflows.registration import registered_model
@@ -232,6 +232,6 @@ def test_the_page_shows_that_text(tmp_path, healthy):
     case = CASES[3]
     *methods, _ = texts_of(case)
     page = tmp_path / "page.html"
-    write_participant_report(page, title="sub-01", scans=[healthy], methods=methods)
+    write_session_page(page, SessionPage(title="sub-01", scans=[healthy], methods=methods))
     shown = html.unescape(page.read_text())
     assert all(paragraph in shown for paragraph in methods)
