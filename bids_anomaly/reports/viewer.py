@@ -34,7 +34,7 @@ class Volume:
     scale : Scale
         How they become colours.
     stored : tuple of float
-        The range that is kept; values beyond it are set to its ends.
+        The range that is kept; values beyond it are set to its ends, and read as such.
     faint, opaque : float
         As an overlay, values up to `faint` are not seen, and values from `opaque` on cover.
     signed : bool
@@ -45,6 +45,8 @@ class Volume:
         A value that is marked on the bar of colours, such as a threshold.
     finer : (N X, N Y, N Z) array or None
         The same at N times the resolution, shown instead where the page has room for it.
+    has_gaps : bool
+        Whether the lower end of `stored` stands for no value, which is then read as none.
     difference : pair of str or None
         Names of the volumes of which this is the first minus the second; the second is known to
         have no more detail than `values` of it show.
@@ -60,6 +62,7 @@ class Volume:
     decimals: int | None = 2
     mark: float | None = None
     finer: np.ndarray | None = None
+    has_gaps: bool = False
     difference: tuple[str, str] | None = None
 
 
@@ -251,6 +254,8 @@ def _volume(
         "signed": volume.signed,
         "decimals": volume.decimals,
         "mark": volume.mark,
+        "gaps": volume.has_gaps,
+        "beyond": volume.values is not None and bool(volume.values.max() > volume.stored[1]),
     }, size
 
 

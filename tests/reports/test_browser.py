@@ -255,6 +255,34 @@ def test_the_cross_reads_the_value_below_it(open_page):
     assert 9 < float(page.locator("[data-read=zscore]").inner_text()) < 12
 
 
+def test_values_outside_the_brain_and_beyond_what_is_stored_are_told(lesioned, browser, tmp_path):
+    scan = lesioned.scan.copy()
+    scan[8, 16, 19] = 50
+    path = tmp_path / "sub-01.html"
+    write_session_page(path, SessionPage(title="sub-01", scans=[replace(lesioned, scan=scan)]))
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("#viewer-body.ready")
+
+    def read_at(voxel):
+        mm = lesioned.affine[:3] @ [*voxel, 1]
+        page.evaluate(
+            "(mm) => { const row = document.createElement('p'); row.dataset.mm = mm; "
+            "document.body.append(row); row.click(); row.remove(); }",
+            " ".join(map(str, mm)),
+        )
+        settle(page)
+        return [page.locator(f"[data-read={name}]").inner_text() for name in ("scan", "zscore")]
+
+    assert read_at((0, 0, 0))[1] == "–"
+    beyond, inside = read_at((8, 16, 19))[0], read_at((7, 16, 19))[0]
+    assert beyond.startswith("≥ ")
+    assert 2 < float(beyond[2:]) < 50
+    assert float(inside) == pytest.approx(2, abs=0.02)
+    context.close()
+
+
 def test_a_scan_is_shown_and_read_at_its_own_resolution(browser, finer_report, lesioned):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     page = context.new_page()

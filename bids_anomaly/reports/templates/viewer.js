@@ -63,9 +63,11 @@
     }
   }
 
+  // The value of a volume in words: none where nothing is known, and at least so much where it was cut off.
   const valueOf = (volume, at) => {
-    const [low, high] = volume.stored;
-    return low + (high - low) * unpacked[volume.data][indexIn(state.subject, volume, at)] / 255;
+    const [low, high] = volume.stored, step = unpacked[volume.data][indexIn(state.subject, volume, at)];
+    if (volume.gaps && !step) return "–";
+    return (volume.beyond && step === 255 ? "≥ " : "") + number(low + (high - low) * step / 255, volume.decimals);
   };
   // Whether a voxel is marked, and the region that it lies in.
   const labelOf = (marks, at) => unpacked[marks.data][indexIn(state.subject, marks, at)];
@@ -158,7 +160,7 @@
       ? content.regions[labelOf(subject.labels, at)] ?? "outside the atlas" : "–";
     if (subject.outline) read.outline = labelOf(subject.outline, at) ? "inside" : "outside";
     for (const [name, volume] of Object.entries(subject.volumes)) {
-      if (volume.decimals !== null) read[name] = number(valueOf(volume, at), volume.decimals);
+      if (volume.decimals !== null) read[name] = valueOf(volume, at);
     }
     for (const cell of findAll("[data-read]")) cell.textContent = read[cell.dataset.read] ?? "–";
     root.dataset.at = mm.map((value) => Math.round(value)).join(" ");
