@@ -138,9 +138,9 @@ SENTENCES = {
     "trained_briefly": "It was trained on {people}, for a short time and to compare methods.",
     "synthesised": "For training, the contrast of {modality} was synthesised from their images.",
     "removes": "It learnt to remove {anomalies}.",
-    "scores": "Scores were compared with those of {reference}: a voxel is called anomalous where "
-    "fewer than {rate} % of their voxels score as high; components below {volume} mm³ were left "
-    "out.",
+    "scores": "Scores were compared with those of other people ({reference}): a voxel is called "
+    "anomalous where fewer than {rate} % of their voxels score as high; components below {volume} "
+    "mm³ were left out.",
     "each_by_itself": "Each scan was judged by itself.",
 }
 

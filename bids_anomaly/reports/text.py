@@ -143,7 +143,7 @@ def _corrected_here(brain_methods: Sequence[str]) -> bool:
 def _calibration(bundles: Sequence[Bundle]) -> str:
     """Say whose scores the scans were compared with."""
     people = {bundle.modality: bundle.calibrated_on for bundle in bundles}
-    return "; ".join(f"{data} ({modality})" for modality, data in people.items())
+    return "; ".join(f"on {modality}, {data}" for modality, data in people.items())
 
 
 def _model_sentence(bundle: Bundle, steps: int | None) -> str:

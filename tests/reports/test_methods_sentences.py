@@ -159,7 +159,8 @@ CHECKS: dict[str, Callable[[Case, Mapping[str, str]], bool]] = {
         == said["anomalies"]
     ),
     "scores": lambda case, said: (
-        said["reference"] == "; ".join(f"{case.told(m, 'calibration')} ({m})" for m in case.brains)
+        said["reference"]
+        == "; ".join(f"on {m}, {case.told(m, 'calibration')}" for m in case.brains)
         and float(said["rate"]) == pytest.approx(100 * case.threshold.healthy_fpr)
         and float(said["volume"]) == case.threshold.min_lesion_volume
     ),
