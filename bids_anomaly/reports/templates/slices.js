@@ -69,18 +69,29 @@ const slices = (() => {
     const shape = shapeOf(subject, { every }), own = shapeOf(subject, volume), steps = stepsOf(own);
     const ratio = volume.every / every;
     // By axis: the two voxels beside each place, and how near the second is.
-    const [xs, ys, zs] = shape.map((length, axis) => Array.from({ length }, (_, i) => {
-      const place = clamp((i + 0.5) / ratio - 0.5, 0, own[axis] - 1), low = Math.floor(place);
-      return [steps[axis] * low, steps[axis] * Math.min(low + 1, own[axis] - 1), place - low];
-    }));
-    const fine = new Uint8Array(shape[0] * shape[1] * shape[2]), line = new Float32Array(own[0]);
-    let index = 0;
-    for (const [z0, z1, z] of zs) for (const [y0, y1, y] of ys) {
-      for (let x = 0; x < own[0]; x++) {
-        const low = bytes[z0 + y0 + x] + y * (bytes[z0 + y1 + x] - bytes[z0 + y0 + x]);
-        line[x] = low + z * (bytes[z1 + y0 + x] + y * (bytes[z1 + y1 + x] - bytes[z1 + y0 + x]) - low);
+    const [xs, ys, zs] = shape.map((length, axis) => {
+      const first = new Int32Array(length), second = new Int32Array(length), near = new Float32Array(length);
+      for (let i = 0; i < length; i++) {
+        const place = clamp((i + 0.5) / ratio - 0.5, 0, own[axis] - 1), low = Math.floor(place);
+        first[i] = steps[axis] * low;
+        second[i] = steps[axis] * Math.min(low + 1, own[axis] - 1);
+        near[i] = place - low;
       }
-      for (const [x0, x1, x] of xs) fine[index++] = line[x0] + x * (line[x1] - line[x0]) + 0.5;
+      return { first, second, near };
+    });
+    const fine = new Uint8Array(shape[0] * shape[1] * shape[2]), line = new Float32Array(own[0]);
+    for (let k = 0, index = 0; k < shape[2]; k++) for (let j = 0; j < shape[1]; j++) {
+      const [low, high] = [zs.first[k], zs.second[k]], [back, front] = [ys.first[j], ys.second[j]];
+      const y = ys.near[j], z = zs.near[k];
+      for (let x = 0; x < own[0]; x++) {
+        const below = bytes[low + back + x] + y * (bytes[low + front + x] - bytes[low + back + x]);
+        const above = bytes[high + back + x] + y * (bytes[high + front + x] - bytes[high + back + x]);
+        line[x] = below + z * (above - below);
+      }
+      for (let i = 0; i < shape[0]; i++, index++) {
+        const left = line[xs.first[i]];
+        fine[index] = left + xs.near[i] * (line[xs.second[i]] - left) + 0.5;
+      }
     }
     return fine;
   }

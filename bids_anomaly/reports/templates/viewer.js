@@ -8,7 +8,11 @@
   const content = JSON.parse(source.textContent);
   const find = (selector) => root.querySelector(selector);
   const findAll = (selector) => [...root.querySelectorAll(selector)];
-  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  function bytes(text) {
+    const letters = atob(text), values = new Uint8Array(letters.length);
+    for (let i = 0; i < values.length; i++) values[i] = letters.charCodeAt(i);
+    return values;
+  }
   const { clamp, indexIn } = slices;
   const number = (value, decimals) =>
     (value < 0 && Number(value.toFixed(decimals)) !== 0 ? "−" : "") + Math.abs(value).toFixed(decimals);
