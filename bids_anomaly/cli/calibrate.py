@@ -84,7 +84,7 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
         FEWEST,
         load_people,
     )
-    from bids_anomaly.training.rates import PICTURE, draw_rates, rates_table, realised_rates
+    from bids_anomaly.training.rates import PICTURE, draw_rates, observed_rates, rates_table
 
     derivatives = arguments.derivatives
     bundle = named_bundle(arguments.bundle)
@@ -142,9 +142,9 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
         steps=arguments.steps,
     )
     print(f"Wrote {copy.name} {copy.version} to {copy.folder}.")
-    realised = realised_rates(scores)
-    draw_rates(realised, copy.folder / PICTURE, title=f"{copy.name} {copy.version}")
-    print(rates_table(realised))
+    observed = observed_rates(scores)
+    draw_rates(observed, copy.folder / PICTURE, title=f"{copy.name} {copy.version}")
+    print(rates_table(observed))
     print(f"Look at {copy.folder / PICTURE}; --model {copy.folder} uses it.")
     return ExitCode.OK
 

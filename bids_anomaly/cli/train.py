@@ -21,8 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train a network on healthy people and write a bundle for each modality."""
     parser = argparse.ArgumentParser(
         prog="bids-anomaly-train",
-        description="Train a method on T1w scans of healthy people, from which the other contrasts "
-        "are painted, and calibrate it on others. OUTPUT gets a bundle METHOD-MODALITY for each "
+        description="Train a method on T1w scans of healthy people, from which other contrasts are "
+        "synthesised, and calibrate it on others. OUTPUT gets a bundle METHOD-MODALITY for each "
         "modality. Started again with the same options, it goes on where it stopped. For several "
         "GPUs start it with torchrun.",
     )
@@ -129,7 +129,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         split_people,
         write_splits,
     )
-    from bids_anomaly.training.rates import PICTURE, draw_rates, rates_table, realised_rates
+    from bids_anomaly.training.rates import PICTURE, draw_rates, observed_rates, rates_table
     from bids_anomaly.training.recipes import RECIPES
 
     batch_size = arguments.batch_size or RECIPES[arguments.method].batch_size
@@ -181,7 +181,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         )
         count = len({scan.participant for scan in controls[modality]})
         whom[modality] = f"{count} people of {dataset['name']} (split calibration)"
-        whom[modality] += f", {modality} painted from T1w" * painted
+        whom[modality] += f", {modality} synthesised from T1w" * painted
     _say(worker, f"Training on {trained_on}, on {device}; calibrating on {whom[modalities[0]]}.")
     if not t1w["dev"]:
         _say(worker, "Nobody is in the split dev, so the training is not validated.")
@@ -220,12 +220,12 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     for bundle, scores in trained:
         print(f"Wrote {bundle.name} {bundle.version} to {bundle.folder}.")
         print(f"Calibrated on {whom[bundle.modality]}.")
-        realised = realised_rates(scores)
-        draw_rates(realised, bundle.folder / PICTURE, title=f"{bundle.name} {bundle.version}")
-        print(rates_table(realised))
+        observed = observed_rates(scores)
+        draw_rates(observed, bundle.folder / PICTURE, title=f"{bundle.name} {bundle.version}")
+        print(rates_table(observed))
         print(f"Look at {bundle.folder / PICTURE}; --model {bundle.folder} uses it.")
-    if any("painted" in people for people in whom.values()):
-        print("Real scans have other rates than painted ones: use bids-anomaly-calibrate.")
+    if any("synthesised" in people for people in whom.values()):
+        print("Real scans have other rates than synthesised ones: use bids-anomaly-calibrate.")
     return ExitCode.OK
 
 
