@@ -151,6 +151,7 @@ def _read_label(text: str, prefix: str) -> str:
 def _match(form: re.Pattern, name: str, text: str) -> str:
     if not form.fullmatch(name):
         advice = f" ({POSITIONALS_FIRST})" if "/" in text.rstrip("/") else ""
+        advice = " (spaces separate several, not commas)" if "," in text else advice
         raise ArgumentTypeError(f"letters and digits are needed, not {text!r}{advice}")
     return name
 

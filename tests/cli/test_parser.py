@@ -205,6 +205,7 @@ def test_names_are_not_abbreviated(parse):
         (["--device", "gpu"], "--device.*cuda:N.*'gpu'"),
         (["--participant-label", "sub-01/"], "--participant-label.*'sub-01/'"),
         (["--participant-label", "sub-"], "--participant-label"),
+        (["--participant-label", "01,02"], "--participant-label.*01,02.*spaces separate"),
         (["--modalities", "T1w,FLAIR"], "--modalities"),
         (["--output-spaces", "MNI:res-2"], "--output-spaces"),
         (["--primary", "T1w,FLAIR"], "--primary"),
