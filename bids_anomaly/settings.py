@@ -4,6 +4,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+# The name in TemplateFlow of the space that results are brought to; its images are in
+# bids_anomaly.preprocessing.template.
+TEMPLATE = "MNI152NLin2009aSym"
 PATHS = (
     "bids_dir",
     "output_dir",
@@ -90,7 +93,7 @@ class Settings:
     batch_size: int | None = None
     derivatives: tuple[tuple[str, Path], ...] = ()
     brain_extraction: str = "deepbet"
-    output_spaces: tuple[str, ...] = ("native", "MNI152NLin2009aSym")
+    output_spaces: tuple[str, ...] = ("native", TEMPLATE)
     healthy_fpr: float = 0.002
     min_lesion_volume: float = 24.0
     seed: int = 0

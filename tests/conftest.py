@@ -232,7 +232,7 @@ def synthetic() -> ModuleType:
 def study(synthetic, tmp_path_factory) -> SimpleNamespace:
     """Six controls and five patients, who all have one lesion in the same place.
 
-    The site has nothing to do with anything, and one person alone has been to another hospital.
+    The ward has nothing to do with anything, and one person alone has been to another hospital.
     Tests leave the folder as it is.
     """
     folder = tmp_path_factory.mktemp("study") / "out"
@@ -246,7 +246,7 @@ def study(synthetic, tmp_path_factory) -> SimpleNamespace:
                 "age": str(50 + 7 * number % 20),
                 "sex": "FM"[number % 2],
                 "group": "patient" if patient else "control",
-                "site": "ab"[(number // 2) % 2],
+                "ward": "ab"[(number // 2) % 2],
                 "hospital": "<i>x</i>" if number == 1 else "y",
             }
         )

@@ -4,6 +4,7 @@ import ast
 import configparser
 import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -130,3 +131,12 @@ def test_imports_keep_the_contracts(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "BROKEN" not in done.stdout
+
+
+@pytest.mark.slow
+def test_types_hold():
+    """Those of the packages that others build on; ``setup.cfg`` says which."""
+    pytest.importorskip("mypy")
+    command = [sys.executable, "-m", "mypy"]
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert finished.returncode == 0, finished.stdout

@@ -167,7 +167,29 @@ def init_preprocess_wf(
             (to_model_grid, outputnode, [("brain", "brain_in_model_grid"), *LEVEL]),
         ]
     )
-    described = {"name": scan.name.split(".")[0], "modality": modality}
+    _connect_quality(
+        workflow,
+        {"name": scan.name.split(".")[0], "modality": modality},
+        strict=strict,
+        conform=conform,
+        find_brain=find_brain,
+        to_model_grid=to_model_grid,
+        outputnode=outputnode,
+    )
+    return workflow
+
+
+def _connect_quality(
+    workflow: Workflow,
+    described: dict[str, str],
+    *,
+    strict: bool,
+    conform: Node,
+    find_brain: Node,
+    to_model_grid: Node,
+    outputnode: Node,
+) -> None:
+    """Measure the quality of a scan, of a name and a modality, and hold back doubtful ones."""
     measure_quality = Node(MeasureQuality(**described), name="measure_quality", mem_gb=0.5)
     in_model_grid = [("scan", "scan_in_model_grid"), ("brain", "brain_in_model_grid")]
     workflow.connect(
@@ -187,7 +209,6 @@ def init_preprocess_wf(
             (conform, outputnode, [("remarks", "remarks")]),
         ]
     )
-    return workflow
 
 
 def _read_brain(prepared: Prepared) -> Node:

@@ -3,10 +3,11 @@
 from typing import Any
 
 from bids_anomaly.scoring.quality_limits import MEASURES
+from bids_anomaly.settings import TEMPLATE
 
 Columns = dict[str, dict[str, Any]]
 
-_TEMPLATE_MM = "in the template MNI152NLin2009aSym, in RAS+."
+_TEMPLATE_MM = f"in the template {TEMPLATE}, in RAS+."
 ATLAS: Columns = {
     "index": {"Description": "Label of the region in the image.", "Format": "integer"},
     "name": {"Description": "Name of the region in DLMUSE; _L and _R are its sides."},

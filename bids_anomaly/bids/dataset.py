@@ -15,13 +15,14 @@ from bids_anomaly.bids.reading import read_json
 from bids_anomaly.bids.writing import write_bytes, write_json, write_text
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.reconstruction.covariates import OLDEST_AGE, stated_age
+from bids_anomaly.settings import TEMPLATE
 
 BIDS_VERSION = "1.10.0"
 CODE_URL = "https://github.com/bids-anomaly/bids-anomaly"
 # Name of the input dataset in BIDS URIs.
 RAW = "raw"
 ATLAS_DESCRIPTION = {
-    "Name": "DLMUSE regions in MNI152NLin2009aSym",
+    "Name": f"DLMUSE regions in {TEMPLATE}",
     "Description": "Brain regions by majority vote over healthy adults of IXI; in files of people, "
     "brought to their scans.",
     "Authors": ["The bids-anomaly developers"],

@@ -19,7 +19,9 @@ from bids_anomaly.reconstruction.covariates import stated_age
 
 logger = logging.getLogger("bids_anomaly")
 
-KNOWN_COLUMNS = ("participant_id", "age", "sex")
+# Where somebody was scanned.
+SITE = "site"
+KNOWN_COLUMNS = ("participant_id", "age", "sex", SITE)
 
 
 def read_participants(folder: Path) -> dict[str, dict[str, str]]:

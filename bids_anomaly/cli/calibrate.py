@@ -84,7 +84,6 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
         FEWEST,
         load_people,
     )
-    from bids_anomaly.training.rates import PICTURE, draw_rates, observed_rates, rates_table
 
     derivatives = arguments.derivatives
     bundle = named_bundle(arguments.bundle)
@@ -142,11 +141,26 @@ def _calibrate(arguments: argparse.Namespace) -> ExitCode:
         steps=arguments.steps,
     )
     print(f"Wrote {copy.name} {copy.version} to {copy.folder}.")
-    observed = observed_rates(scores)
-    draw_rates(observed, copy.folder / PICTURE, title=f"{copy.name} {copy.version}")
-    print(rates_table(observed))
-    print(f"Look at {copy.folder / PICTURE}; --model {copy.folder} uses it.")
+    say_rates(copy, scores)
     return ExitCode.OK
+
+
+def say_rates(bundle, scores: Sequence) -> None:
+    """Print and draw the rates that the people who calibrated a bundle have in turn.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        That they calibrated.
+    scores : sequence of (V,) arrays
+        Of each person.
+    """
+    from bids_anomaly.training.rates import PICTURE, draw_rates, observed_rates, rates_table
+
+    observed = observed_rates(scores)
+    draw_rates(observed, bundle.folder / PICTURE, title=f"{bundle.name} {bundle.version}")
+    print(rates_table(observed))
+    print(f"Look at {bundle.folder / PICTURE}; --model {bundle.folder} uses it.")
 
 
 def say_each(count: int) -> Callable[[object, float], None]:

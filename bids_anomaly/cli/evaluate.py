@@ -14,6 +14,13 @@ PAGE = "evaluation.html"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare results of bids-anomaly with masks of lesions."""
+    parser = _make_parser()
+    given = sys.argv[1:] if argv is None else list(argv)
+    arguments = parser.parse_args(given)
+    return report_errors(parser.prog, lambda: _evaluate(arguments, [parser.prog, *given]))
+
+
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bids-anomaly-evaluate",
         description="Compare what bids-anomaly found with masks of lesions: tables of all metrics "
@@ -98,9 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="output of bids-anomaly for the same scans without lesions, where lesions are "
         "synthetic: is the lesion healthy afterwards",
     )
-    given = sys.argv[1:] if argv is None else list(argv)
-    arguments = parser.parse_args(given)
-    return report_errors(parser.prog, lambda: _evaluate(arguments, [parser.prog, *given]))
+    return parser
 
 
 def _evaluate(arguments: argparse.Namespace, command: Sequence[str]) -> ExitCode:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from bids_anomaly.cli import values
-from bids_anomaly.cli.calibrate import say_each
+from bids_anomaly.cli.calibrate import say_each, say_rates
 from bids_anomaly.cli.main import report_errors
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.modalities import MODALITIES
@@ -19,6 +19,12 @@ EVERY_S = 30.0
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train a network on healthy people and write a bundle for each modality."""
+    parser = _make_parser()
+    arguments = parser.parse_args(argv)
+    return report_errors(parser.prog, lambda: _train(arguments))
+
+
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bids-anomaly-train",
         description="Train a method on T1w scans of healthy people, from which other contrasts are "
@@ -106,8 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--bundle-version", metavar="VERSION", default="0.0.0", help="(default: %(default)s)"
     )
-    arguments = parser.parse_args(argv)
-    return report_errors(parser.prog, lambda: _train(arguments))
+    return parser
 
 
 def _train(arguments: argparse.Namespace) -> ExitCode:
@@ -118,18 +123,9 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     device = _device(arguments.device, local_rank, several=worker.world_size > 1)
 
     from bids_anomaly.bids.reading import describe_dataset
-    from bids_anomaly.preprocessing.template import Grid
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.training.bundles import train_bundles
-    from bids_anomaly.training.loading import controls_of, people_from_labels
-    from bids_anomaly.training.people import (
-        find_people,
-        load_people,
-        read_splits,
-        split_people,
-        write_splits,
-    )
-    from bids_anomaly.training.rates import PICTURE, draw_rates, observed_rates, rates_table
+    from bids_anomaly.training.people import find_people, write_splits
     from bids_anomaly.training.recipes import RECIPES
 
     batch_size = arguments.batch_size or RECIPES[arguments.method].batch_size
@@ -137,32 +133,8 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     derivatives, output = arguments.derivatives, arguments.output
     modalities = sorted(set(arguments.modalities), key=MODALITIES.index)
     start = named_bundle(arguments.start) if arguments.start else None
-    everybody = load_people(derivatives, modality="T1w")
-    splits = split_people(
-        {scan.participant for scan in everybody},
-        arguments.splits,
-        seed=arguments.seed,
-        drawn=output / "splits.tsv",
-    )
-    t1w = {
-        name: [scan for scan in everybody if scan.participant in people]
-        for name, people in splits.items()
-    }
     dataset = describe_dataset(derivatives)
-    trained_on = f"{len(splits['train'])} people of {dataset['name']}"
-    if arguments.label_maps:
-        grid = Grid.of(everybody[0].scan)
-        # Nobody may be trained on as a label map and calibrate as a scan.
-        listed = read_splits(arguments.splits) if arguments.splits else splits
-        known = {scan.participant for scan in everybody}.union(*listed.values())
-        drawn = people_from_labels(
-            arguments.label_maps,
-            grid=grid,
-            seed=arguments.seed,
-            held_out=known - splits["train"],
-        )
-        t1w["train"] += drawn
-        trained_on += f" and {len({scan.path for scan in drawn})} label maps"
+    splits, t1w, trained_on = _people_of_splits(arguments, dataset["name"])
     if arguments.preview:
         usable = set().union(*splits.values())
         real = {m: find_people(derivatives, modality=m, participants=usable) for m in modalities}
@@ -171,17 +143,9 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     make_folder(output)
     if worker.writes and arguments.splits is None:
         write_splits(output / "splits.tsv", splits)
-    controls, whom = {}, {}
-    for modality in modalities:
-        controls[modality], painted = controls_of(
-            find_people(derivatives, modality=modality, participants=splits["calibration"]),
-            t1w["calibration"],
-            modality=modality,
-            seed=arguments.seed,
-        )
-        count = len({scan.participant for scan in controls[modality]})
-        whom[modality] = f"{count} people of {dataset['name']} (split calibration)"
-        whom[modality] += f", {modality} synthesised from T1w" * painted
+    controls, whom = _controls_of_modalities(
+        arguments, modalities, splits["calibration"], t1w["calibration"], dataset["name"]
+    )
     _say(worker, f"Training on {trained_on}, on {device}; calibrating on {whom[modalities[0]]}.")
     if not t1w["dev"]:
         _say(worker, "Nobody is in the split dev, so the training is not validated.")
@@ -220,13 +184,73 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     for bundle, scores in trained:
         print(f"Wrote {bundle.name} {bundle.version} to {bundle.folder}.")
         print(f"Calibrated on {whom[bundle.modality]}.")
-        observed = observed_rates(scores)
-        draw_rates(observed, bundle.folder / PICTURE, title=f"{bundle.name} {bundle.version}")
-        print(rates_table(observed))
-        print(f"Look at {bundle.folder / PICTURE}; --model {bundle.folder} uses it.")
+        say_rates(bundle, scores)
     if any("synthesised" in people for people in whom.values()):
         print("Real scans have other rates than synthesised ones: use bids-anomaly-calibrate.")
     return ExitCode.OK
+
+
+def _people_of_splits(
+    arguments: argparse.Namespace, dataset: str
+) -> tuple[Mapping[str, set[str]], dict[str, list], str]:
+    """Return who is in each split, their T1w scans, and in words who is trained on.
+
+    Those of the split ``train`` include what is drawn from label maps.
+    """
+    from bids_anomaly.preprocessing.template import Grid
+    from bids_anomaly.training.loading import people_from_labels
+    from bids_anomaly.training.people import load_people, read_splits, split_people
+
+    everybody = load_people(arguments.derivatives, modality="T1w")
+    splits = split_people(
+        {scan.participant for scan in everybody},
+        arguments.splits,
+        seed=arguments.seed,
+        drawn=arguments.output / "splits.tsv",
+    )
+    t1w = {
+        name: [scan for scan in everybody if scan.participant in people]
+        for name, people in splits.items()
+    }
+    trained_on = f"{len(splits['train'])} people of {dataset}"
+    if arguments.label_maps:
+        # Nobody may be trained on as a label map and calibrate as a scan.
+        listed = read_splits(arguments.splits) if arguments.splits else splits
+        known = {scan.participant for scan in everybody}.union(*listed.values())
+        drawn = people_from_labels(
+            arguments.label_maps,
+            grid=Grid.of(everybody[0].scan),
+            seed=arguments.seed,
+            held_out=known - splits["train"],
+        )
+        t1w["train"] += drawn
+        trained_on += f" and {len({scan.path for scan in drawn})} label maps"
+    return splits, t1w, trained_on
+
+
+def _controls_of_modalities(
+    arguments: argparse.Namespace,
+    modalities: Sequence[str],
+    participants: set[str],
+    t1w: Sequence,
+    dataset: str,
+) -> tuple[dict[str, list], dict[str, str]]:
+    """Return by modality the scans that calibrate, and in words whose they are."""
+    from bids_anomaly.training.loading import controls_of
+    from bids_anomaly.training.people import find_people
+
+    controls, whom = {}, {}
+    for modality in modalities:
+        controls[modality], painted = controls_of(
+            find_people(arguments.derivatives, modality=modality, participants=participants),
+            t1w,
+            modality=modality,
+            seed=arguments.seed,
+        )
+        count = len({scan.participant for scan in controls[modality]})
+        whom[modality] = f"{count} people of {dataset} (split calibration)"
+        whom[modality] += f", {modality} synthesised from T1w" * painted
+    return controls, whom
 
 
 def _device(requested: str, local_rank: int, *, several: bool) -> str:

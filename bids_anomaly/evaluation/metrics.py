@@ -17,7 +17,7 @@ from scipy.ndimage import (
     label,
 )
 from skimage.metrics import structural_similarity
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 # Lesions by volume in mm3; the first bin begins at one voxel of 2 mm.
 SIZE_BINS = ((8.0, 30.0), (30.0, 100.0), (100.0, 1000.0), (1000.0, np.inf))
@@ -108,12 +108,9 @@ def dice_best(score: np.ndarray, truth: np.ndarray) -> float:
     """
     if not truth.any():
         return np.nan
-    order = np.argsort(-score, kind="stable")
-    hits = np.cumsum(truth[order])
-    marked = np.arange(1, len(hits) + 1)
-    # A threshold cannot separate equal scores.
-    possible = np.append(np.diff(score[order]) != 0, True)
-    return float((2 * hits / (marked + hits[-1]))[possible].max())
+    precision, recall, _ = precision_recall_curve(truth, score)
+    either = precision + recall
+    return float((2 * precision * recall / np.where(either > 0, either, 1)).max())
 
 
 def auprc(score: np.ndarray, truth: np.ndarray) -> float:

@@ -117,7 +117,7 @@ def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
     for cases in large if cohorts.controls in large else ():
         if cases == cohorts.controls:
             continue
-        setup = _design(people, values, cases, cohorts.controls, notes)
+        setup = _design(people, cohorts, cases, cohorts.controls, notes)
         if setup is not None:
             matrix = np.array([people[row].fractions for row in setup.rows])
             comparisons.append(_regions_only(cases, PRIMARY, setup, matrix, seed))
@@ -131,7 +131,7 @@ def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
     return Analysis(
         comparisons,
         [_cohort_burden(name, people, values) for name in counts],
-        _differences(people, values, large, notes, seed),
+        _differences(people, cohorts, large, notes, seed),
         list(notes),
     )
 
@@ -141,7 +141,7 @@ def _modality(cases, cohorts, burdens, scanned, modality, on_disk, notes, seed):
     values = [cohorts.of.get(burden.member.participant) for burden in people]
     if cases not in values:
         return None
-    setup = _design(people, values, cases, cohorts.controls, notes, modality)
+    setup = _design(people, cohorts, cases, cohorts.controls, notes, modality)
     if setup is None:
         return None
     matrix = np.array([people[row].region_z[modality] for row in setup.rows])
@@ -157,9 +157,12 @@ def _regions_only(cases, modality, setup: Design, matrix: np.ndarray, seed: int)
     return Comparison(cases, modality, setup, None, test, means)
 
 
-def _design(people, values, cases, controls, notes: dict, what: str = "") -> Design | None:
+def _design(people, cohorts, cases, controls, notes: dict, what: str = "") -> Design | None:
     """Set up a comparison; what is to be said of it goes to `notes`, once."""
-    setup = design(values, [one.known for one in people], cases=cases, controls=controls)
+    values = [cohorts.of.get(one.member.participant) for one in people]
+    # What tells the groups apart is not to be held constant.
+    known = [{k: v for k, v in one.known.items() if k != cohorts.column} for one in people]
+    setup = design(values, known, cases=cases, controls=controls)
     said = [setup] if isinstance(setup, str) else setup.notes
     notes.update(dict.fromkeys(f"{what}: {note}" if what else note for note in said))
     return None if isinstance(setup, str) else setup
@@ -178,13 +181,13 @@ def _cohort_burden(name: str, people: Sequence[Burden], values: Sequence) -> Coh
     )
 
 
-def _differences(people, values, names, notes: dict, seed: int) -> list[BurdenDifference]:
+def _differences(people, cohorts, names, notes: dict, seed: int) -> list[BurdenDifference]:
     """Compare the burdens of all pairs of groups; p-values are adjusted over the pairs (Holm)."""
     volumes = np.array([burden.volume for burden in people])
     logs = log_volume(volumes)
     found = []
     for second, first in itertools.combinations(names, 2):
-        setup = _design(people, values, first, second, notes)
+        setup = _design(people, cohorts, first, second, notes)
         if setup is None:
             continue
         test = max_t_test([logs[setup.rows][:, None]], setup.is_case, setup.covariates, seed=seed)

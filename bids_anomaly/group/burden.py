@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import median_abs_deviation
 
 from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.group.people import SESSION, Member
 from bids_anomaly.preprocessing.atlas import atlas_regions
+from bids_anomaly.scoring.quality_limits import MEASURES, Check
 from bids_anomaly.scoring.regions import ELSEWHERE
 
 REGIONS = (*atlas_regions(), ELSEWHERE)
 TISSUES = tuple(dict.fromkeys(region.tissue for region in REGIONS if region.tissue != MISSING))
 # The modified z-score beyond which Iglewicz and Hoaglin (1993) call a value an outlier, and what
 # makes a median absolute deviation a standard deviation.
-OUTLYING, MAD_TO_SD = 3.5, 1.4826
+OUTLYING = 3.5
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Burden:
         Mean z by modality.
     flags : tuple of (str, str)
         Scan and measure of quality that is outside the limits.
+    quality : mapping of str to list of Check
+        All measures of quality by the name of the scan.
     """
 
     member: Member
@@ -56,6 +60,7 @@ class Burden:
     fractions: np.ndarray
     region_z: Mapping[str, np.ndarray]
     flags: tuple[tuple[str, str], ...]
+    quality: Mapping[str, list[Check]]
 
     @property
     def volume(self) -> float:
@@ -96,7 +101,11 @@ def read_burden(member: Member, known: Mapping[str, str]) -> Burden:
             maybe=("anomalous_fraction", "z_mean"),
         )
         regions[modality] = {row["name"]: row for row in rows}
-    quality = read_checked(member.file("quality", SESSION), ("scan", "measure", "flagged"))
+    quality = _rows(
+        member.file("quality", SESSION),
+        maybe=("value", "lower_limit", "upper_limit"),
+        words=("scan", "measure", "flagged"),
+    )
     found, by_name = lesions[member.primary], regions[member.primary]
     return Burden(
         member=member,
@@ -110,7 +119,23 @@ def read_burden(member: Member, known: Mapping[str, str]) -> Burden:
         fractions=_column(by_name, "anomalous_fraction"),
         region_z={m: _column(rows, "z_mean") for m, rows in regions.items()},
         flags=tuple((row["scan"], row["measure"]) for row in quality if row["flagged"] == "true"),
+        quality=_checks(quality),
     )
+
+
+def _checks(rows: Sequence[Mapping[str, str]]) -> dict[str, list[Check]]:
+    """Return the measures that a page knows, by scan."""
+    checks: dict[str, list[Check]] = {}
+    for row in rows:
+        if row["measure"] in MEASURES:
+            value, lower, upper = (
+                unknown if row[column] == MISSING else float(row[column])
+                for column, unknown in (
+                    ("value", math.nan), ("lower_limit", -math.inf), ("upper_limit", math.inf)
+                )
+            )  # fmt: skip
+            checks.setdefault(row["scan"], []).append(Check(row["measure"], value, lower, upper))
+    return checks
 
 
 def read_checked(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
@@ -134,9 +159,11 @@ def read_checked(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
     return rows
 
 
-def _rows(path: Path, *numbers: str, maybe: Sequence[str] = ()) -> list[Mapping[str, str]]:
-    """Read a table some of whose columns hold numbers, or `maybe` n/a."""
-    rows = read_checked(path, (*numbers, *maybe))
+def _rows(
+    path: Path, *numbers: str, maybe: Sequence[str] = (), words: Sequence[str] = ()
+) -> list[Mapping[str, str]]:
+    """Read a table some of whose columns hold numbers, or `maybe` n/a, and others words."""
+    rows = read_checked(path, (*numbers, *maybe, *words))
     for row in rows:
         for column in (*numbers, *maybe):
             try:
@@ -171,13 +198,13 @@ def modified_z(volumes: np.ndarray, reference: np.ndarray) -> np.ndarray:
     Returns
     -------
     array
-        (log volume - median) / (1.4826 median absolute deviation); NaN where the reference does
-        not vary.
+        (log volume - median) / (median absolute deviation, as of a normal distribution); NaN where
+        the reference does not vary.
     """
     logs, known = log_volume(volumes), log_volume(reference)
     if not known.size:
         return np.full(logs.shape, np.nan)
-    spread = MAD_TO_SD * np.median(np.abs(known - np.median(known)))
-    if spread == 0:
+    deviation = median_abs_deviation(known, scale="normal")
+    if deviation == 0:
         return np.full(logs.shape, np.nan)
-    return (logs - np.median(known)) / spread
+    return (logs - np.median(known)) / deviation

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bids_anomaly.bids.participants import (
+    SITE,
     canonical_column,
     clean,
     declared_controls,
@@ -128,7 +129,7 @@ def design(
     cases: str,
     controls: str,
 ) -> Design | str:
-    """Set up the comparison of two groups, with age and sex where they are known.
+    """Set up the comparison of two groups, with age, sex and site where they are known.
 
     Parameters
     ----------
@@ -144,60 +145,81 @@ def design(
     Design or str
         A sentence if they cannot be compared.
     """
+    who = f"{cases} against {controls}"
     rows = np.flatnonzero([value in (cases, controls) for value in values])
     is_case = np.array([values[row] == cases for row in rows], dtype=bool)
-    numbers = np.array([as_numbers(known[row]) for row in rows]).reshape(len(rows), -1)
-    used, notes = [], []
-    for column, name in enumerate(COVARIATES):
-        there = np.isfinite(numbers[:, column])
+    used, notes = {}, []
+    for name, numbers in _numbers([known[row] for row in rows]).items():
+        there = np.isfinite(numbers).all(axis=1)
         shares = [there[group].mean() if group.any() else 0.0 for group in (is_case, ~is_case)]
-        if min(shares) >= KNOWN_SHARE and np.ptp(numbers[there, column]) > 0:
-            used.append(column)
-        elif there.any() and min(shares) < KNOWN_SHARE:
-            notes.append(
-                f"{cases} against {controls}: {name} is not accounted for, because it is known of "
-                f"{there.sum()} of {len(rows)} people only."
-            )
-    complete = np.isfinite(numbers[:, used]).all(axis=1)
+        if min(shares) < KNOWN_SHARE:
+            if there.any():
+                notes.append(
+                    f"{who}: {name} is not accounted for, because it is known of {there.sum()} of "
+                    f"{len(rows)} people only."
+                )
+        elif np.ptp(numbers[there], axis=0).any():
+            used[name] = numbers
+    complete = np.ones(len(rows), dtype=bool)
+    for numbers in used.values():
+        complete &= np.isfinite(numbers).all(axis=1)
     if not complete.all():
         notes.append(
-            f"{cases} against {controls}: {(~complete).sum()} people are left out, because their "
-            f"{' or '.join(COVARIATES[column] for column in used)} is not known."
+            f"{who}: {(~complete).sum()} people are left out, because their {' or '.join(used)} is "
+            "not known."
         )
-    rows, is_case, numbers = rows[complete], is_case[complete], numbers[complete][:, used]
+    rows, is_case = rows[complete], is_case[complete]
     counts = {cases: int(is_case.sum()), controls: int((~is_case).sum())}
     for name, count in counts.items():
         if count < FEWEST:
             return (
-                f"{cases} against {controls}: not compared, because {name} has {count} of at least "
-                f"{FEWEST} people. Run the participant level for more."
+                f"{who}: not compared, because {name} has {count} of at least {FEWEST} people. Run "
+                "the participant level for more."
             )
-    kept = _told_apart(is_case, numbers)
-    dropped = [COVARIATES[column] for at, column in enumerate(used) if at not in kept]
-    if dropped:
+    columns = [(name, column) for name, numbers in used.items() for column in numbers[complete].T]
+    kept = _told_apart(is_case, [column for _, column in columns])
+    dropped = dict.fromkeys(name for at, (name, _) in enumerate(columns) if at not in kept)
+    names = tuple(dict.fromkeys(columns[at][0] for at in kept))
+    lost = [f"part of {name}" if name in names else name for name in dropped]
+    if lost:
         notes.append(
-            f"{cases} against {controls}: {' and '.join(dropped)} cannot be told from the group "
-            f"(or from each other), and {'is' if len(dropped) == 1 else 'are'} not accounted for."
+            f"{who}: {' and '.join(lost)} cannot be told from the group (or from each other), and "
+            f"{'is' if len(lost) == 1 else 'are'} not accounted for."
         )
-    numbers, used = numbers[:, kept], [used[at] for at in kept]
-    names = tuple(COVARIATES[column] for column in used)
-    explained = _explained(is_case, numbers)
+    covariates = np.array([columns[at][1] for at in kept]).reshape(len(kept), len(rows)).T
+    explained = _explained(is_case, covariates)
     if explained > ENTANGLED:
         notes.append(
-            f"{cases} against {controls}: {100 * explained:.0f} % of who is in which group is "
-            f"explained by {' and '.join(names)}, so that little can be found with that held "
-            "constant."
+            f"{who}: {100 * explained:.0f} % of who is in which group is explained by "
+            f"{' and '.join(names)}, so that little can be found with that held constant."
         )
-    return Design(rows, is_case, numbers, names, tuple(notes))
+    return Design(rows, is_case, covariates, names, tuple(notes))
 
 
-def _told_apart(is_case: np.ndarray, covariates: np.ndarray) -> list[int]:
-    """Return the columns that neither the group nor the columns before them explain."""
+def _numbers(known: Sequence[Mapping[str, str]]) -> dict[str, np.ndarray]:
+    """Return by name what is known of each of M people, (M, C) arrays; NaN where it is not.
+
+    A site has a column that says whether a person is of it; the first site has none.
+    """
+    numbers = np.array([as_numbers(row) for row in known]).reshape(len(known), -1)
+    found = {name: numbers[:, [column]] for column, name in enumerate(COVARIATES)}
+    sites = np.array([clean(row.get(SITE, "")) for row in known])
+    lacking = np.isin(sites, ("", MISSING))
+    others = np.unique(sites[~lacking])[1:]
+    # One site, or none that is known, is one column that does not vary.
+    indicators = sites[:, None] == (others if others.size else np.array([""]))
+    found[SITE] = np.where(lacking[:, None], np.nan, indicators.astype(float))
+    return found
+
+
+def _told_apart(is_case: np.ndarray, covariates: Sequence[np.ndarray]) -> list[int]:
+    """Return which (M,) covariates neither the group nor those before them explain."""
     kept: list[int] = []
-    for column in range(covariates.shape[1]):
-        design = [np.ones(len(is_case)), is_case, covariates[:, [*kept, column]]]
-        if np.linalg.matrix_rank(np.column_stack(design)) == 3 + len(kept):
-            kept.append(column)
+    for place in range(len(covariates)):
+        others = [covariates[at] for at in (*kept, place)]
+        design = np.column_stack([np.ones(len(is_case)), is_case, *others])
+        if np.linalg.matrix_rank(design) == design.shape[1]:
+            kept.append(place)
     return kept
 
 

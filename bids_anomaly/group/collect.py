@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from nilearn.datasets import load_mni152_brain_mask
 
 from bids_anomaly.exceptions import BidsAnomalyError, CannotWriteError
 from bids_anomaly.group.burden import Burden, read_burden
 from bids_anomaly.group.maps import Sums, load_maps
 from bids_anomaly.group.people import Member
+from bids_anomaly.preprocessing.template import template_brain_mask
 
 ADVICE = "Free some space, or name another work folder with -w."
 
@@ -46,7 +46,7 @@ class Collected:
 
 def compared_voxels() -> np.ndarray:
     """Return the brain of the template in the grid of outputs, (X, Y, Z) bool."""
-    return np.asanyarray(load_mni152_brain_mask(resolution=2).dataobj) > 0
+    return np.asanyarray(template_brain_mask(2).dataobj) > 0
 
 
 def collect(

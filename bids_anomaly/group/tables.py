@@ -14,6 +14,7 @@ from bids_anomaly.bids.writing import write_json
 from bids_anomaly.group.analysis import Analysis, region_rows
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden, modified_z
 from bids_anomaly.group.cohorts import Cohorts
+from bids_anomaly.group.rates import marked_shares
 
 WHO = {
     "participant_id": {"Description": "Participant."},
@@ -36,8 +37,8 @@ COMPARED = {
     },
     "mean": {"Description": "Mean of the group."},
     "mean_controls": {"Description": "Mean of controls."},
-    "t": {"Description": "t of the group in a linear model with age and sex where known; positive "
-          "where the group is higher."},
+    "t": {"Description": "t of the group in a linear model with age, sex and site where known; "
+          "positive where the group is higher."},
     "p": {"Description": "Two-sided p by permutation, family-wise over all regions of the same "
           "group, modality and measure."},
 }  # fmt: skip
@@ -51,6 +52,15 @@ COHORTS = {
     "volume_mean": {"Description": "Mean of the anomalous volume.", **_MM3},
     "lesions_median": {"Description": "Median of the number of lesions."},
 }
+RATES = {
+    "by": {"Description": "What the people of a row have in common."},
+    "value": {"Description": "Its value; ages in years."},
+    "people": {"Description": "Number of people.", "Format": "integer"},
+    "share_quartile_1": {"Description": "First quartile of the share of the brain that is marked "
+                         "on primary scans, 0 to 1; n/a of fewer than four people."},
+    "share_median": {"Description": "Median of that share."},
+    "share_quartile_3": {"Description": "Third quartile of that share."},
+}  # fmt: skip
 DIFFERENCES = {
     "group_1": {"Description": "First group."},
     "group_2": {"Description": "Second group."},
@@ -104,6 +114,13 @@ def write_tables(
                     for region in REGIONS}},
          ((*who(burden), *map(float, burden.regions)) for burden in burdens)),
     ]  # fmt: skip
+    tables.append(
+        ({"desc": "rates"}, "Marked share of the brain by site, sex and age; of controls, where "
+         "some are named.", RATES, [
+            (one.by, one.value, one.people, *one.quartiles)
+            for one in marked_shares(burdens, cohorts)
+        ])
+    )  # fmt: skip
     if analysis.cohorts:
         tables += [
             ({"desc": "groups"}, "Anomalous volume of primary scans by group.", COHORTS, [

@@ -12,13 +12,12 @@ import ants
 import nibabel as nib
 import numpy as np
 from ants.config import set_ants_deterministic
-from nilearn.datasets import load_mni152_brain_mask
 from scipy import ndimage
 
 from bids_anomaly.exceptions import DeviceUnavailableError, ModelUnavailableError
 from bids_anomaly.preprocessing.head import head_box, head_mask
 from bids_anomaly.preprocessing.resample import isotropic_grid, resample, resample_mask
-from bids_anomaly.preprocessing.template import Grid, template_brain
+from bids_anomaly.preprocessing.template import Grid, template_brain, template_brain_mask
 from bids_anomaly.preprocessing.transforms import LPS, Chain
 
 # The networks look at a field of view as a whole, and lose a brain that is a small part of it.
@@ -166,7 +165,7 @@ def _template_head() -> tuple[nib.Nifti1Image, np.ndarray]:
     The distance in mm is 0 inside the brain.
     """
     template = template_brain(REGISTRATION_SPACING_MM)
-    brain = load_mni152_brain_mask(resolution=REGISTRATION_SPACING_MM).get_fdata() > 0
+    brain = np.asanyarray(template_brain_mask(REGISTRATION_SPACING_MM).dataobj) > 0
     cortex_distance = ndimage.distance_transform_edt(~brain, sampling=REGISTRATION_SPACING_MM)
     values = np.zeros(brain.shape, np.float32)
     for surface_mm, brightness in reversed(SURROUNDINGS.values()):

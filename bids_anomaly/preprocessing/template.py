@@ -20,9 +20,10 @@ from nilearn.datasets import (
 )
 from scipy import ndimage
 
+from bids_anomaly.settings import TEMPLATE as TEMPLATE
+
 # Files round their affines: grids that differ by less, in voxels, are the same.
 SAME_VOXEL = 0.0101
-TEMPLATE = "MNI152NLin2009aSym"
 
 
 class Grid(NamedTuple):
@@ -142,6 +143,19 @@ def template_brain(resolution: int) -> nib.Nifti1Image:
 
 
 @cache
+def template_brain_mask(resolution: int) -> nib.Nifti1Image:
+    """Return the brain mask of the template at `resolution` mm, uint8."""
+    image = load_mni152_brain_mask(resolution=resolution)
+    return Grid.of(image).image((np.asanyarray(image.dataobj) > 0).astype(np.uint8))
+
+
+@cache
+def template_grey_matter(resolution: int) -> nib.Nifti1Image:
+    """Return the probability of grey matter in the template at `resolution` mm."""
+    return _as_float32(load_mni152_gm_template(resolution=resolution))
+
+
+@cache
 def template_white_matter(resolution: int) -> nib.Nifti1Image:
     """Return the probability of white matter in the template at `resolution` mm."""
     return _as_float32(load_mni152_wm_template(resolution=resolution))
@@ -154,7 +168,7 @@ def template_tissues(resolution: int) -> tuple[nib.Nifti1Image, ...]:
     Everything else counts as CSF, outside the brain too.
     """
     white = np.clip(template_white_matter(resolution).get_fdata(dtype=np.float32), 0, 1)
-    grey = load_mni152_gm_template(resolution=resolution).get_fdata(dtype=np.float32)
+    grey = template_grey_matter(resolution).get_fdata(dtype=np.float32)
     grey = np.clip(grey, 0, 1 - white)
     grid = Grid.of(template_white_matter(resolution))
     return tuple(grid.image(tissue) for tissue in (1 - grey - white, grey, white))
@@ -163,7 +177,7 @@ def template_tissues(resolution: int) -> tuple[nib.Nifti1Image, ...]:
 @cache
 def template_depth(resolution: int) -> nib.Nifti1Image:
     """Return the distance to the surface of the template brain in mm, 0 outside."""
-    brain = load_mni152_brain_mask(resolution=resolution)
+    brain = template_brain_mask(resolution)
     inside = np.asanyarray(brain.dataobj) > 0
     depth = ndimage.distance_transform_edt(inside, sampling=resolution)
     return Grid.of(brain).image(depth.astype(np.float32))

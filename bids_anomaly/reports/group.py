@@ -1,6 +1,7 @@
 """Make the page of the group level from what is known of many people."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,14 @@ from bids_anomaly.reports.group_tables import (
     link_to,
     people_list,
     quality_counts,
+    rates_table,
     region_differences,
     region_shares,
     volumes_by_group,
 )
 from bids_anomaly.reports.group_viewer import GroupMaps, group_viewer, most_frequent_place
 from bids_anomaly.reports.numbers import with_minus
+from bids_anomaly.reports.quality_strips import quality_strips
 from bids_anomaly.reports.tables import region_in_words
 
 VOXEL_ML = OUTPUT_GRID.voxel_volume / 1000
@@ -117,7 +120,7 @@ def write_group(
         burden=burden_chart(
             volumes_by_group(burdens, cohorts), cohorts.controls if cohorts else None
         ),
-        tables=group_tables(analysis),
+        tables=[*group_tables(analysis), rates_table(burdens, cohorts)],
         regions=[region_shares(burdens, cohorts, frequency), *region_differences(analysis)],
         outliers=[
             Linked(
@@ -132,6 +135,7 @@ def write_group(
         outlier_rule=rule,
         people=people_list(output_dir, burdens, cohorts),
         quality=quality_counts(burdens),
+        strips=quality_strips(burdens, partial(link_to, output_dir)),
         flagged=[
             Linked(
                 one.member.label,

@@ -12,6 +12,7 @@ from bids_anomaly.bids.writing import write_text
 from bids_anomaly.reports.charts import Chart
 from bids_anomaly.reports.group_maps import MapTable
 from bids_anomaly.reports.page import render
+from bids_anomaly.reports.quality_strips import HEIGHT, WIDTH, QualityStrip
 from bids_anomaly.reports.tables import Table
 
 # The height of a sparkline in pixels, and how far one bar is from the next.
@@ -130,6 +131,8 @@ class GroupPage:
     people : People
     quality : Table
         How many scans each measure flags.
+    strips : sequence of QualityStrip
+        Every measure of all scans.
     flagged : sequence of Linked
     methods : sequence of str
         Paragraphs.
@@ -151,6 +154,7 @@ class GroupPage:
     outlier_rule: str
     people: People
     quality: Table
+    strips: Sequence[QualityStrip]
     flagged: Sequence[Linked]
     methods: Sequence[str]
     provenance: Mapping[str, str]
@@ -171,6 +175,8 @@ def write_group_page(path: Path, page: GroupPage) -> None:
         scripts=("slices.js", "viewer.js", "tables.js", "group.js"),
         spark_height=SPARK_HEIGHT,
         spark_width=SPARK_STEP * len(page.people.bars) - 2,
+        strip_width=WIDTH,
+        strip_height=HEIGHT,
         **vars(page),
     )
     write_text(path, html)

@@ -11,6 +11,7 @@ from bids_anomaly.group.analysis import Analysis
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden
 from bids_anomaly.group.cohorts import FEWEST, Cohorts
 from bids_anomaly.group.comparison import LEVEL, PERMUTATIONS
+from bids_anomaly.group.rates import marked_shares
 from bids_anomaly.group.tables import burden_z, most_affected
 from bids_anomaly.preprocessing.atlas import output_labels
 from bids_anomaly.reports.group_page import People, Person, spark
@@ -162,6 +163,36 @@ def region_differences(analysis: Analysis) -> list[Table]:
             numeric=(3, 4, 5, 6),
         )
     ]
+
+
+def rates_table(burdens: Sequence[Burden], cohorts: Cohorts | None) -> Table:
+    """Show how much is marked in people of each site, sex and age."""
+    whose = f"controls ({cohorts.column}={cohorts.controls})" if cohorts else "everybody"
+    return Table(
+        "Marked share by site, sex and age",
+        f"Share of the brain that is marked on primary scans of {whose}. Controls have no disease, "
+        "so where a site, a sex or an age has more than the others, the threshold does not fit "
+        f"them: calibrate on such people. Fewer than {FEWEST} people have no quartiles.",
+        ["By", "Value", "People", "Median (%)", "Quartiles (%)"],
+        [
+            [
+                one.by,
+                one.value,
+                str(one.people),
+                *(
+                    (
+                        two_digits(100 * middle),
+                        f"{two_digits(100 * low)} to {two_digits(100 * high)}",
+                    )
+                    if np.isfinite(middle)
+                    else ("", "")
+                ),
+            ]
+            for one in marked_shares(burdens, cohorts)
+            for low, middle, high in [one.quartiles]
+        ],
+        numeric=(2, 3),
+    )
 
 
 def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | None) -> People:

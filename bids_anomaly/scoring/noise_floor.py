@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 from scipy.optimize import nnls
+from scipy.stats import median_abs_deviation
 
 # The median absolute deviation of a normal distribution is this part of its standard deviation.
 MAD_OF_NORMAL = 0.67449
@@ -71,7 +72,7 @@ def matched(
         Where they are to be alike, and where they are wanted; elsewhere the result is 0.
     """
     centres = [float(np.median(values[healthy])) for values in z]
-    spreads = [_spread(values[healthy]) for values in z]
+    spreads = [median_abs_deviation(values[healthy], scale="normal") for values in z]
     centre, spread = np.mean(centres), float(np.sqrt(spreads[0] * spreads[1]))
     first, second = (
         np.where(compared, (values - own) * (spread / max(width, 1e-6)) + centre, 0).astype(
@@ -121,7 +122,3 @@ def noise_floor(difference: np.ndarray, slope: np.ndarray, healthy: np.ndarray) 
     design = np.column_stack([np.ones_like(squares), squares]) * weights[:, None]
     (noise, shift), _ = nnls(design, variances * weights)
     return NoiseFloor(float(np.sqrt(noise)), float(np.sqrt(shift)))
-
-
-def _spread(values: np.ndarray) -> float:
-    return float(np.median(np.abs(values - np.median(values)))) / MAD_OF_NORMAL

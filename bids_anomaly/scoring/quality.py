@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
-from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template
 from scipy import ndimage
 
 from bids_anomaly.preprocessing.brain import strip_mask
@@ -15,7 +14,9 @@ from bids_anomaly.preprocessing.intensity import SURE_WHITE_MATTER
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import (
     Grid,
+    template_brain_mask,
     template_depth,
+    template_grey_matter,
     template_white_matter,
 )
 
@@ -129,11 +130,10 @@ def _tissue(shape: tuple[int, int, int], affine: tuple[float, ...]) -> _Tissue:
     def in_grid(image: nib.Nifti1Image) -> np.ndarray:
         return resample(image, grid).get_fdata(dtype=np.float32)
 
-    grey_matter = load_mni152_gm_template(resolution=1)
-    grey = in_grid(nib.Nifti1Image(grey_matter.get_fdata(dtype=np.float32), grey_matter.affine))
+    grey = in_grid(template_grey_matter(1))
     white = in_grid(template_white_matter(1))
     return _Tissue(
-        brain=np.asanyarray(resample_mask(load_mni152_brain_mask(resolution=1), grid).dataobj) > 0,
+        brain=np.asanyarray(resample_mask(template_brain_mask(1), grid).dataobj) > 0,
         white=white > SURE_WHITE_MATTER,
         grey=grey > SURE_GREY_MATTER,
         fluid=(grey + white < NEARLY_NO_TISSUE) & (in_grid(template_depth(1)) > DEEP_MM),

@@ -71,8 +71,8 @@ def test_a_planted_difference_is_found_where_it_is(finished, patients):
 
 @pytest.fixture(scope="module")
 def finished_without_difference(study, tmp_path_factory):
-    """Two sites that do not differ; and which files were mapped when their folder was removed."""
-    folder = tmp_path_factory.mktemp("sites")
+    """Two wards that do not differ; and which files were mapped when their folder was removed."""
+    folder = tmp_path_factory.mktemp("wards")
     remove, mapped, maps = shutil.rmtree, [], Path("/proc/self/maps")
 
     def look_and_remove(removed, **options):
@@ -83,7 +83,7 @@ def finished_without_difference(study, tmp_path_factory):
     out, work = shutil.copytree(study.folder, folder / "out"), folder / "work"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shutil, "rmtree", look_and_remove)
-        arguments = ["nowhere", str(out), "group", "--controls", "site=a", "-w", str(work)]
+        arguments = ["nowhere", str(out), "group", "--controls", "ward=a", "-w", str(work)]
         assert main(arguments) == 0
     return out, work, mapped
 

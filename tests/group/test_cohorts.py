@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_anomaly.exceptions import MissingInputError, NothingFoundError
 from bids_anomaly.group.cohorts import Design, cohort_labels, design, read_cohorts
+from bids_anomaly.group.comparison import max_t_test
 
 
 def people(*groups: str, **columns):
@@ -49,6 +51,48 @@ def test_age_and_sex_are_held_constant_where_they_are_known():
     assert setup.names == ("age", "sex")
     assert setup.covariates.shape == (8, 2)
     assert setup.notes == ()
+
+
+def test_sites_are_held_constant_as_far_as_the_group_allows():
+    sites = ["A", "B", "A", "B", "B", "A", "C", "C"]
+    setup = design(*people(*"aaaacccc", site=sites), cases="a", controls="c")
+    assert setup.names == ("site",)
+    # B and C against A; C has controls alone, which still says nothing of the group.
+    assert setup.covariates.shape == (8, 2)
+    assert setup.notes == ()
+
+
+def test_a_site_that_is_the_group_is_said_not_to_be_accounted_for():
+    setup = design(*people(*"aaaacccc", site=list("BBBBAAAA")), cases="a", controls="c")
+    assert setup.names == ()
+    assert setup.notes == (
+        "a against c: site cannot be told from the group (or from each other), and is not "
+        "accounted for.",
+    )
+    sites = ["B", "B", "C", "C", "A", "A", "A", "A"]
+    setup = design(*people(*"aaaacccc", site=sites), cases="a", controls="c")
+    assert setup.names == ("site",)
+    assert "part of site cannot be told from the group" in setup.notes[0]
+
+
+def test_one_site_is_nothing_to_hold_constant():
+    setup = design(*people(*"aaaacccc", site=["A"] * 8), cases="a", controls="c")
+    assert (setup.names, setup.notes) == ((), ())
+
+
+def test_a_difference_between_scanners_is_not_taken_for_one_between_groups():
+    """Most cases are of one site, most controls of another, and values differ by site alone."""
+    random = np.random.default_rng(0)
+    groups = ["a"] * 20 + ["c"] * 20
+    sites = ["A"] * 15 + ["B"] * 5 + ["A"] * 5 + ["B"] * 15
+    values = random.normal(size=(40, 30)) + 3 * (np.array(sites) == "A")[:, None]
+    with_site = design(*people(*groups, site=sites), cases="a", controls="c")
+    without = design(*people(*groups), cases="a", controls="c")
+    smallest = [
+        max_t_test([values], setup.is_case, setup.covariates, seed=0, permutations=200).p.min()
+        for setup in (with_site, without)
+    ]
+    assert smallest[0] > 0.05 > smallest[1]
 
 
 def test_what_few_know_is_left_out_and_said():

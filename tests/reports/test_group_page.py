@@ -27,6 +27,7 @@ from bids_anomaly.reports.group_viewer import (
     group_viewer,
     most_frequent_place,
 )
+from bids_anomaly.reports.quality_strips import Point, QualityStrip
 from bids_anomaly.reports.tables import Table
 
 LABEL = '"><img src=x onerror="document.title=1"><script>document.title=1</script>'
@@ -54,6 +55,11 @@ def report(tmp_path_factory):
     ]
     people = [person(number, LABEL if number < 3 else "control") for number in range(11)]
     table = Table(LABEL, LABEL, [LABEL, "Value"], [["b", "1"], [LABEL, "2"]], numeric=(1,))
+    points = [
+        Point(20.0, 10.0, "javascript:document.title=1", LABEL, True),
+        Point(200.0, 10.0, "sub-0.html", "sub-0_T1w: 0.2", False),
+    ]
+    strip = QualityStrip(LABEL, LABEL, LABEL, "0", "1", (10.0, 400.0), points)
     write_group_page(path, GroupPage(title=LABEL,
         summary={LABEL: LABEL},
         left_out=[Linked(LABEL, "javascript:document.title=1", LABEL)],
@@ -70,6 +76,7 @@ def report(tmp_path_factory):
         people=People(["Anomalous (ml)", LABEL], (0, 1), ["grey", "white"],
                       [*people, person(11, "control", LABEL)], True),
         quality=table,
+            strips=[strip],
         flagged=[Linked(LABEL, "", LABEL), Linked("sub-0", "sub-0.html", LABEL)],
         methods=[LABEL],
         provenance={LABEL: LABEL},
@@ -168,7 +175,7 @@ def test_the_viewer_of_many_groups_leaves_room_in_15_mb():
 
 
 def test_doubtful_people_are_links_to_the_quality_of_their_scans(open_page, report):
-    link = open_page().locator("#quality").get_by_role("link", name="sub-0")
+    link = open_page().locator("#quality").get_by_role("link", name="sub-0", exact=True)
     assert link.evaluate("(a) => a.href") == (report.parent / "sub-0.html").as_uri() + "#quality"
 
 
@@ -194,7 +201,7 @@ def test_people_are_sorted_by_a_click(open_page):
 
 def test_a_person_is_a_link_to_the_report(open_page, report):
     page = open_page()
-    link = page.locator("#people").get_by_role("link", name="sub-0")
+    link = page.locator("#people").get_by_role("link", name="sub-0", exact=True)
     assert link.evaluate("(a) => a.href") == (report.parent / "sub-0.html").as_uri()
 
 
@@ -202,3 +209,11 @@ def test_bars_of_a_sparkline_keep_small_parts_visible():
     bars = spark([0.0, 1e-6, 3.0, 12.0], 12.0)
     assert [bar.height for bar in bars] == [0.0, 1.0, 9.0, 18.0]
     assert all(bar.y + bar.height == pytest.approx(18) for bar in bars)
+
+
+def test_a_point_of_a_measure_of_quality_leads_to_the_report(open_page):
+    page = open_page()
+    point = page.locator(".quality-strips a").nth(1)
+    assert point.get_attribute("href") == "sub-0.html#quality"
+    assert point.locator("title").text_content() == "sub-0_T1w: 0.2"
+    assert page.locator(".quality-strips circle.flagged").count() == 1
