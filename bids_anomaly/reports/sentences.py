@@ -12,9 +12,8 @@ from bids_anomaly.reconstruction.methods import COMPARISON_IN_WORDS
 SENTENCES = {
     # The first line: what was found on a scan.
     "no_finding": "{scan}: no findings.",
-    "one_finding": "{scan}: 1 finding, in {place}; peak z {z}.",
-    "many_findings": "{scan}: {count} findings{classes}. The most unusual is in {place}; "
-    "peak z {z}.",
+    "one_finding": "{scan}: 1 finding, {place}; peak z {z}.",
+    "many_findings": "{scan}: {count} findings{classes}. The most unusual is {place}; peak z {z}.",
     # The first line of a follow-up.
     "change": "{scan} since {session}: {changes}.",
     "change_none": "{scan} since {session}: no change that can be detected.",
@@ -32,10 +31,10 @@ SENTENCES = {
     "none_marked": "In this brain no such place is as large as {volume}, the least volume of a "
     "finding.",
     "subtle": "Disease that changes little stays below it.",
-    "where": "Marked are {places}.",
-    "where_most": "The largest parts are in {places}; something is marked in {count} regions.",
+    "where": "Marked by region: {places}.",
+    "where_most": "Marked most by region: {places}; something is marked in {count} regions.",
     "how_unusual": "The highest z-score is {z}, in finding {index}; the threshold is {threshold}.",
-    "confidence": "{sure} of {findings} reach a confidence of {least} (of 0.5 to 1).",
+    "confidence": "The confidence is {least} or more (of 0.5 to 1) in {sure} of {findings}.",
     "confidence_worth": "Confidence ranks findings; it is no probability of disease.",
     "quality_good": "All {count} measures of this scan that have limits are within those of good "
     "scans.",
@@ -70,6 +69,8 @@ SENTENCES = {
     "you to judge.",
     "finding_columns": "Volumes are those of the person; centres are in the template, x to the "
     "right, y to the front, z up.",
+    "peaks_are": "Peaks are those of the scan as it was acquired; the maps of the viewer, at 2 mm, "
+    "reach less.",
     "location_is": "The location is that of the criteria for multiple sclerosis.",
     "region_chart": "Regions of the atlas DLMUSE, their left and right parts together.",
     "quality_columns": "What good scans have at least and at most; a value outside stands under "

@@ -84,6 +84,7 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
     if shown:
         note += [say("choose_finding")] if in_viewer else []
         note += [say(name) for name in ("finding_is", "finding_columns", "location_is", "worth")]
+        note += [say("peaks_are")] if in_viewer else []
     return Table(
         "Findings",
         " ".join(note),

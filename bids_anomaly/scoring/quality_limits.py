@@ -175,7 +175,7 @@ def describe_flags(checks: Sequence[Check], *, name: str, modality: str) -> list
         Its BIDS suffix.
     """
     return [
-        f"{name}: {MEASURES[check.measure].name} is {check.value:.3g} (good scans have "
+        f"{name}: {MEASURES[check.measure].heading} is {check.value:.3g} (good scans have "
         f"{check.bounds}); {SUSPICIONS[check.measure].format(modality=modality)}."
         for check in checks
         if check.flagged

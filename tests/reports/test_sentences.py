@@ -57,6 +57,8 @@ class Case(NamedTuple):
         Whether maps are in the template.
     asked_for : str or None
     threshold : Threshold
+    outside : bool
+        Whether most of what is marked lies outside all regions.
     """
 
     modality: str = "T1w"
@@ -69,11 +71,14 @@ class Case(NamedTuple):
     template: bool = False
     asked_for: str | None = None
     threshold: Threshold = Threshold()
+    outside: bool = False
 
 
 BASE = {
     "nothing": Case(),
     "one finding": Case(findings=1, template=True),
+    "a finding at the edge": Case(findings=1, outside=True),
+    "many findings at the edge": Case(findings=7, outside=True),
     "many findings": Case(
         findings=130,
         share=0.09,
@@ -150,9 +155,10 @@ def is_the_peak(told: Told, said: Mapping[str, str]) -> bool:
     """Whether a place and a z are those of the most unusual finding."""
     row = told.peak()
     place = said["place"].lower()
+    how = "partly in" if told.case.outside else "in"
     return (
         said["z"] == two_digits(float(row["z_peak"]))
-        and place.startswith(region_in_words(row["region"]).lower())
+        and place.startswith(f"{how} {region_in_words(row['region']).lower()}")
         and (row["location"] == "other" or f"({row['location']})" in place)
     )
 
@@ -228,7 +234,10 @@ CHECKS: dict[str, Callable[[Told, Mapping[str, str]], bool]] = {
     "none_marked": lambda told, said: not told.lesions,
     "subtle": lambda told, said: not told.lesions,
     "where": lambda told, said: 0 < len(told.marked_regions) == said["places"].count(" ml)") <= 3,
-    "where_most": lambda told, said: int(said["count"]) == len(told.marked_regions) > 3,
+    "where_most": lambda told, said: (
+        int(said["count"]) == len(told.marked_regions) - told.case.outside
+        and said["places"].startswith("outside the atlas") is told.case.outside
+    ),
     "how_unusual": lambda told, said: (
         said["index"] == told.peak()["index"]
         and said["z"] == two_digits(float(told.peak()["z_peak"]))
@@ -273,6 +282,7 @@ CHECKS: dict[str, Callable[[Told, Mapping[str, str]], bool]] = {
     "finding_is": found,
     "finding_columns": found,
     "location_is": found,
+    "peaks_are": lambda told, said: told.case.template and bool(told.lesions),
     "region_chart": always,
     "quality_columns": always,
     "changed_rows": lambda told, said: (
@@ -298,7 +308,7 @@ CHECKS: dict[str, Callable[[Told, Mapping[str, str]], bool]] = {
     **{
         f"flagged {name}": lambda told, said, name=name: (
             said["scan"] == told.record.scans[0].name
-            and said["measure"] == MEASURES[name].name
+            and said["measure"] == MEASURES[name].heading
             and (name, said["value"], said["bounds"])
             in [(n, f"{value:.3g}", f"at most {limit:g}") for n, value, limit in told.outside]
         )
@@ -346,8 +356,23 @@ def write_scan(folder: Path, record: SessionRecord, case: Case) -> None:
         for i, volume in enumerate(volumes)
     ]  # fmt: skip
     by_region = {name: float(volumes[i::5].sum()) for i, (name, _) in enumerate(PLACES)}
+    if case.outside:
+        whole = sum(by_region.values())
+        by_region = {name: volume / 10 for name, volume in by_region.items()}
+        by_region["Elsewhere"] = whole - sum(by_region.values())
     regions = [
-        (i + 1, name, "left", "white matter", brain_volume / 5, volume, 0.1, 0.1, 3.0, 1.0)
+        (
+            i + 1,
+            name,
+            "left",
+            "white matter",
+            brain_volume / len(by_region),
+            volume,
+            0.1,
+            0.1,
+            3.0,
+            1.0,
+        )
         for i, (name, volume) in enumerate(by_region.items())
     ]
     quality = [

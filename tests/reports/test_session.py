@@ -88,7 +88,7 @@ def write_scan(folder, modality, place):
         "lesions": [
             (1, "lesion-1", volume, *centre, 5.0, 5.0, 0.99, "Frontal_WM_L", "left", LOCATION)
         ],
-        "regions": [(1, "Putamen_L", "left", "deep grey", whole, volume, 0.1, 0.1, 5.0, 1.0)],
+        "regions": [(1, "Frontal_WM_L", "left", "white matter", whole, volume, 0.1, 0.1, 5.0, 1.0)],
     }
     for output, rows in tables.items():
         path = output_path(folder, output, ENTITIES, modality=modality, extension=".tsv")
