@@ -77,6 +77,7 @@ SENTENCES = {
     "the warnings.",
     # Change.
     "changed_rows": "{changed} of {findings} changed.",
+    "unseen": "Outside of what both scans saw, and not compared: {findings}.",
     "changed_shown": "The {shown} with the largest change are shown.",
     "choose_place": "Choose one to see its place in the viewer.",
     "changed_volumes": "Volumes are those of each scan, within what both saw.",

@@ -141,6 +141,8 @@ def test_the_viewer_draws_and_the_page_fits(width, scheme, open_page):
         assert (values > 100).mean() > 0.2
         assert (values < 10).mean() > 0.05
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    hidden = page.locator("nav > div").evaluate("(bar) => bar.scrollWidth - bar.clientWidth")
+    assert hidden <= 0 or width < 700  # on narrow screens the bar is scrolled
     page_colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (page_colour == "rgb(20, 24, 27)") == (scheme == "dark")
 

@@ -93,6 +93,9 @@ BASE = {
         changes=(("new", 0.0, 240.0),) * 2 + (("gone", 80.0, 0.0),) * 100,
         template=True,
     ),
+    "a follow-up with findings that one scan did not see": Case(
+        findings=2, changes=(("unchanged", 64.0, 66.0), ("unchanged", 0.0, 0.0))
+    ),
     "a follow-up without change": Case(findings=4, changes=(("unchanged", 64.0, 66.0),)),
     "a follow-up without findings": Case(changes=()),
     "a follow-up that is not compared yet": Case(changes="late", image=False),
@@ -134,6 +137,12 @@ class Told(NamedTuple):
     @property
     def marked_regions(self) -> list[Mapping[str, str]]:
         return [row for row in self.regions if float(row["anomalous_volume"]) > 0]
+
+    @property
+    def seen(self) -> list[Mapping[str, str]]:
+        return [
+            row for row in self.changes if float(row["volume_first"]) + float(row["volume_second"])
+        ]
 
     @property
     def changed(self) -> list[Mapping[str, str]]:
@@ -220,7 +229,7 @@ CHECKS: dict[str, Callable[[Told, Mapping[str, str]], bool]] = {
     "change_none": lambda told, said: bool(told.changes) and not told.changed,
     "change_nothing": lambda told, said: told.changes == [] and compared(told, said),
     "change_undetected": lambda told, said: (
-        said["findings"] == counted(len(told.changes) - len(told.changed), "finding")
+        said["findings"] == counted(len(told.seen) - len(told.changed), "finding")
     ),
     "marked": lambda told, said: said["volume"] == in_millilitres(told.volume) != "0 ml",
     "worth": always,
@@ -287,7 +296,10 @@ CHECKS: dict[str, Callable[[Told, Mapping[str, str]], bool]] = {
     "quality_columns": always,
     "changed_rows": lambda told, said: (
         int(said["changed"]) == len(told.changed)
-        and said["findings"] == counted(len(told.changes), "finding")
+        and said["findings"] == counted(len(told.seen), "finding")
+    ),
+    "unseen": lambda told, said: (
+        said["findings"] == counted(len(told.changes) - len(told.seen), "finding") != "0 findings"
     ),
     "changed_shown": lambda told, said: int(said["shown"]) < len(told.changes),
     "choose_place": lambda told, said: told.case.template and bool(told.changes),
