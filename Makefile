@@ -31,8 +31,8 @@ lint: $(TEST_READY)
 
 # Fails where a link or an anchor leads nowhere.
 docs: $(DOCS_READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-	@echo "Look at site/index.html; python3 -m http.server -d site has the search too."
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs site
+	@echo "Look at site/index.html."
 
 clean:
 	rm -rf $(VENV) demo work site build dist *.egg-info

@@ -4,7 +4,7 @@ Prints a table of the elderly people (SBIA 2017) and the correlation of the two 
 bootstrap interval over people, and draws them::
 
     bids-anomaly DATA/elderly-wmh OUTPUTS participant
-    python benchmarks/burden.py DATA --outputs OUTPUTS --figure docs/images/burden.png
+    python benchmarks/burden.py DATA --outputs OUTPUTS --figure burden.png
 
 People of the split ``dev`` helped to choose scores and to calibrate FLAIR; those of ``report`` did
 not.

@@ -18,7 +18,7 @@ from bids_anomaly.reconstruction.bundle import named_bundle
 from bids_anomaly.scoring.calibration import calibrate, save_calibration
 from bids_anomaly.training.controls import scores_by_person
 from bids_anomaly.training.people import load_people
-from bids_anomaly.training.rates import rates_table, realised_rates
+from bids_anomaly.training.rates import observed_rates, rates_table
 
 PEOPLE = 10
 
@@ -41,7 +41,7 @@ def main() -> None:
     with replacing(CALIBRATION) as temporary:
         save_calibration(calibrate(scores), temporary)
     write_json(ABOUT, {"people": PEOPLE, **scored_with(bundle)})
-    print(rates_table(realised_rates(scores)))
+    print(rates_table(observed_rates(scores)))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from bids_anomaly.settings import Settings
 from bids_anomaly.training.controls import scores_by_person
 from bids_anomaly.training.lesions import known_lesions
 from bids_anomaly.training.people import Preprocessed, load_people
-from bids_anomaly.training.rates import realised_rates
+from bids_anomaly.training.rates import observed_rates
 
 NUMBERS = (3, 5, 10, 20)
 DRAWS, SEED = 200, 0
@@ -71,7 +71,7 @@ def main() -> None:
             rates = 100 * rates_with(scores, number)
             low, high = np.percentile(rates, [5, 95])
             print(line([str(number), f"{rates.mean():.3f}", f"{low:.3f} to {high:.3f}"]))
-    print(f"\n{by_age_and_sex(scans, realised_rates(scores, [NOMINAL])[:, 0])}")
+    print(f"\n{by_age_and_sex(scans, observed_rates(scores, [NOMINAL])[:, 0])}")
 
 
 def rates_with(scores: Sequence[np.ndarray], number: int) -> np.ndarray:

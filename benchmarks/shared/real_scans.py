@@ -252,7 +252,7 @@ def ranking(score: np.ndarray, case: Case) -> dict[str, float]:
     return {
         "AUPRC": auprc(values, truth),
         "AUROC": auroc(values, truth),
-        "best Dice (oracle)": dice_best(values, truth),
+        "best achievable Dice": dice_best(values, truth),
     }
 
 

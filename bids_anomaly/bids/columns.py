@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bids_anomaly.scoring.quality_limits import MEASURES
 from bids_anomaly.settings import TEMPLATE
 
 Columns = dict[str, dict[str, Any]]
@@ -126,24 +127,7 @@ QUALITY: Columns = {
     "scan": {"Description": "File name of the scan without extension."},
     "measure": {
         "Description": "What was measured.",
-        "Levels": {
-            "grey_to_white": "Median intensity of grey matter, white matter = 1",
-            "fluid_to_white": "Median intensity of the ventricles, white matter = 1",
-            "grey_position": "Where grey matter lies between white matter (0) and fluid (1)",
-            "brain_volume": "Volume of the brain mask in ml",
-            "brain_overlap": "Dice overlap of the brain with that of the template after the "
-            "affine registration",
-            "tissue_agreement": "Share of the variance in the brain that the tissue maps of "
-            "the template explain after the affine registration",
-            "noise": "Standard deviation from voxel to voxel in white matter at 2 mm, white "
-            "matter = 1",
-            "ghosting": "99th percentile of the intensity of air above its median, white "
-            "matter = 1",
-            "axis_ghosting": "How much brighter air in line with the head is along one axis "
-            "than along another or along none, white matter = 1",
-            "weakest_slice": "Lowest brightness of a slice relative to the mean of its neighbours",
-            "brain_at_edge": "Largest area of brain on a face of the field of view in cm2",
-        },
+        "Levels": {name: measure.sentence for name, measure in MEASURES.items()},
     },
     "value": {"Description": "Its value; n/a if the scan does not show what is measured."},
     "lower_limit": {"Description": "What good scans have at least; n/a without a limit."},

@@ -16,10 +16,6 @@ from bids_anomaly.bids.timepoints import common_entities, in_order, matching_sca
 from bids_anomaly.exceptions import MissingInputError
 
 NATIVE = "native"
-UNKNOWN_ORDER = (
-    "it is not known which session came first, so nothing can be called new or gone. Give each an "
-    "acq_time in the sessions.tsv of the participant, and run the same command again."
-)
 # Of each scan, in its own grid.
 NEEDED = ("preproc", "brain", "zscore", "lesions")
 
@@ -78,10 +74,21 @@ class Comparison:
 
 
 class Refusal(NamedTuple):
-    """Scans that could have been compared: label of the later session, and why they are not."""
+    """Scans that could have been compared and are not.
+
+    Attributes
+    ----------
+    label : str
+        Of the later session.
+    reason : str
+        What pages call it: a key of :data:`bids_anomaly.reports.sentences.SENTENCES`.
+    told : mapping
+        The values of that sentence.
+    """
 
     label: str
-    sentence: str
+    reason: str
+    told: Mapping[str, str]
 
 
 class Plan(NamedTuple):
@@ -115,44 +122,38 @@ def plan_comparisons(output_dir: Path, participant: str) -> Plan:
             scans = ([s for s in r.scans if s.modality == modality] for r in (first, second))
             for pair in matching_scans(*scans):
                 comparison = Comparison((first, second), pair)
-                reason = (
-                    _reason_against(comparison, output_dir) if order.is_known else UNKNOWN_ORDER
-                )
-                if reason:
-                    names = f"{pair[0].name} and {pair[1].name}"
-                    refusals.append(Refusal(second.label, f"{names} are not compared: {reason}"))
+                refusal = _refusal_of(comparison, output_dir, is_ordered=order.is_known)
+                if refusal:
+                    refusals.append(refusal)
                 else:
                     comparisons.append(comparison)
     return Plan(comparisons, refusals)
 
 
-def _reason_against(comparison: Comparison, output_dir: Path) -> str | None:
-    """Say why two scans cannot be compared, and what to do."""
+def _refusal_of(comparison: Comparison, output_dir: Path, *, is_ordered: bool) -> Refusal | None:
+    """Return why two scans are not compared; None if they are."""
     scans, records = comparison.scans, comparison.records
+
+    def refuse(reason: str, **told: str) -> Refusal:
+        both = f"{scans[0].name} and {scans[1].name}"
+        return Refusal(records[1].label, reason, {"scans": both, **told})
+
+    if not is_ordered:
+        return refuse("no_order")
     if scans[0].digest != scans[1].digest:
-        return (
-            f"their z-scores are from different models ({scans[0].model} and {scans[1].model}, or "
-            "other weights or calibration). Run both sessions with one model."
-        )
+        return refuse("two_models", first=scans[0].model, second=scans[1].model)
     # With one model, as many evaluations are as many steps, which older records do not say.
     if scans[0].evaluations != scans[1].evaluations:
-        return (
-            f"their z-scores are from different numbers of steps ({_effort(scans)}). Run both "
-            "sessions with the same --steps."
-        )
-    thresholds = {record.threshold for record in records}
-    if len(thresholds) > 1:
-        return (
-            "their lesions are from different thresholds. Run both sessions with the same "
-            "--healthy-fpr and --min-lesion-volume."
-        )
+        return refuse("two_numbers_of_steps", numbers=_effort(scans))
+    if records[0].threshold != records[1].threshold:
+        return refuse("two_thresholds")
     if not all(NATIVE in record.spaces for record in records):
-        return "that takes maps in the grids of the scans. Run with native in --output-spaces."
+        return refuse("no_native_maps")
     for which in (0, 1):
         for output in NEEDED:
             path = comparison.of_scan(output_dir, output, which, None)
             if not path.is_file():
-                return f"{path} does not exist. Run that session again."
+                return refuse("lost_map", path=str(path))
     return None
 
 

@@ -31,7 +31,7 @@ def list_participants(bids_dir: Path) -> list[str]:
     """
     try:
         participants = labels_in(bids_dir, "sub-")
-        _check_description(bids_dir)
+        check_description(bids_dir)
     except NotADirectoryError as error:
         raise MissingInputError(
             f"The BIDS dataset {bids_dir} is a file. Name the folder that holds "
@@ -167,7 +167,14 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".")
 
 
-def _check_description(bids_dir: Path) -> None:
+def check_description(bids_dir: Path) -> None:
+    """Check that a dataset says in ``dataset_description.json`` that it is one.
+
+    Raises
+    ------
+    InvalidBidsError
+        If that file is not there, or not a JSON object.
+    """
     path = bids_dir / "dataset_description.json"
     try:
         content = read_json(path)

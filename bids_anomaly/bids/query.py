@@ -8,13 +8,17 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from bids_anomaly.bids.contrast import after_contrast_agent
-from bids_anomaly.bids.dataset import RAW
-from bids_anomaly.bids.filters import matches, read_bids_filter
+from bids_anomaly.bids.exclusion import (
+    Reason,
+    not_asked_for,
+    raw_scan,
+    unlike_what_models_know,
+)
+from bids_anomaly.bids.filters import read_bids_filter
 from bids_anomaly.bids.folders import (
     find_unreadable_folders,
     is_hidden,
@@ -23,7 +27,6 @@ from bids_anomaly.bids.folders import (
     list_sessions,
 )
 from bids_anomaly.bids.index import list_images
-from bids_anomaly.bids.naming import ENTITY_ORDER
 from bids_anomaly.bids.participants import read_participants
 from bids_anomaly.bids.scans import Scan, Session
 from bids_anomaly.exceptions import MissingInputError, NothingFoundError, some_of
@@ -33,16 +36,7 @@ __all__ = ["Scan", "Session", "find_sessions", "known_labels", "read_bids_filter
 
 logger = logging.getLogger("bids_anomaly")
 
-_NAME = re.compile(r"((?:[a-zA-Z]+-[a-zA-Z0-9+]+_)+)([a-zA-Z0-9]+)(\.nii(?:\.gz)?)")
 _IMAGE = re.compile(r"(?:T1|T2|FLAIR).*\.nii(?:\.gz)?$", re.IGNORECASE)
-# Names of an entity in filter files.
-_LONG = {
-    "ce": {"ce", "ceagent"},
-    "acq": {"acq", "acquisition"},
-    "rec": {"rec", "reconstruction"},
-}
-# Entities of a name that is no raw scan.
-DERIVED = {"space", "desc", "res", "den", "label"}
 
 
 def find_sessions(
@@ -112,8 +106,12 @@ def find_sessions(
         for scan in _raw_scans(bids_dir, images)
         if not sessions or scan.entities.get("ses") in wanted_sessions
     ]
-    passing = [scan for scan in there if matches(_values(scan), bids_filter.get(scan.suffix, {}))]
-    scans = _without_contrast_agent(passing, bids_filter)
+    passing = [scan for scan in there if not _is_out(scan.path, not_asked_for(scan, bids_filter))]
+    scans = [
+        scan
+        for scan in passing
+        if not _is_out(scan.path, unlike_what_models_know(scan, bids_filter))
+    ]
 
     unreadable = [folder for key in wanted for folder in find_unreadable_folders(bids_dir, key)]
     if not scans and unreadable:
@@ -202,52 +200,24 @@ def without(
     return staying
 
 
-def _raw_scans(bids_dir: Path, images: Iterable[Path]) -> Iterator[Scan]:
+def _raw_scans(bids_dir: Path, images: Iterable[Path]) -> list[Scan]:
     """Read the names of images, and pass over those that are not raw magnitude images."""
-    stems = set()
-    for image in sorted(images, reverse=True):  # .nii.gz comes before .nii
-        scan = _parse(bids_dir, image)
-        if scan is None or image.parts[:-2] != _folders(scan.entities):
-            logger.warning(
-                "The name of %s is not a BIDS name, or not of that folder: left out. Rename it.",
-                bids_dir / image,
-            )
-        elif DERIVED.isdisjoint(scan.entities) and scan.entities.get("part", "mag") == "mag":
-            unknown = sorted(set(scan.entities).difference(ENTITY_ORDER))
-            if unknown:  # Results could not be named after it.
-                logger.warning(
-                    "%s is left out: anatomical scans have no %s- in BIDS. Rename it.",
-                    scan.path,
-                    "-, ".join(unknown),
-                )
-                continue
-            if scan.name in stems:
-                logger.warning("%s is left out: it is also there as .nii.gz.", scan.path)
-                continue
-            stems.add(scan.name)
-            yield scan
+    images = set(images)
+    scans = []
+    for image in sorted(images):
+        found = raw_scan(bids_dir, image, images)
+        if isinstance(found, Scan):
+            scans.append(found)
+        else:
+            _is_out(bids_dir / image, found)
+    return scans
 
 
-def _without_contrast_agent(
-    scans: Sequence[Scan], bids_filter: Mapping[str, Mapping]
-) -> list[Scan]:
-    """Leave out scans after a contrast agent, which no model has seen, and say how to take them."""
-    kept = []
-    for scan in scans:
-        said = after_contrast_agent(scan.entities)
-        key = said.partition("-")[0] if said else ""
-        if said is None or not _LONG[key].isdisjoint(bids_filter.get(scan.suffix, {})):
-            kept.append(scan)
-            continue
-        query = json.dumps({scan.suffix: {key: said.partition("-")[2]}})
-        logger.warning(
-            "%s is left out, because %s says that a contrast agent was given. To take it, ask for "
-            "it in a --bids-filter-file: %s",
-            scan.path,
-            said,
-            query,
-        )
-    return kept
+def _is_out(image: Path, reason: Reason | None) -> bool:
+    """Return whether there is a reason to leave an image out, with a warning where one helps."""
+    if reason and reason.advice:
+        logger.warning("%s is left out, because %s. %s", image, reason.words, reason.advice)
+    return reason is not None
 
 
 def _unused_images(bids_dir: Path, participant: str) -> list[str]:
@@ -263,27 +233,6 @@ def _unused_images(bids_dir: Path, participant: str) -> list[str]:
             continue
         names += [name for name in found if _IMAGE.search(name) and not is_hidden(name)]
     return names
-
-
-def _parse(bids_dir: Path, image: Path) -> Scan | None:
-    match = _NAME.fullmatch(image.name)
-    if match is None:
-        return None
-    pairs = [part.split("-") for part in match[1].split("_")[:-1]]
-    entities = dict(pairs)
-    if len(entities) < len(pairs):
-        return None
-    return Scan(bids_dir / image, entities, match[2], sources=(f"bids:{RAW}:{image.as_posix()}",))
-
-
-def _folders(entities: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(f"{key}-{entities[key]}" for key in ("sub", "ses") if key in entities)
-
-
-def _values(scan: Scan) -> dict[str, str]:
-    """Give all that a filter can ask for."""
-    extension = scan.path.name.removeprefix(scan.name)
-    return {**scan.entities, "suffix": scan.suffix, "extension": extension, "datatype": "anat"}
 
 
 def _group(

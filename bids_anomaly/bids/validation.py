@@ -9,6 +9,7 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+from bids_anomaly.bids.folders import check_description
 from bids_anomaly.exceptions import InvalidBidsError, MissingInputError, TemporaryError, UsageError
 
 EXECUTABLE = "bids-validator-deno"
@@ -35,7 +36,7 @@ def validate(bids_dir: Path) -> None:
     Raises
     ------
     InvalidBidsError
-        If the validator finds errors.
+        If it has no readable description, or the validator finds errors.
     MissingInputError
         If the validator cannot read the dataset.
     TemporaryError
@@ -43,9 +44,12 @@ def validate(bids_dir: Path) -> None:
     UsageError
         If the validator is not installed.
     """
+    issues = _run_validator(bids_dir)
+    # The validator counts it among errors that can be passed over, and this one cannot.
+    check_description(bids_dir)
     errors = [
         issue
-        for issue in _run_validator(bids_dir)
+        for issue in issues
         if issue["severity"] == "error"
         and not _ABOUT_ONE_FILE.fullmatch(issue["code"])
         and _READ.fullmatch(issue.get("location", "/dataset_description.json"))

@@ -155,11 +155,11 @@ def say_rates(bundle, scores: Sequence) -> None:
     scores : sequence of (V,) arrays
         Of each person.
     """
-    from bids_anomaly.training.rates import PICTURE, draw_rates, rates_table, realised_rates
+    from bids_anomaly.training.rates import PICTURE, draw_rates, observed_rates, rates_table
 
-    realised = realised_rates(scores)
-    draw_rates(realised, bundle.folder / PICTURE, title=f"{bundle.name} {bundle.version}")
-    print(rates_table(realised))
+    observed = observed_rates(scores)
+    draw_rates(observed, bundle.folder / PICTURE, title=f"{bundle.name} {bundle.version}")
+    print(rates_table(observed))
     print(f"Look at {bundle.folder / PICTURE}; --model {bundle.folder} uses it.")
 
 

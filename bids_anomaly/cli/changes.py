@@ -41,6 +41,7 @@ def run_changes(
     from bids_anomaly.bids.comparisons import plan_comparisons
     from bids_anomaly.bids.folders import list_sessions
     from bids_anomaly.bids.timepoints import copy_order
+    from bids_anomaly.reports.sentences import say
     from bids_anomaly.running.progress import RunProgress, is_plumbing, session_of
     from bids_anomaly.workflows.change import changes_wf_name, init_changes_wf
     from bids_anomaly.workflows.wiring import identifier
@@ -55,7 +56,7 @@ def run_changes(
         )
         plan = plan_comparisons(settings.output_dir, participant)
         for refusal in plan.refusals:
-            warning = f"sub-{participant}: warning: {refusal.sentence}"
+            warning = f"sub-{participant}: warning: {say(refusal.reason, **refusal.told)}"
             console.print(warning, style="yellow", markup=False)
         if plan.comparisons:
             comparisons[participant] = plan.comparisons
@@ -110,15 +111,15 @@ def print_comparisons(bids_dir: Path, sessions: Sequence) -> None:
     sessions : sequence of Session
         Those of a participant one after another.
     """
-    from bids_anomaly.bids.comparisons import UNKNOWN_ORDER
     from bids_anomaly.bids.timepoints import in_order, matching_scans
+    from bids_anomaly.reports.sentences import say
 
     for participant, own in groupby(sessions, key=lambda session: session.participant):
         by_label = {session.session: session for session in own if session.session is not None}
         lines = []
         order = in_order(bids_dir, participant, by_label)
         if not order.is_known:
-            print(f"sub-{participant}: sessions are not compared: {UNKNOWN_ORDER}")
+            print(say("no_order", scans=f"The sessions of sub-{participant}"))
             continue
         for first, second in pairwise(order.labels):
             scans = [by_label[label].scans for label in (first, second)]

@@ -78,43 +78,50 @@ def left_out(
     used = {scan.path.name for scan in session.scans if scan.prepared is None}
     prepared = {scan.suffix: scan.prepared for scan in session.scans if scan.prepared}
     names = sorted(os.listdir(folder)) if folder.is_dir() else []
-    return {
-        name: _why(name, prepared, bids_filter=bids_filter, modalities=modalities)
+    images = [
+        folder / name
         for name in names
-        if name.endswith((".nii", ".nii.gz")) and name not in used and not is_hidden(name)
+        if name.endswith((".nii", ".nii.gz")) and not is_hidden(name)
+    ]
+    return {
+        image.name: _why(
+            bids_dir, image, images, prepared, bids_filter=bids_filter, modalities=modalities
+        )
+        for image in images
+        if image.name not in used
     }
 
 
 def _why(
-    name: str, prepared: Mapping, *, bids_filter: Mapping[str, Mapping], modalities: Sequence[str]
+    bids_dir: Path,
+    image: Path,
+    images: Sequence[Path],
+    prepared: Mapping,
+    *,
+    bids_filter: Mapping[str, Mapping],
+    modalities: Sequence[str],
 ) -> str:
-    from bids_anomaly.bids.contrast import after_contrast_agent
-    from bids_anomaly.bids.filters import matches
-    from bids_anomaly.bids.naming import entities_of, suffix_of
-    from bids_anomaly.bids.query import DERIVED
+    from bids_anomaly.bids.exclusion import (
+        Reason,
+        not_asked_for,
+        raw_scan,
+        unlike_what_models_know,
+    )
+    from bids_anomaly.bids.naming import suffix_of
 
-    entities, suffix = entities_of(Path(name)), suffix_of(Path(name))
+    suffix = suffix_of(image)
     if suffix not in {*MODALITIES, *modalities}:
         return f"{suffix} scans are not read"
-    if not entities.keys().isdisjoint(DERIVED):
-        return "not a raw scan"
-    if entities.get("part", "mag") != "mag":
-        return "not a magnitude image"
+    below = [path.relative_to(bids_dir) for path in images]
+    found = raw_scan(bids_dir, image.relative_to(bids_dir), below)
+    if isinstance(found, Reason):
+        return found.words
     if suffix not in modalities:
-        return "not among --modalities"
+        return "it is not among --modalities"
     if suffix in prepared:
         return f"what {prepared[suffix].pipeline} made of the {suffix} scans is used"
-    has = {**entities, "suffix": suffix, "datatype": "anat", "extension": _extension(name)}
-    if not matches(has, bids_filter.get(suffix, {})):
-        return "it does not pass the filter"
-    agent = after_contrast_agent(entities)
-    if agent:
-        return f"{agent} says that a contrast agent was given"
-    return "its name, see the warnings"
-
-
-def _extension(name: str) -> str:
-    return name[name.index(".") :]
+    reason = not_asked_for(found, bids_filter) or unlike_what_models_know(found, bids_filter)
+    return reason.words if reason else "see the warnings"
 
 
 def _treatment(settings: Settings, scan, bundles: Mapping, *, leads: bool) -> str:

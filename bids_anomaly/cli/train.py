@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bids-anomaly-train",
-        description="Train a method on T1w scans of healthy people, from which the other contrasts "
-        "are painted, and calibrate it on others. OUTPUT gets a bundle METHOD-MODALITY for each "
+        description="Train a method on T1w scans of healthy people, from which other contrasts are "
+        "synthesised, and calibrate it on others. OUTPUT gets a bundle METHOD-MODALITY for each "
         "modality. Started again with the same options, it goes on where it stopped. For several "
         "GPUs start it with torchrun.",
     )
@@ -185,8 +185,8 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         print(f"Wrote {bundle.name} {bundle.version} to {bundle.folder}.")
         print(f"Calibrated on {whom[bundle.modality]}.")
         say_rates(bundle, scores)
-    if any("painted" in people for people in whom.values()):
-        print("Real scans have other rates than painted ones: use bids-anomaly-calibrate.")
+    if any("synthesised" in people for people in whom.values()):
+        print("Real scans have other rates than synthesised ones: use bids-anomaly-calibrate.")
     return ExitCode.OK
 
 
@@ -249,7 +249,7 @@ def _controls_of_modalities(
         )
         count = len({scan.participant for scan in controls[modality]})
         whom[modality] = f"{count} people of {dataset} (split calibration)"
-        whom[modality] += f", {modality} painted from T1w" * painted
+        whom[modality] += f", {modality} synthesised from T1w" * painted
     return controls, whom
 
 

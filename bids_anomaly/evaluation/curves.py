@@ -31,7 +31,7 @@ class Curves:
         Lesions of at least 8 mm3.
     found, false : (T,) arrays
         How many of them are found at each of :data:`FROC_Z`, and how many components are false.
-    realised, sensitivity : (R,) arrays
+    observed, sensitivity : (R,) arrays
         Shares of the lesion-free voxels, and of the lesion voxels, that are more unusual than
         each of :data:`NOMINAL_RATES`; NaN without such voxels.
     """
@@ -41,7 +41,7 @@ class Curves:
     lesions: int
     found: np.ndarray
     false: np.ndarray
-    realised: np.ndarray
+    observed: np.ndarray
     sensitivity: np.ndarray
 
 
@@ -64,7 +64,7 @@ def curves_of(
         Lesions, and the brain. A lesion outside of the brain counts as one that is not found; its
         voxels are not counted.
     lesion_free : (X, Y, Z) bool array
-        The brain away from lesions, on which the rate is realised.
+        The brain away from lesions, on which the rate is observed.
     voxel_volume, min_volume : float
         In mm3; smaller components are left out, as in the mask of the app.
     """
@@ -84,7 +84,7 @@ def curves_of(
         lesions=int((sizes * voxel_volume >= SMALLEST_LESION).sum()),
         found=found,
         false=false,
-        realised=_shares_above(z[lesion_free], limits),
+        observed=_shares_above(z[lesion_free], limits),
         sensitivity=_shares_above(z[brain & truth], limits),
     )
 

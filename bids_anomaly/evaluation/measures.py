@@ -20,7 +20,7 @@ def size_name(low: float, high: float) -> str:
 
 
 def rate_name(kind: str, rate: float) -> str:
-    """Return the column of a nominal rate, such as ``realised_at_0.2``: rates are in percent."""
+    """Return the column of a nominal rate, such as ``observed_at_0.2``: rates are in percent."""
     return f"{kind}_at_{100 * rate:g}"
 
 
@@ -63,7 +63,7 @@ def _by_rate() -> dict[str, Measure]:
     measures = {}
     for rate in NOMINAL_RATES:
         words = f"more unusual than {100 * rate:g} % of healthy voxels nominally are"
-        measures[rate_name("realised", rate)] = Measure(
+        measures[rate_name("observed", rate)] = Measure(
             f"Share of the lesion-free voxels that are {words}; {rate:g} if calibrated."
         )
         measures[rate_name("sensitivity", rate)] = Measure(
@@ -97,7 +97,7 @@ MEASURES: dict[str, Measure] = {
         more_is_better=True,
     ),
     "dice_best": Measure(
-        "Oracle: the highest Dice that any threshold reaches, chosen on the truth itself.",
+        "The highest Dice that any threshold reaches, chosen on the truth itself.",
         more_is_better=True,
     ),
     "hd95_mm": Measure(
@@ -174,7 +174,7 @@ MEASURES: dict[str, Measure] = {
 # What says something of people without lesions: nothing of theirs can be found.
 OF_CONTROLS = (
     "false_positive_rate", "false_positive_ml", "false_components", "burden_ml", "brain_ml",
-    *(rate_name("realised", rate) for rate in NOMINAL_RATES), "l1", "ssim", "rqi",
+    *(rate_name("observed", rate) for rate in NOMINAL_RATES), "l1", "ssim", "rqi",
 )  # fmt: skip
 # What is measured of all scans of a modality together.
 FROC_LEVELS = (1, 5, 10, 20)

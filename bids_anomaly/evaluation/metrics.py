@@ -90,7 +90,7 @@ def surface_distances(
 
 
 def dice_best(score: np.ndarray, truth: np.ndarray) -> float:
-    """Return the highest Dice that any threshold on the score reaches: an oracle.
+    """Return the highest Dice that any threshold on the score reaches.
 
     The threshold is chosen on the truth itself, so this is a bound, and no accuracy that a user
     will see.

@@ -87,10 +87,10 @@ def evaluate_scan(
         "false_positive_ml": wrong.volume_ml,
     }
     figures["volume_error_ml"] = figures["burden_ml"] - figures["lesion_ml"]
-    for rate, realised, sensitivity in zip(
-        NOMINAL_RATES, curves.realised, curves.sensitivity, strict=True
+    for rate, observed, sensitivity in zip(
+        NOMINAL_RATES, curves.observed, curves.sensitivity, strict=True
     ):
-        figures[rate_name("realised", rate)] = realised
+        figures[rate_name("observed", rate)] = observed
         figures[rate_name("sensitivity", rate)] = sensitivity
     figures |= _restoration_figures(maps, lesion_free, healthy_scan)
     textures = [

@@ -102,6 +102,15 @@ class Grid(NamedTuple):
         return image
 
 
+def parted(grid: Grid, parts: int) -> Grid:
+    """Return the grid whose voxels are those of another, each side cut into so many parts."""
+    affine = grid.affine.astype(float)
+    affine[:3, :3] /= parts
+    affine[:3, 3] -= affine[:3, :3].sum(axis=1) * (parts - 1) / 2
+    x, y, z = grid.shape
+    return Grid((parts * x, parts * y, parts * z), affine)
+
+
 def same_grid(one: Grid, other: Grid) -> bool:
     """Tell whether the voxels of two grids are the same, up to a hundredth of a voxel."""
     return one.shape == other.shape and voxels_apart(one, other) <= SAME_VOXEL

@@ -137,7 +137,11 @@ def read_change(output_dir: Path, record: SessionRecord, *, in_viewer: bool) -> 
     return ChangeReport(
         sorted(sections, key=lambda section: section.scan != record.primary),
         [Later(label, f"{label}.html") for label in later],
-        [refusal.sentence for refusal in plan.refusals if refusal.label == record.label]
+        [
+            say(refusal.reason, **refusal.told)
+            for refusal in plan.refusals
+            if refusal.label == record.label
+        ]
         + [_not_yet(each) for each in missing if each.records[1].label == record.label],
     )
 
@@ -150,17 +154,25 @@ def _not_yet(comparison: Comparison) -> str:
 def _section(output_dir: Path, comparison: Comparison, *, in_viewer: bool) -> ChangeSection:
     path = comparison.result(output_dir, "changes", ".tsv")
     rows = read_table(path)
+    seen = [row for row in rows if float(row["volume_first"]) or float(row["volume_second"])]
     about = read_object(sidecar_path(path))
-    changed = [row for row in rows if row["verdict"] != UNCHANGED]
+    changed = [row for row in seen if row["verdict"] != UNCHANGED]
     changed.sort(key=lambda row: -abs(float(row["change"])))
-    unchanged = [row for row in rows if row["verdict"] == UNCHANGED]
+    unchanged = [row for row in seen if row["verdict"] == UNCHANGED]
     first, second = (f"ses-{label}" for label in comparison.sessions)
     return ChangeSection(
         scan=comparison.scans[1].name,
         title=f"{comparison.modality} since {first}",
         headline=_headline(changed, len(unchanged), comparison.modality, first),
         note=_note(about, comparison),
-        table=_table([*changed, *unchanged], len(changed), first, second, in_viewer=in_viewer),
+        table=_table(
+            [*changed, *unchanged],
+            len(changed),
+            first,
+            second,
+            unseen=len(rows) - len(seen),
+            in_viewer=in_viewer,
+        ),
         strips=_strips(output_dir, comparison, rows, changed, float(about["Limit"])),
     )
 
@@ -206,7 +218,9 @@ def _note(about: dict[str, Any], comparison: Comparison) -> str:
     return f"{how} {say('change_worth')}"
 
 
-def _table(rows: Sequence[Row], changed: int, first: str, second: str, *, in_viewer: bool) -> Table:
+def _table(
+    rows: Sequence[Row], changed: int, first: str, second: str, *, unseen: int, in_viewer: bool
+) -> Table:
     shown = rows[:MOST_LESIONS]
     located = in_viewer and all(row["centroid_x"] != MISSING for row in shown)
     note = [say("changed_rows", changed=changed, findings=counted(len(rows), "finding"))]
@@ -217,6 +231,8 @@ def _table(rows: Sequence[Row], changed: int, first: str, second: str, *, in_vie
         note += [say("changed_volumes"), say("worth")]
     if len(rows) > changed:
         note.append(say("below_detection"))
+    if unseen:
+        note.append(say("unseen", findings=counted(unseen, "finding")))
     return Table(
         "Findings over time",
         " ".join(note),

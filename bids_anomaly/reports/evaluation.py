@@ -48,7 +48,7 @@ METHODS = (
     "threshold (`--model threshold`).",
     "Dice is that of the mask at the threshold preset by calibration, never chosen on these "
     "people; it is not defined where both masks are empty, and such scans are left out of its "
-    "mean. The best Dice is an oracle: its threshold is chosen on the truth of each scan. AUPRC "
+    "mean. The threshold of the best achievable Dice is chosen on the truth of each scan. AUPRC "
     "and AUROC are over all voxels of the brain of a scan. Lesions and marked components are "
     "26-connected and count as found and as right when a tenth of them overlaps. Lesion-free "
     "voxels lie more than 4 mm from every lesion; in patients their rate is not a rate in healthy "
@@ -126,12 +126,12 @@ def _charts(summary: pd.DataFrame, rows: Mapping[str, Sequence[Row]]) -> tuple[l
     patients = {model: found for model, found in patients.items() if found}
     if patients:
         charts += [_precision_recall(patients), _froc(rows), _dice(patients), _sizes(own, rows)]
-    realised = {m: by_rate(own, m, group, "realised") for m in rows}
-    realised = {m: found for m, found in realised.items() if found is not None}
-    if realised:
+    observed = {m: by_rate(own, m, group, "observed") for m in rows}
+    observed = {m: found for m, found in observed.items() if found is not None}
+    if observed:
         charts.append(
             calibration_chart(
-                [Series(m, np.array(NOMINAL_RATES), *found) for m, found in realised.items()], whose
+                [Series(m, np.array(NOMINAL_RATES), *found) for m, found in observed.items()], whose
             )
         )
     return charts, calibration_table(own, list(rows), group, whose)

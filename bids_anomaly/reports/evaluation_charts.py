@@ -73,8 +73,8 @@ def size_chart(series: Sequence[Series], sizes: Sequence[str]) -> Chart:
 
 
 def calibration_chart(series: Sequence[Series], whose: str) -> Chart:
-    """Draw realised against nominal rates (both as shares), with the diagonal."""
-    figure, axes = new_axes("Nominal rate (%)", "Realised rate (%)")
+    """Draw observed against nominal rates (both as shares), with the diagonal."""
+    figure, axes = new_axes("Nominal rate (%)", "Observed rate (%)")
     nominal = 100 * np.array([one.x for one in series])
     axes.plot(*[[nominal.min(), nominal.max()]] * 2, color=INK, linewidth=0.8, linestyle=":")
     for position, one in enumerate(series):

@@ -15,7 +15,7 @@ from bids_anomaly.reports.tables import Table
 SHOWN: dict[str, tuple[str, float, int]] = {
     "dice": ("Dice at the preset threshold", 1, 3),
     "auprc": ("AUPRC", 1, 3),
-    "dice_best": ("Best Dice (oracle)", 1, 3),
+    "dice_best": ("Best achievable Dice", 1, 3),
     "auroc": ("AUROC", 1, 3),
     "lesion_sensitivity_all": ("Lesions of 8 mm³ and more found", 1, 3),
     "lesion_precision_all": ("Marked components that are lesion", 1, 3),
@@ -110,11 +110,11 @@ def by_rate(own: pd.DataFrame, model: str, group: str, kind: str) -> list[np.nda
 
 
 def calibration_table(own: pd.DataFrame, models: Sequence[str], group: str, whose: str) -> Table:
-    """Return a line for each nominal rate: what is realised, and what of the lesions is found."""
+    """Return a line for each nominal rate: what is observed, and what of the lesions is found."""
     columns, head = [], []
     for model in models:
         for which, kind, words in (
-            (group, "realised", "realised"),
+            (group, "observed", "observed"),
             (PATIENT, "sensitivity", "lesion voxels found"),
         ):
             found = by_rate(own, model, which, kind)
@@ -124,9 +124,9 @@ def calibration_table(own: pd.DataFrame, models: Sequence[str], group: str, whos
     lines = [
         [f"{100 * rate:g}", *cells] for rate, *cells in zip(NOMINAL_RATES, *columns, strict=True)
     ]
-    note = f"In percent; rates are realised in {whose}."
+    note = f"In percent; rates are observed in {whose}."
     numeric = range(len(head) + 1)
-    return Table("Nominal and realised rates", note, ["Nominal", *head], lines, numeric)
+    return Table("Nominal and observed rates", note, ["Nominal", *head], lines, numeric)
 
 
 def scans_table(rows: Sequence[Row]) -> Table:

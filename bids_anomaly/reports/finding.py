@@ -11,6 +11,7 @@ from bids_anomaly.reports.tables import Row, affected_regions, region_in_words
 from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.scoring.locations import DEEP, LOCATIONS, OTHER
 from bids_anomaly.scoring.quality_limits import MEASURES
+from bids_anomaly.scoring.regions import ELSEWHERE
 
 # Findings from this confidence on are called sure: the rate of healthy voxels that score as high is
 # a twentieth of the nominal one.
@@ -71,7 +72,7 @@ def describe_finding(
     Finding
         Without any it says so, and what that does not mean.
     """
-    found = _found(lesions, title)
+    found = _found(lesions, regions, title)
     note = ""
     if lesions:
         note = say("marked", volume=in_millilitres(_volume(lesions)))
@@ -103,11 +104,22 @@ def _in_a_sentence(region: str) -> str:
     return f"{words[:1].lower()}{words[1:]}"
 
 
-def _found(lesions: Sequence[Row], title: str) -> str:
+def _in_or_near(row: Row, regions: Sequence[Row]) -> str:
+    """Say where a finding lies, and whether less than half of it can be there.
+
+    Its region is the one that holds most of it, or the nearest one where none holds any.
+    """
+    marked = {region["name"]: float(region["anomalous_volume"]) for region in regions}
+    there = marked.get(row["region"], 0.0)
+    how = "near" if there == 0 else "partly in" if there < float(row["volume"]) / 2 else "in"
+    return f"{how} {place_in_words(row)}"
+
+
+def _found(lesions: Sequence[Row], regions: Sequence[Row], title: str) -> str:
     if not lesions:
         return say("no_finding", scan=title)
     highest = _most_unusual(lesions)
-    place, z = place_in_words(highest), two_digits(float(highest["z_peak"]))
+    place, z = _in_or_near(highest, regions), two_digits(float(highest["z_peak"]))
     if len(lesions) == 1:
         return say("one_finding", scan=title, place=place, z=z)
     number = Counter(row.get("location", MISSING) for row in lesions)
@@ -161,7 +173,8 @@ def _where(regions: Sequence[Row]) -> str:
     )
     if len(affected) <= MOST_PLACES:
         return say("where", places=places)
-    return say("where_most", places=places, count=len(affected))
+    named = [row for row in affected if row["name"] != ELSEWHERE.name]
+    return say("where_most", places=places, count=len(named))
 
 
 def _how_unusual(lesions: Sequence[Row], threshold: Threshold) -> str:

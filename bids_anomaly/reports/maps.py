@@ -10,22 +10,36 @@ import nibabel as nib
 import numpy as np
 from nibabel.spaces import vox2out_vox
 
-from bids_anomaly.bids.naming import output_path
+from bids_anomaly.bids.naming import output_path, transform_path
 from bids_anomaly.bids.records import ScanRecord
 from bids_anomaly.exceptions import BadScanError, MissingInputError
 from bids_anomaly.preprocessing.atlas import output_labels
 from bids_anomaly.preprocessing.images import UNREADABLE, load_nifti
 from bids_anomaly.preprocessing.resample import resample, resample_mask
-from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid, template_brain
+from bids_anomaly.preprocessing.template import (
+    OUTPUT_GRID,
+    TEMPLATE,
+    Grid,
+    parted,
+    template_brain,
+)
+from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.reports.scan import ScanReport
 
 NATIVE = "native"
 # The maps of scans without a template are shown at this size of voxels, whatever theirs is.
 NATIVE_SPACING_MM = 2.0
+# A scan itself is shown in voxels of half that side where one of its own is no longer than this.
+FINER, FINEST_OWN_MM = 2, 1.5
 
 
 def read_scan(
-    output_dir: Path, scan: ScanRecord, *, spaces: tuple[str, ...], said: Mapping[str, Any]
+    output_dir: Path,
+    scan: ScanRecord,
+    *,
+    reference: ScanRecord,
+    spaces: tuple[str, ...],
+    said: Mapping[str, Any],
 ) -> ScanReport:
     """Read what was made of a scan: in the template where that was written, else as acquired.
 
@@ -35,6 +49,8 @@ def read_scan(
         Derivative dataset.
     scan : ScanRecord
         Which scan.
+    reference : ScanRecord
+        The scan of the session through which it reaches the template.
     spaces : tuple of str
         In which maps were written.
     said : mapping
@@ -75,10 +91,14 @@ def read_scan(
 
     native = {}
     if NATIVE in spaces:
+        head, mask = (load(output, NATIVE) for output in ("preproc", "brain"))
         native = {
-            "native_scan": nib.as_closest_canonical(load("preproc", NATIVE)),
-            "native_brain": nib.as_closest_canonical(load("brain", NATIVE)),
+            "native_scan": nib.as_closest_canonical(head),
+            "native_brain": nib.as_closest_canonical(mask),
         }
+        chain = _from_template(output_dir, scan, reference) if in_template else SAME_SPACE
+        if chain is not None and Grid.of(head).spacing.min() <= FINEST_OWN_MM:
+            native["finer_scan"] = _finer(head, mask, grid, chain)
     return ScanReport(
         name=scan.name,
         modality=scan.modality,
@@ -97,6 +117,37 @@ def read_scan(
         **native,
         **said,
     )
+
+
+def _from_template(output_dir: Path, scan: ScanRecord, reference: ScanRecord) -> Chain | None:
+    """Return the transforms that pull a scan onto the template, if they are there."""
+    paths = [
+        transform_path(
+            output_dir,
+            reference.entities,
+            origin=reference.modality,
+            target=TEMPLATE,
+            extension=".h5",
+        )
+    ]
+    if scan.name != reference.name:
+        paths.append(
+            transform_path(
+                output_dir,
+                scan.entities,
+                origin=scan.modality,
+                target=reference.modality,
+                extension=".txt",
+            )
+        )
+    return Chain.of(*paths) if all(path.is_file() for path in paths) else None
+
+
+def _finer(head: nib.Nifti1Image, brain: nib.Nifti1Image, grid: Grid, chain: Chain) -> np.ndarray:
+    """Return the brain of a scan in voxels that are parts of those of a grid."""
+    inside = head.get_fdata(dtype=np.float32) * (np.asanyarray(brain.dataobj) > 0)
+    onto = parted(grid, FINER)
+    return resample(Grid.of(head).image(inside), onto, chain).get_fdata(dtype=np.float32)
 
 
 def load_map(path: Path) -> nib.Nifti1Image:

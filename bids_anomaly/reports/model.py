@@ -28,7 +28,7 @@ RATES = (0.0005, 0.001, 0.002, 0.005, 0.01)
 DEFAULT_RATE = Settings.healthy_fpr
 # What is said of a picture that lies beside the card and that the card does not show.
 KNOWN_PICTURES = {
-    "rates.png": "Nominal against realised rate of false positives, each person judged by the "
+    "rates.png": "Nominal against observed rate of false positives, each person judged by the "
     "calibration of the others",
     "failures.png": "Cases in which the model fails most",
 }

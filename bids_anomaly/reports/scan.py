@@ -46,6 +46,9 @@ class ScanReport:
         How unusual each voxel is, in standard deviations; high is unusual.
     mask : (X, Y, Z) bool array
         Anomalies.
+    finer_scan : (N X, N Y, N Z) array or None
+        `scan` with N times as many voxels a side, in the same box; None where there is no more to
+        see.
     native_scan : nibabel.Nifti1Image or None
         The whole head as acquired, any units and voxel sizes, RAS+; None where it was not written.
     native_brain : nibabel.Nifti1Image or None
@@ -79,6 +82,7 @@ class ScanReport:
     mask: np.ndarray
     numbers: Mapping[str, str]
     network: np.ndarray | None = None
+    finer_scan: np.ndarray | None = None
     native_scan: nib.Nifti1Image | None = None
     native_brain: nib.Nifti1Image | None = None
     labels: np.ndarray | None = None

@@ -15,6 +15,8 @@ from bids_anomaly.reports.viewer import Layer, Subject, Volume, viewer_content
 # The viewer keeps values within these, and z-scores from this one to the highest; 0 is one of its
 # 256 steps.
 STORED_RESIDUAL, LEAST_Z = (-1.27, 1.28), -3.0
+# Intensities are kept up to so many times the value that is white at first.
+BEYOND_WHITE = 2
 # Shares of the scale of the network's own map from which it is seen, and from which it covers.
 NETWORK_FAINT, NETWORK_OPAQUE = 0.05, 0.5
 
@@ -37,11 +39,14 @@ def _subject(scan: ScanReport) -> Subject:
     scores, (faint, opaque) = score_scale(scan), score_fades(scan)
     step = (scores.high - LEAST_Z) / 254
     lowest = -step * round(-LEAST_Z / step)
-    zscore = np.where(scan.brain, scan.zscore, lowest)
-    volumes = {"scan": Volume("Scan", scan.scan, grey, (0, top))}
+    # The lowest step is that of voxels outside the brain.
+    zscore = np.where(scan.brain, np.maximum(scan.zscore, lowest + step), lowest)
+    stored = (0, float(np.clip(scan.scan.max(), top, BEYOND_WHITE * top)))
+    volumes = {"scan": Volume("Scan", scan.scan, grey, stored, finer=scan.finer_scan)}
     layers = [Layer("Scan", "scan")]
     if scan.pseudo_healthy is not None:
-        healthy = Volume("Pseudo-healthy", scan.pseudo_healthy, grey, (0, top))
+        # It has the detail of the scan, which need not be stored twice.
+        healthy = Volume("Pseudo-healthy", None, grey, stored, difference=("scan", "residual"))
         residual = np.where(scan.brain, scan.scan - scan.pseudo_healthy, 0)
         signed = Scale(SIGNED, -RESIDUAL_LIMIT, RESIDUAL_LIMIT)
         volumes |= {
@@ -62,6 +67,7 @@ def _subject(scan: ScanReport) -> Subject:
         opaque=opaque,
         decimals=1,
         mark=scan.z_threshold,
+        has_gaps=True,
     )
     if scan.network is not None:
         # Of most methods a probability; others have units of their own.

@@ -77,7 +77,9 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
             "region_chart": region_chart(regions),
             "z_threshold": record.threshold.z,
         }
-        scans.append(read_scan(output_dir, scan, spaces=record.spaces, said=said))
+        scans.append(
+            read_scan(output_dir, scan, reference=record.scans[0], spaces=record.spaces, said=said)
+        )
     provenance, steps = read_runs(output_dir, record.label)
     path = report_path(output_dir, record.label)
     page = SessionPage(

@@ -84,6 +84,7 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
     if shown:
         note += [say("choose_finding")] if in_viewer else []
         note += [say(name) for name in ("finding_is", "finding_columns", "location_is", "worth")]
+        note += [say("peaks_are")] if in_viewer else []
     return Table(
         "Findings",
         " ".join(note),
@@ -181,13 +182,19 @@ def _of_a_session(scan: str) -> str:
 
 
 def _limits(row: Row) -> str:
-    """Say what good scans have, such as "0.13 to 0.57" or "at most 0.06"."""
-    low, high = row["lower_limit"], row["upper_limit"]
-    if MISSING not in (low, high):
-        return f"{two_digits(float(low))} to {two_digits(float(high))}"
-    if low != MISSING:
-        return f"at least {two_digits(float(low))}"
-    return "" if high == MISSING else f"at most {two_digits(float(high))}"
+    """Say what good scans have, such as "0.13 to 0.57" or "at most 0.0175".
+
+    Limits stand there as they are: rounded, they could contradict what is said to be outside.
+    """
+    low, high = (
+        None if row[side] == MISSING else with_minus(f"{float(row[side]):g}")
+        for side in ("lower_limit", "upper_limit")
+    )
+    if low and high:
+        return f"{low} to {high}"
+    if low:
+        return f"at least {low}"
+    return f"at most {high}" if high else ""
 
 
 def quality_warnings(rows: Sequence[Row]) -> list[str]:

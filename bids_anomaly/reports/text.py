@@ -1,4 +1,4 @@
-"""The sentences of a report: how it was done, ready to be pasted into an article."""
+"""Which sentences a report says of how it was done, and of what to know of the models."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,9 @@ from bids_anomaly.preprocessing.brain import ALREADY_STRIPPED, PREPARED_BY
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, FALLBACK_FAMILY, Bundle
-from bids_anomaly.reconstruction.methods import COMPARISON, COMPARISON_IN_WORDS, METHODS
+from bids_anomaly.reconstruction.methods import COMPARISON, METHODS
+from bids_anomaly.reports.numbers import counted
+from bids_anomaly.reports.sentences import say
 from bids_anomaly.scoring.findings import Threshold
 
 
@@ -38,37 +40,26 @@ def methods_text(
     list of str
         Paragraphs.
     """
-    several = len(bundles) > 1
+    first, deformed = bundles[0], _deformed_here(brain_methods)
     preprocessing = [
-        f"Scans were processed with bids-anomaly {__version__}.",
+        say("processed", version=__version__),
         *dict.fromkeys(map(_brain_sentence, brain_methods)),
-        "Scans of other contrasts were registered rigidly to the first scan." if several else "",
-        f"The first scan was registered to the {TEMPLATE} template by an affine; results in "
-        "template space have also gone through "
-        + (
-            "symmetric normalisation (SyN), estimated from the pseudo-healthy image where there is "
-            "one"
-            if _deformed_here(brain_methods)
-            else "the deformation of that pipeline"
-        )
-        + ", in one interpolation.",
-        "Bias fields were estimated from healthy tissue alone, as a smooth field of cosines "
-        "beside three tissues and an outlier class (after Ashburner and Friston 2005 and Van "
-        "Leemput et al. 2001), so that lesions were not taken for shading."
-        if _corrected_here(brain_methods)
-        else "",
-        "Intensities were divided by the level of white matter, found by an estimator that lesions "
-        "hardly move.",
+        say("to_template" if deformed else "to_template_prepared", **_registered(first)),
+        say("to_first", first=first.modality) if len(bundles) > 1 else "",
+        say("bias") if _corrected_here(brain_methods) else "",
+        say("intensities"),
     ]
     models = [_model_sentence(bundle, steps) for bundle in {b.name: b for b in bundles}.values()]
-    scoring = (
-        f"Scores were compared with those of {_calibration(bundles)}: a voxel is called anomalous "
-        f"where fewer than {100 * threshold.healthy_fpr:g} % of their voxels score as high; "
-        f"components below {threshold.min_lesion_volume:g} mm³ were left out."
-    )
-    if several:
-        scoring += " Each scan was judged by itself."
-    return [" ".join(filter(None, preprocessing)), " ".join(models), scoring]
+    scoring = [
+        say(
+            "scores",
+            reference=_calibration(bundles),
+            rate=f"{100 * threshold.healthy_fpr:g}",
+            volume=f"{threshold.min_lesion_volume:g}",
+        ),
+        say("each_by_itself") if len(bundles) > 1 else "",
+    ]
+    return [" ".join(filter(None, part)) for part in (preprocessing, models, scoring)]
 
 
 def references(methods: Iterable[str], brain_methods: Sequence[str]) -> list[str]:
@@ -111,24 +102,15 @@ def model_warnings(bundles: Sequence[Bundle], *, steps: int | None) -> list[str]
     bundles = list({bundle.name: bundle for bundle in bundles}.values())
     modalities = sorted({b.modality for b in bundles if b.method == FALLBACK_FAMILY})
     if modalities:
-        warnings.append(
-            f"{' and '.join(modalities)}: no trained model is used, anomalies are voxels of "
-            "unusual intensity, and no pseudo-healthy image is made. Expect false findings where "
-            "healthy tissue is bright (or dark on T1w)."
-        )
+        warnings.append(say("no_model", modalities=" and ".join(modalities)))
     compared = [bundle.name for bundle in bundles if bundle.status == COMPARISON]
     if compared:
-        warnings.append(
-            f"{' and '.join(compared)}: the weights are {COMPARISON_IN_WORDS}. Use --model "
-            f"{DEFAULT_FAMILY} to find it."
-        )
+        warnings.append(say("short_training", models=" and ".join(compared), family=DEFAULT_FAMILY))
     for bundle in bundles:
         taken, calibrated = bundle.steps_taken(steps), bundle.steps_taken(None)
         if taken != calibrated:
             warnings.append(
-                f"{bundle.name}: z-scores and thresholds hold for the number of steps of the "
-                f"calibration, {calibrated}, and --steps asks for {steps}. Calibrate it with "
-                "bids-anomaly-calibrate --steps, or leave --steps out."
+                say("other_steps", model=bundle.name, calibrated=calibrated, steps=steps)
             )
     return warnings
 
@@ -137,10 +119,15 @@ def _brain_sentence(method: str) -> str:
     """Say how a brain was found, from the method of its mask."""
     _, prepared, pipeline = method.partition(PREPARED_BY)
     if prepared:
-        name = pipeline.removesuffix(TRANSFORMS_TOO)
-        return f"A bias-corrected T1w scan and its brain mask were taken from {name}."
-    tool = BRAIN_TOOLS.get("none" if method == ALREADY_STRIPPED else method)
-    return "" if tool is None else tool.words
+        return say("brain_prepared", pipeline=pipeline.removesuffix(TRANSFORMS_TOO))
+    tool = "none" if method == ALREADY_STRIPPED else method
+    return say(f"brain_{tool}") if tool in BRAIN_TOOLS else ""
+
+
+def _registered(bundle: Bundle) -> dict[str, str]:
+    """Say what was registered to the template, and by what image."""
+    image = "its pseudo-healthy image" if bundle.makes_image else "the scan itself"
+    return {"first": bundle.modality, "template": TEMPLATE, "image": image}
 
 
 def _deformed_here(brain_methods: Sequence[str]) -> bool:
@@ -156,22 +143,30 @@ def _corrected_here(brain_methods: Sequence[str]) -> bool:
 def _calibration(bundles: Sequence[Bundle]) -> str:
     """Say whose scores the scans were compared with."""
     people = {bundle.modality: bundle.calibrated_on for bundle in bundles}
-    return "; ".join(f"{data} ({modality})" for modality, data in people.items())
+    return "; ".join(f"on {modality}, {data}" for modality, data in people.items())
 
 
 def _model_sentence(bundle: Bundle, steps: int | None) -> str:
     if bundle.method == FALLBACK_FAMILY:
-        return f"On {bundle.modality}, normalised and smoothed intensity itself was the score."
-    trained = bundle.description.get("training", {}).get("data", "healthy people")
-    painted = (
-        "" if bundle.modality == "T1w" else f", {bundle.modality} painted from their T1w scans,"
-    )
-    made = "pseudo-healthy image" if bundle.makes_image else "score"
+        return say("by_intensity", modality=bundle.modality)
     method, taken = METHODS[bundle.method], bundle.steps_taken(steps)
-    anomalies = f" with {method.anomalies}" if method.anomalies else ""
-    briefly = "for a short time, to compare methods, " if bundle.status == COMPARISON else ""
-    in_steps = "" if taken is None else f" in {taken} step{'s' if taken > 1 else ''}"
-    return (
-        f"On {bundle.modality}, the {made} was made{in_steps} by {bundle.name} {bundle.version}, "
-        f"{method.words}, trained {briefly}on {trained}{painted}{anomalies}."
-    )
+    said = [
+        say(
+            "by_model",
+            modality=bundle.modality,
+            made="pseudo-healthy image" if bundle.makes_image else "score",
+            steps="" if taken is None else f" in {counted(taken, 'step')}",
+            model=f"{bundle.name} {bundle.version}",
+            method=method.words,
+        ),
+        say(
+            "trained_briefly" if bundle.status == COMPARISON else "trained",
+            people=bundle.description.get("training", {}).get("data", "healthy people"),
+        ),
+    ]
+    # Whatever is trained here learns from T1w scans and label maps.
+    if bundle.modality != "T1w":
+        said.append(say("synthesised", modality=bundle.modality))
+    if method.anomalies:
+        said.append(say("removes", anomalies=method.anomalies))
+    return " ".join(said)

@@ -188,7 +188,8 @@ def _air(scan: nib.Nifti1Image) -> tuple[float, float]:
     head = ndimage.binary_fill_holes(head_mask(thinned))
     distance = ndimage.distance_transform_edt(~head, sampling=Grid.of(thinned).spacing)
     air = distance > AIR_DISTANCE_MM
-    if not air.any():
+    # What was set to one value, as where a skull was taken away, no longer shows its ghosts.
+    if not air.any() or np.ptp(values[air]) == 0:
         return np.nan, np.nan
     brightest = np.percentile(values[air], 99) - np.median(values[air])
     in_line = np.stack(

@@ -59,7 +59,7 @@ SUSPICIONS = {
 
 
 class Measure(NamedTuple):
-    """How a measure is called on a page: its name, its unit (may be empty) and what it is."""
+    """How a measure is called: its name, its unit (may be empty) and what it is."""
 
     name: str
     unit: str
@@ -70,12 +70,20 @@ class Measure(NamedTuple):
         """The name with its unit."""
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
+    @property
+    def sentence(self) -> str:
+        """All of it, as the JSON file beside a table says it."""
+        return f"{self.heading}: {self.words}."
 
-# None of them is computed as a measure of MRIQC is, so that none has its name.
+
+# On pages and beside tables. None of them is computed as a measure of MRIQC is, so that none has
+# its name.
 MEASURES = {
-    "grey_to_white": Measure("GM/WM intensity ratio", "", "median of grey over white matter"),
+    "grey_to_white": Measure(
+        "GM/WM intensity ratio", "", "median of grey matter over median of white matter"
+    ),
     "fluid_to_white": Measure(
-        "CSF/WM intensity ratio", "", "median of ventricles over white matter"
+        "CSF/WM intensity ratio", "", "median of the ventricles over median of white matter"
     ),
     "grey_position": Measure(
         "GM position", "", "where grey matter lies between white matter (0) and CSF (1)"
@@ -85,17 +93,24 @@ MEASURES = {
         "Brain overlap", "Dice", "of the registered brain mask with that of the template"
     ),
     "tissue_agreement": Measure(
-        "Tissue fit", "R²", "variance in the brain that the tissue maps of the template explain"
+        "Tissue fit",
+        "R²",
+        "share of the variance in the registered brain that the tissue maps of the template "
+        "explain",
     ),
-    "noise": Measure("WM noise", "WM = 1", "standard deviation from voxel to voxel at 2 mm"),
+    "noise": Measure(
+        "WM noise", "WM = 1", "standard deviation of white matter from voxel to voxel at 2 mm"
+    ),
     "ghosting": Measure(
         "Air, 99th percentile", "WM = 1", "above the median of air: ghosts of motion"
     ),
     "axis_ghosting": Measure(
-        "Ghost-to-air difference", "WM = 1", "air in line with the head along one axis over other"
+        "Ghost-to-air difference",
+        "WM = 1",
+        "how much brighter air in line with the head is along one axis than other air",
     ),
     "weakest_slice": Measure(
-        "Weakest slice", "ratio", "lowest brightness of a slice over that of its neighbours"
+        "Weakest slice", "ratio", "lowest brightness of a slice over the mean of its neighbours"
     ),
     "brain_at_edge": Measure(
         "Brain at edge", "cm²", "largest area of brain on a face of the field of view"
@@ -160,7 +175,7 @@ def describe_flags(checks: Sequence[Check], *, name: str, modality: str) -> list
         Its BIDS suffix.
     """
     return [
-        f"{name}: {MEASURES[check.measure].name} is {check.value:.3g} (good scans have "
+        f"{name}: {MEASURES[check.measure].heading} is {check.value:.3g} (good scans have "
         f"{check.bounds}); {SUSPICIONS[check.measure].format(modality=modality)}."
         for check in checks
         if check.flagged

@@ -17,7 +17,7 @@ PICTURE = "rates.png"
 LOWEST_DRAWN = 0.1
 
 
-def realised_rates(
+def observed_rates(
     scores: Sequence[np.ndarray], nominal: Sequence[float] = NOMINAL_RATES
 ) -> np.ndarray:
     """Return how many voxels of each person are called anomalous when the others calibrate.
@@ -42,32 +42,32 @@ def realised_rates(
     return np.array(rates)
 
 
-def rates_table(realised: np.ndarray) -> str:
-    """Return nominal against realised rates as lines of text.
+def rates_table(observed: np.ndarray) -> str:
+    """Return nominal against observed rates as lines of text.
 
     Parameters
     ----------
-    realised : (P, R) array
-        From :func:`realised_rates`.
+    observed : (P, R) array
+        From :func:`observed_rates`.
     """
     lines = [
-        f"False positive rate in {len(realised)} people, each judged by the calibration of the "
+        f"False positive rate in {len(observed)} people, each judged by the calibration of the "
         "others (% of voxels):",
-        f"{'nominal':>10}{'realised':>10}{'median':>10}{'lowest':>10}{'highest':>10}",
+        f"{'nominal':>10}{'observed':>10}{'median':>10}{'lowest':>10}{'highest':>10}",
     ]
-    for nominal, rates in zip(NOMINAL_RATES, 100 * realised.T, strict=True):
+    for nominal, rates in zip(NOMINAL_RATES, 100 * observed.T, strict=True):
         values = (100 * nominal, rates.mean(), np.median(rates), rates.min(), rates.max())
         lines.append("".join(f"{value:10.3f}" for value in values))
     return "\n".join(lines)
 
 
-def draw_rates(realised: np.ndarray, path: Path, *, title: str) -> None:
-    """Draw nominal against realised rates, a dot for each person, as a PNG.
+def draw_rates(observed: np.ndarray, path: Path, *, title: str) -> None:
+    """Draw nominal against observed rates, a dot for each person, as a PNG.
 
     Parameters
     ----------
-    realised : (P, R) array
-        From :func:`realised_rates`.
+    observed : (P, R) array
+        From :func:`observed_rates`.
     path : Path
         Written or replaced.
     title : str
@@ -78,11 +78,11 @@ def draw_rates(realised: np.ndarray, path: Path, *, title: str) -> None:
     nominal = 100 * np.array(NOMINAL_RATES)
     lowest = LOWEST_DRAWN * nominal[0]
     # People side by side, so that dots of one height do not hide each other.
-    aside = np.geomspace(0.9, 1.1, len(realised))
+    aside = np.geomspace(0.9, 1.1, len(observed))
     axes.plot(nominal, nominal, color="0.6", linestyle=":", label="as nominal")
     axes.plot(
         np.outer(aside, nominal),
-        np.maximum(100 * realised, lowest),
+        np.maximum(100 * observed, lowest),
         linestyle="",
         marker="o",
         markersize=3.5,
@@ -90,8 +90,8 @@ def draw_rates(realised: np.ndarray, path: Path, *, title: str) -> None:
         alpha=0.7,
         label=["a person", *[None] * (len(nominal) - 1)],
     )
-    axes.plot(nominal, 100 * realised.mean(axis=0), color="#D55E00", marker="s", label="mean")
-    axes.set(xlabel="Nominal rate (% of voxels)", ylabel="Realised rate (% of voxels)")
+    axes.plot(nominal, 100 * observed.mean(axis=0), color="#D55E00", marker="s", label="mean")
+    axes.set(xlabel="Nominal rate (% of voxels)", ylabel="Observed rate (% of voxels)")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(nominal)
     for axis in (axes.xaxis, axes.yaxis):

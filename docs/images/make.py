@@ -5,13 +5,12 @@
     python docs/images/make.py DATA RESULTS
 
 DATA holds the datasets that `docs/accuracy.md` names. RESULTS gets a run of the person with
-multiple sclerosis, which is resumed or used again if it is there; its report is written again in
-any case.
+multiple sclerosis, or has a finished one with the models of now, of which the report is written
+again.
 Needs the test tools (playwright) and Debian's chromium.
 
 `drawn.json` beside the pictures says of each by which code and models it was drawn; a test compares
-that with the code of now. A picture that is not in it is of an earlier version, and where it is
-shown the text has to say so.
+that with the code of now.
 """
 
 import argparse
@@ -25,6 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bids_anomaly.bids.naming import report_path
+from bids_anomaly.bids.records import read_record, record_path
 from bids_anomaly.reconstruction.bundle import choose_bundles
 
 HERE = Path(__file__).parent
@@ -36,6 +36,7 @@ DRAWN_BY = {
     "report.png": (
         (
             "reports/figures.py",
+            "reports/maps.py",
             "reports/scan_viewer.py",
             "reports/viewer.py",
             "reports/templates/slices.js",
@@ -59,8 +60,11 @@ def main() -> None:
     parser.add_argument("results", metavar="RESULTS", type=Path)
     arguments = parser.parse_args()
     outputs = arguments.results / DATASET
-    _run(arguments.data / DATASET, outputs, "--modalities", "FLAIR", "--nprocs", "1")
-    _run(arguments.data / DATASET, outputs, "--reports-only")
+    if report_path(outputs, PERSON).exists():
+        refuse_other_models(outputs)
+        _run(arguments.data / DATASET, outputs, "--reports-only")
+    else:
+        _run(arguments.data / DATASET, outputs, "--nprocs", "1")
     picture = photograph(report_path(outputs, PERSON))
     (HERE / "report.png").write_bytes(picture)
     record = json.loads(DRAWN.read_text()) if DRAWN.exists() else {}
@@ -86,6 +90,16 @@ def drawn_with(picture: str) -> Mapping:
         "code": digest.hexdigest(),
         "models": {bundle.name: f"{bundle.version} {bundle.digest}" for bundle in bundles.values()},
     }
+
+
+def refuse_other_models(outputs: Path) -> None:
+    """Stop if results are from other models than those that would make them now."""
+    entities = {"sub": PERSON.removeprefix("sub-")}
+    scans = read_record(record_path(outputs, PERSON, entities)).scans
+    now = choose_bundles(FAMILY, [scan.modality for scan in scans])
+    others = [scan.model for scan in scans if scan.digest != now[scan.modality].digest]
+    if others:
+        sys.exit(f"{outputs} is from {', '.join(others)}. Remove it, and it is made anew.")
 
 
 def photograph(page: Path) -> bytes:

@@ -200,8 +200,9 @@ def test_an_entity_of_anatomical_scans_is_kept_and_one_that_is_not_bids_is_named
     assert scan.entities == {"sub": "01", "task": "rest"}
     path = output_path(tmp_path, "zscore", scan.entities, modality="T1w")
     assert path.name == "sub-01_task-rest_desc-zscore_T1w.nii.gz"
-    assert "sub-01_foo-1_bar-2_T1w.nii is left out: anatomical scans have no bar-, foo-" in (
-        caplog.text
+    assert (
+        "sub-01_foo-1_bar-2_T1w.nii is left out, because anatomical scans have no bar-, foo-"
+        in (caplog.text)
     )
 
 

@@ -16,10 +16,10 @@ USED = "sub-01_run-1_T1w.nii.gz"
 BESIDE = {
     "sub-01_ce-gad_T1w.nii.gz": "ce-gad says that a contrast agent was given",
     "sub-01_run-2_T1w.nii": "it does not pass the filter",
-    "sub-01_T2w.nii.gz": "not among --modalities",
+    "sub-01_T2w.nii.gz": "it is not among --modalities",
     "sub-01_UNIT1.nii.gz": "UNIT1 scans are not read",
-    "sub-01_part-phase_FLAIR.nii.gz": "not a magnitude image",
-    "sub-01_space-orig_FLAIR.nii.gz": "not a raw scan",
+    "sub-01_part-phase_FLAIR.nii.gz": "it is not a magnitude image",
+    "sub-01_space-orig_FLAIR.nii.gz": "it is not a raw scan",
 }
 FILTER = {"T1w": {"run": [1, None]}}
 

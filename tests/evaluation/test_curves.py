@@ -121,7 +121,7 @@ def test_a_calibrated_score_realises_its_nominal_rates():
     truth[:10] = True
     z = random.standard_normal(shape) + 10 * truth
     curves = curves_of(z, truth, brain=brain, lesion_free=~truth, voxel_volume=8.0, min_volume=24.0)
-    np.testing.assert_allclose(curves.realised, NOMINAL_RATES, rtol=0.1)
+    np.testing.assert_allclose(curves.observed, NOMINAL_RATES, rtol=0.1)
     assert (curves.sensitivity > 0.999).all()
     assert (curves.lesion.sum(), curves.healthy.sum()) == (truth.sum(), (~truth).sum())
     nothing = curves_of(

@@ -132,7 +132,7 @@ def test_people_without_lesions_have_no_dice_unless_something_is_marked(compared
     assert quiet["dice"].isna().all()
     assert (controls[controls["burden_ml"] > 0]["dice"] == 0).all()
     assert controls["auprc"].isna().all()
-    np.testing.assert_allclose(controls["realised_at_5"], 0.05, atol=0.02)
+    np.testing.assert_allclose(controls["observed_at_5"], 0.05, atol=0.02)
     summary = read(compared, "summary.tsv")
     of_controls = summary[summary["group"] == "control"]["measure"]
     assert not of_controls.str.contains("dice|lesion|sensitivity").any()
@@ -152,7 +152,7 @@ def test_the_summary_has_intervals_and_corrected_tests(compared):
     bad = own.loc[("patients_vs_controls_auroc", "all", "worse")]
     assert bad["estimate"] == pytest.approx(expected, rel=1e-5)
     assert own.loc[("froc_sensitivity_at_5", "all", "good")]["estimate"] > 0.9
-    assert own.loc[("realised_at_0.2", "control", "good")]["estimate"] < 0.006
+    assert own.loc[("observed_at_0.2", "control", "good")]["estimate"] < 0.006
     assert own.loc[("group_ahi", "all", "good")]["people"] == 10
     difference = summary[summary["versus"] == "worse"].loc[("dice", "patient", "good")]
     assert difference["low"] > 0

@@ -1,6 +1,8 @@
-"""A phantom scan, without and with an anomaly."""
+"""A phantom scan, without and with an anomaly; what tells sentences apart; a browser."""
 
+import re
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import nibabel as nib
@@ -8,6 +10,8 @@ import numpy as np
 import pytest
 
 from bids_anomaly.reports.scan import ScanReport
+from bids_anomaly.reports.sentences import SENTENCES
+from bids_anomaly.scoring.quality_limits import SUSPICIONS
 
 SHAPE = (30, 36, 32)
 AFFINE = np.array([[2.0, 0, 0, -29], [0, 2, 0, -40], [0, 0, 2, -30], [0, 0, 0, 1]])
@@ -88,3 +92,57 @@ def open_page(browser, report):
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+# What a page may say: the list, and what is said of a measure that is not as good scans have it.
+TEMPLATES = {
+    **SENTENCES,
+    **{
+        f"flagged {name}": "{scan}: {measure} is {value} (good scans have {bounds}); " + words + "."
+        for name, words in SUSPICIONS.items()
+    },
+}
+
+
+def pattern_of(template: str) -> re.Pattern:
+    """Return what recognises a sentence, which ends before the next one or at the end.
+
+    No value goes on into another sentence.
+    """
+    parts = re.split(r"\{(\w+)\}", template)
+    known, pattern = set(), ""
+    for position, part in enumerate(parts):
+        if position % 2 == 0:
+            pattern += re.escape(part)
+        else:
+            pattern += f"(?P={part})" if part in known else rf"(?P<{part}>(?:(?!\.\s[A-Z]).)*?)"
+            known.add(part)
+    return re.compile(pattern + r"(?=\s+[A-Z\d]|$)", re.DOTALL)
+
+
+PATTERNS = {name: pattern_of(template) for name, template in TEMPLATES.items()}
+
+
+def literal(name: str) -> int:
+    """Return how much of a sentence is the same in every session."""
+    return len(re.sub(r"\{\w+\}", "", TEMPLATES[name]))
+
+
+@pytest.fixture(scope="session")
+def recognise() -> Callable[[str], list[tuple[str, Mapping[str, str]]]]:
+    """Give a function that takes a text apart into sentences of the list, each with its values.
+
+    What is not in the list is an error.
+    """
+
+    def recognise(text: str) -> list[tuple[str, Mapping[str, str]]]:
+        said, rest = [], " ".join(text.split())
+        while rest:
+            matches = {name: m for name in PATTERNS if (m := PATTERNS[name].match(rest))}
+            assert matches, f"not in the list: {rest!r}"
+            name = max(matches, key=literal)
+            said.append((name, matches[name].groupdict()))
+            rest = rest[matches[name].end() :].strip()
+        return said
+
+    return recognise

@@ -76,6 +76,17 @@ def report(lesioned, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def finer_report(lesioned, tmp_path_factory):
+    """Write a report whose scan has twice the resolution of its maps: stripes of one voxel."""
+    path = tmp_path_factory.mktemp("finer") / "sub-01.html"
+    twice = lesioned.scan.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    stripes = np.where(np.arange(twice.shape[0]) % 2, 1.2, 0.8)[:, np.newaxis, np.newaxis]
+    finer = replace(lesioned, finer_scan=twice * stripes)
+    write_session_page(path, SessionPage(title="sub-01", scans=[finer]))
+    return path
+
+
 @pytest.fixture
 def open_page(open_page):
     """Give a function that opens the report and waits until the viewer has drawn."""
@@ -130,6 +141,8 @@ def test_the_viewer_draws_and_the_page_fits(width, scheme, open_page):
         assert (values > 100).mean() > 0.2
         assert (values < 10).mean() > 0.05
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    hidden = page.locator("nav > div").evaluate("(bar) => bar.scrollWidth - bar.clientWidth")
+    assert hidden <= 0 or width < 700  # on narrow screens the bar is scrolled
     page_colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (page_colour == "rgb(20, 24, 27)") == (scheme == "dark")
 
@@ -242,6 +255,77 @@ def test_the_cross_reads_the_value_below_it(open_page):
     settle(page)
     assert page.locator("[data-read=scan]").inner_text().startswith("2.0")
     assert 9 < float(page.locator("[data-read=zscore]").inner_text()) < 12
+
+
+def test_values_outside_the_brain_and_beyond_what_is_stored_are_told(lesioned, browser, tmp_path):
+    scan = lesioned.scan.copy()
+    scan[8, 16, 19] = 50
+    path = tmp_path / "sub-01.html"
+    write_session_page(path, SessionPage(title="sub-01", scans=[replace(lesioned, scan=scan)]))
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("#viewer-body.ready")
+
+    def read_at(voxel):
+        mm = lesioned.affine[:3] @ [*voxel, 1]
+        page.evaluate(
+            "(mm) => { const row = document.createElement('p'); row.dataset.mm = mm; "
+            "document.body.append(row); row.click(); row.remove(); }",
+            " ".join(map(str, mm)),
+        )
+        settle(page)
+        return [page.locator(f"[data-read={name}]").inner_text() for name in ("scan", "zscore")]
+
+    assert read_at((0, 0, 0))[1] == "–"
+    beyond, inside = read_at((8, 16, 19))[0], read_at((7, 16, 19))[0]
+    assert beyond.startswith("≥ ")
+    assert 2 < float(beyond[2:]) < 50
+    assert float(inside) == pytest.approx(2, abs=0.02)
+    context.close()
+
+
+def test_a_scan_is_shown_and_read_at_its_own_resolution(browser, finer_report, lesioned):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    page = context.new_page()
+    page.goto(finer_report.as_uri())
+    page.wait_for_selector("#viewer-body.ready")
+    settle(page)
+    page.locator("#viewer-outline").uncheck()
+    canvas = page.locator(".plane canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.4 * box["height"])
+
+    def read(name):
+        return float(page.locator(f"[data-read={name}]").inner_text())
+
+    read_out, healthy = [], []
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+        settle(page)
+        read_out.append(read("scan"))
+        healthy.append(read("healthy"))
+        # No finding is near, so that nothing is taken away.
+        assert read("residual") == pytest.approx(0, abs=0.011)
+    # A step is half a voxel of the maps, and leads from a dark stripe to a bright one.
+    assert np.ptp(read_out[:2]) > 0.25
+    assert np.ptp(read_out[2:]) > 0.25
+    np.testing.assert_allclose(healthy, read_out, atol=0.03)
+    striped = pixels(page, 0)
+    middle = striped[striped.shape[0] * 2 // 5, :, 0]
+    inside = middle[len(middle) // 3 : 2 * len(middle) // 3]
+    # Bright and dark change places about once a millimetre: 26 mm of brain are 26 stripes.
+    assert np.count_nonzero(np.diff(np.sign(np.diff(inside))) != 0) >= 6
+    # Maps over it stay where they are.
+    page.locator("#viewer-outline").check()
+    page.locator("#viewer-peak").click()
+    choose(page, "Mask")
+    assert page.locator("[data-read=outline]").inner_text() == "inside"
+    at = page.evaluate("document.querySelector('#viewer-body').dataset.at.split(' ').map(Number)")
+    voxel = np.linalg.inv(lesioned.affine)[:3] @ [*at, 1]
+    assert lesioned.mask[tuple(np.rint(voxel).astype(int))]
+    context.close()
 
 
 def test_a_click_the_wheel_and_keys_move_the_cross(open_page):

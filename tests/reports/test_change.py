@@ -219,7 +219,7 @@ def test_a_lost_map_is_named(compared):
     lost = plan_comparisons(compared, "01").comparisons[0].of_scan(compared, "zscore", 0, None)
     lost.unlink()
     (refusal,) = plan_comparisons(compared, "01").refusals
-    assert lost.name in refusal.sentence
+    assert (refusal.reason, refusal.told["path"]) == ("lost_map", str(lost))
 
 
 def test_a_participant_without_sessions_has_no_change(tmp_path):

@@ -54,6 +54,10 @@ def test_the_change_fits_and_shows_what_is_from_data_as_text(width, open_page):
     assert page.locator("#change h3").first.inner_text() == LABEL
     alts = page.locator("#change img").evaluate_all("(all) => all.map((image) => image.alt)")
     assert alts == ["first", "second", "change"]
+    # Both sessions have one size, side by side.
+    first, second, _ = (page.locator("#change img").nth(i).bounding_box() for i in range(3))
+    assert first["width"] == pytest.approx(second["width"], abs=1)
+    assert first["y"] == second["y"]
 
 
 def test_choosing_a_finding_moves_the_viewer_there(open_page):

@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bids_anomaly.preprocessing.template import Grid, parted
+from bids_anomaly.reports import viewer
 from bids_anomaly.reports.scan_viewer import peak_of, scan_viewer
 
 
@@ -28,3 +30,38 @@ def test_without_a_finding_the_viewer_begins_at_the_highest_score_of_the_brain(h
     zscore[inside], zscore[0, 0, 0] = 2, 9
     peak = peak_of(replace(healthy, zscore=zscore))
     np.testing.assert_allclose(peak, (healthy.affine @ [*inside, 1])[:3])
+
+
+def test_finer_scans_are_packed_while_there_is_room(lesioned, monkeypatch):
+    rng = np.random.default_rng(0)
+    finer = [
+        replace(lesioned, name=name, finer_scan=rng.random([2 * n for n in lesioned.scan.shape]))
+        for name in "abc"
+    ]
+
+    def spacings() -> list[float]:
+        content = scan_viewer(finer)
+        for subject in content["subjects"]:
+            fine = subject["volumes"]["scan"]["every"] == 1
+            assert fine
+            # What is not finer takes as many of its voxels as it is coarser.
+            assert subject["outline"]["every"] == 2 / subject["spacing"][0]
+            # The box around the brain begins at the same corner.
+            corner = np.array(subject["origin"]) - np.array(subject["spacing"]) / 2
+            np.testing.assert_allclose((corner - lesioned.affine[:3, 3]) % 2, 1)
+        return [subject["spacing"][0] for subject in content["subjects"]]
+
+    assert spacings() == [1, 1, 1]
+    one = max(len(text) for text in scan_viewer(finer[:1])["packed"].values())
+    monkeypatch.setattr(viewer, "MOST_FINE", 2 * one + 100)
+    # The primary scan comes first.
+    assert spacings() == [1, 1, 2]
+
+
+def test_the_voxels_of_a_parted_grid_are_parts_of_those_of_the_grid():
+    grid = Grid.isotropic((3, 4, 5), (-7.0, 2.0, 1.0), 2.0)
+    fine = parted(grid, 2)
+    assert fine.shape == (6, 8, 10)
+    both = [fine.affine @ [*corner, 1] for corner in ((0, 0, 0), (1, 1, 1))]
+    np.testing.assert_allclose(np.mean(both, axis=0), grid.affine @ [0, 0, 0, 1])
+    np.testing.assert_allclose(fine.spacing, 1)

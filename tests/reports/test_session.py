@@ -8,15 +8,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import ants
 import numpy as np
 import pytest
 
-from bids_anomaly.bids.naming import output_path
+from bids_anomaly.bids.naming import output_path, transform_path
 from bids_anomaly.bids.records import SessionRecord, read_record, record_path
 from bids_anomaly.bids.tables import write_table
 from bids_anomaly.cli.main import main
 from bids_anomaly.exceptions import BadScanError, MissingInputError
+from bids_anomaly.preprocessing.composite import write_composite
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
+from bids_anomaly.preprocessing.transforms import Chain, write_matrix
 from bids_anomaly.reports.runs import read_runs
 from bids_anomaly.reports.session import write_failure_report, write_session_report
 from bids_anomaly.reports.session_page import Failure
@@ -85,7 +88,7 @@ def write_scan(folder, modality, place):
         "lesions": [
             (1, "lesion-1", volume, *centre, 5.0, 5.0, 0.99, "Frontal_WM_L", "left", LOCATION)
         ],
-        "regions": [(1, "Putamen_L", "left", "deep grey", whole, volume, 0.1, 0.1, 5.0, 1.0)],
+        "regions": [(1, "Frontal_WM_L", "left", "white matter", whole, volume, 0.1, 0.1, 5.0, 1.0)],
     }
     for output, rows in tables.items():
         path = output_path(folder, output, ENTITIES, modality=modality, extension=".tsv")
@@ -97,9 +100,10 @@ def viewer_of(page):
     return json.loads(data)
 
 
-def unpacked(viewer, name, subject):
-    values = gzip.decompress(base64.b64decode(viewer["packed"][name]))
-    return np.frombuffer(values, np.uint8).reshape(subject["shape"], order="F")
+def unpacked(viewer, volume, subject):
+    values = gzip.decompress(base64.b64decode(viewer["packed"][volume["data"]]))
+    shape = [length // volume["every"] for length in subject["shape"]]
+    return np.frombuffer(values, np.uint8).reshape(shape, order="F")
 
 
 def test_volumes_are_those_of_the_person(derivatives, record_of):
@@ -183,12 +187,64 @@ def test_the_viewer_holds_the_maps_where_they_are(derivatives, record_of):
     assert finding.sum() == 1000
     corner = np.argwhere(finding).min(axis=0) * subject["spacing"] + subject["origin"]
     np.testing.assert_allclose(corner, OUTPUT_GRID.affine[:3, 3] + 2.0 * 30)
-    for name, expected in (("scan", 1.2), ("healthy", 0.8), ("residual", 0.4), ("zscore", 5.0)):
+    # The browser subtracts the residual.
+    assert subject["volumes"]["healthy"]["difference"] == ["scan", "residual"]
+    for name, expected in (("scan", 1.2), ("residual", 0.4), ("zscore", 5.0)):
         volume = subject["volumes"][name]
         low, high = volume["stored"]
-        steps = unpacked(viewer, volume["data"], subject)[finding > 0]
+        steps = unpacked(viewer, volume, subject)[finding > 0]
         values = low + (high - low) * steps / 255
         np.testing.assert_allclose(values, expected, atol=(high - low) / 255)
+
+
+def test_a_fine_scan_is_shown_at_1_mm_where_it_lies(derivatives, record_of, tmp_path):
+    grid = Grid.isotropic((130, 130, 130), (-60.0, -100.0, -40.0), 1.0)
+    block, lies_at = (slice(50, 53), slice(60, 65), slice(70, 77)), (-9.0, -38.0, 33.0)
+    brain = np.zeros(grid.shape, np.uint8)
+    brain[10:120, 10:120, 10:120] = 1
+    scan = 0.8 * brain.astype(np.float32)
+    scan[block] = 1.5
+    # From points of the template to those of the T1w scan, and on to those of the FLAIR scan.
+    shifts = {"T1w": (6, 0, 0), "FLAIR": (0, 4, 0)}
+    matrices = {}
+    for modality, shift in shifts.items():
+        matrices[modality] = tmp_path / f"{modality}.mat"
+        matrix = np.eye(4)
+        matrix[:3, 3] = shift
+        write_matrix(matrices[modality], matrix)
+    write_scan(derivatives, "FLAIR", LESION)
+    to_template, to_t1w = (
+        transform_path(derivatives, ENTITIES, origin=origin, target=target, extension=extension)
+        for origin, target, extension in (("T1w", TEMPLATE, ".h5"), ("FLAIR", "T1w", ".txt"))
+    )
+    write_composite(to_template, Chain.of(matrices["T1w"]))
+    ants.write_transform(ants.read_transform(str(matrices["FLAIR"])), str(to_t1w))
+    record = record_of(("native", TEMPLATE))
+    (t1w,) = record.scans
+    record = replace(record, scans=(t1w, replace(t1w, name="sub-01_FLAIR", modality="FLAIR")))
+
+    def shown() -> list[tuple[float, np.ndarray | None]]:
+        viewer = viewer_of(write_session_report(derivatives, record).read_text())
+        found = []
+        for subject in viewer["subjects"]:
+            volume = subject["volumes"]["scan"]
+            bright = np.argwhere(unpacked(viewer, volume, subject) > 230)
+            place = bright.mean(axis=0) * subject["spacing"] + subject["origin"]
+            found.append((subject["spacing"][0], place if volume["every"] == 1 else None))
+        return found
+
+    for modality in shifts:
+        for output, values in (("preproc", scan), ("brain", brain)):
+            path = output_path(derivatives, output, ENTITIES, modality=modality)
+            grid.image(values).to_filename(path)
+    (first, t1w_place), (second, flair_place) = shown()
+    assert (first, second) == (1, 1)
+    np.testing.assert_allclose(t1w_place, np.subtract(lies_at, shifts["T1w"]), atol=0.3)
+    there = np.subtract(lies_at, np.sum(list(shifts.values()), axis=0))
+    np.testing.assert_allclose(flair_place, there, atol=0.3)
+    # Without the way to the template, it is shown as the maps are.
+    to_t1w.unlink()
+    assert [spacing for spacing, _ in shown()] == [1, 2]
 
 
 @pytest.mark.parametrize(

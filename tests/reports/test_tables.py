@@ -75,9 +75,9 @@ def test_what_is_outside_its_limits_stands_in_the_table_and_in_a_warning(tmp_pat
     assert [row[0] for row in table.rows] == ["T1w", "T1w", "run-2_T1w"]
     assert [row[outside] for row in table.rows] == ["outside", "", ""]
     assert [row[value] for row in table.rows] == ["0.50", "1434", ""]
-    assert [row[limits] for row in table.rows] == ["at most 0.060", "900 to 2000", "at most 0.19"]
+    assert [row[limits] for row in table.rows] == ["at most 0.06", "900 to 2000", "at most 0.19"]
     (warning,) = quality_warnings(rows)
-    assert warning.startswith("sub-01_T1w: WM noise is 0.5 (good scans have at most 0.06)")
+    assert warning.startswith("sub-01_T1w: WM noise (WM = 1) is 0.5 (good scans have at most 0.06)")
 
 
 def test_every_measure_of_quality_has_a_name_a_unit_and_words(tmp_path):

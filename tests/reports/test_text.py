@@ -61,13 +61,15 @@ def test_a_model_calibrated_with_as_many_steps_is_not_warned_of():
             "restore",
             8,
             "On T1w, the pseudo-healthy image was made in 8 steps by {bundle}, a few-step "
-            "restoration network, trained on {people} with procedural anomalies.",
+            "restoration network. It was trained on {people}. It learnt to remove procedural "
+            "anomalies.",
         ),
         (
             "features",
             8,
             "On T1w, the score was made by {bundle}, a network whose features are compared with "
-            "those of healthy people, trained for a short time, to compare methods, on {people}.",
+            "those of healthy people. It was trained on {people}, for a short time and to compare "
+            "methods.",
         ),
         ("threshold", None, "On T1w, normalised and smoothed intensity itself was the score."),
     ],

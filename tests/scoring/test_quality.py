@@ -160,6 +160,15 @@ def test_even_air_has_no_ghosts_however_bright_it_is(good):
     assert measures["axis_ghosting"] == pytest.approx(0, abs=1e-3)
 
 
+@pytest.mark.parametrize("background", [0.0, 3.0])
+def test_a_background_of_one_value_tells_nothing_of_ghosts(good, background):
+    scan, brain = good
+    native = head_of(scan, brain)
+    inside = native > 0.5 * LEVEL
+    measures = measure(scan, brain, native=np.where(inside, native, background))
+    assert np.isnan([measures["ghosting"], measures["axis_ghosting"]]).all()
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("missing", [1, 3])
 def test_missing_slices_are_noticed(good, axis, missing):

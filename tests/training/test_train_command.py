@@ -70,7 +70,7 @@ def test_each_modality_gets_a_bundle_with_the_same_weights(trained):
 
 def test_scans_that_are_not_there_are_painted_and_the_bundle_says_so(trained):
     said = load_bundle(trained / "restore-FLAIR").description["calibration"]["data"]
-    assert said.endswith("FLAIR painted from T1w")
+    assert said.endswith("FLAIR synthesised from T1w")
 
 
 def test_the_draw_of_people_is_written_and_nobody_is_in_two_splits(trained, preprocessed):
@@ -92,12 +92,12 @@ def test_losses_and_validations_are_tables_and_pictures(trained):
     assert pictures == ["step-000002.png", "step-000004.png"]
 
 
-def test_the_command_says_nominal_and_realised_rates(preprocessed, trained, tmp_path, capsys):
+def test_the_command_says_nominal_and_observed_rates(preprocessed, trained, tmp_path, capsys):
     output = tmp_path / "output"
     shutil.copytree(trained, output)
     assert run(preprocessed, output, "--modalities", "FLAIR", "T1w") == 0
     said = capsys.readouterr()
-    assert said.out.count("realised") == 2
+    assert said.out.count("observed") == 2
     assert "bids-anomaly-calibrate" in said.out
     # No bar where there is no terminal.
     assert not said.err

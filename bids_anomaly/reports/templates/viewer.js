@@ -8,8 +8,12 @@
   const content = JSON.parse(source.textContent);
   const find = (selector) => root.querySelector(selector);
   const findAll = (selector) => [...root.querySelectorAll(selector)];
-  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const { clamp, stepsOf } = slices;
+  function bytes(text) {
+    const letters = atob(text), values = new Uint8Array(letters.length);
+    for (let i = 0; i < values.length; i++) values[i] = letters.charCodeAt(i);
+    return values;
+  }
+  const { clamp, indexIn } = slices;
   const number = (value, decimals) =>
     (value < 0 && Number(value.toFixed(decimals)) !== 0 ? "−" : "") + Math.abs(value).toFixed(decimals);
   const millimetres = (value) => {
@@ -48,16 +52,29 @@
   }
 
   async function open(subject) {
-    const names = Object.values(subject.volumes).map((volume) => volume.data);
-    names.push(subject.outline, subject.labels);
+    const volumes = Object.values(subject.volumes);
+    const names = [...volumes, subject.outline, subject.labels].map((one) => one?.data);
     await Promise.all(names.filter(Boolean).map(unpack));
+    for (const [i, volume] of volumes.entries()) {
+      if (!volume.difference || volume.data) continue;
+      const [one, other] = volume.difference.map((name) => subject.volumes[name]);
+      // Both in the same voxels, so that what is read at a place adds up.
+      const fine = `${other.data} of ${one.data}`;
+      unpacked[fine] = slices.refined(subject, other, unpacked[other.data], one.every);
+      Object.assign(other, { data: fine, every: one.every });
+      volume.data = `difference ${i} of ${one.data}`;
+      unpacked[volume.data] = slices.subtracted(volume, one, unpacked[one.data], other, unpacked[fine]);
+    }
   }
 
-  const indexOf = (at) => stepsOf(state.subject.shape).reduce((sum, step, i) => sum + step * at[i], 0);
-  const valueOf = (volume, index) => {
-    const [low, high] = volume.stored;
-    return low + (high - low) * unpacked[volume.data][index] / 255;
+  // The value of a volume in words: none where nothing is known, and at least so much where it was cut off.
+  const valueOf = (volume, at) => {
+    const [low, high] = volume.stored, step = unpacked[volume.data][indexIn(state.subject, volume, at)];
+    if (volume.gaps && !step) return "–";
+    return (volume.beyond && step === 255 ? "≥ " : "") + number(low + (high - low) * step / 255, volume.decimals);
   };
+  // Whether a voxel is marked, and the region that it lies in.
+  const labelOf = (marks, at) => unpacked[marks.data][indexIn(state.subject, marks, at)];
   const toMillimetres = (at) => at.map((i, axis) => state.subject.origin[axis] + state.subject.spacing[axis] * i);
   const toVoxel = (mm) => mm.map((value, axis) => {
     const { origin, spacing, shape } = state.subject;
@@ -94,16 +111,16 @@
       paint();
       context.restore();
     };
-    const place = (drawn) => turned(() =>
-      context.drawImage(drawn, left, top, columns, rows, 0, 0, canvas.width, canvas.height));
-    place(slices.paint(scene, plane, layer.base, layer.over, layer.filled));
+    const place = (drawn, every) => turned(() => context.drawImage(
+      drawn, left / every, top / every, columns / every, rows / every, 0, 0, canvas.width, canvas.height));
+    slices.paint(scene, plane, layer.base, layer.over, layer.filled, place);
     if (layer.beside) {
       const x = Math.round(state.wipe * width);
       context.save();
       context.beginPath();
       context.rect(x, 0, width - x, canvas.height);
       context.clip();
-      place(slices.paint(scene, plane, layer.beside, layer.over, layer.filled));
+      slices.paint(scene, plane, layer.beside, layer.over, layer.filled, place);
       context.restore();
       for (const [colour, thickness] of [["rgb(0 0 0 / 55%)", 4], ["#fff", 2]]) {
         context.fillStyle = colour;
@@ -131,7 +148,7 @@
   }
 
   function show() {
-    const { subject, at, layer } = state, mm = toMillimetres(at), index = indexOf(at);
+    const { subject, at, layer } = state, mm = toMillimetres(at);
     follow();
     for (const plane of PLANES) {
       const words = `${"xyz"[plane.axis]} = ${millimetres(mm[plane.axis])} mm`;
@@ -144,10 +161,10 @@
     }
     const read = { place: mm.map(millimetres).join(", ") + " mm" };
     read.region = subject.labels
-      ? content.regions[unpacked[subject.labels][index]] ?? "outside the atlas" : "–";
-    if (subject.outline) read.outline = unpacked[subject.outline][index] ? "inside" : "outside";
+      ? content.regions[labelOf(subject.labels, at)] ?? "outside the atlas" : "–";
+    if (subject.outline) read.outline = labelOf(subject.outline, at) ? "inside" : "outside";
     for (const [name, volume] of Object.entries(subject.volumes)) {
-      if (volume.decimals !== null) read[name] = number(valueOf(volume, index), volume.decimals);
+      if (volume.decimals !== null) read[name] = valueOf(volume, at);
     }
     for (const cell of findAll("[data-read]")) cell.textContent = read[cell.dataset.read] ?? "–";
     root.dataset.at = mm.map((value) => Math.round(value)).join(" ");
@@ -181,16 +198,17 @@
     requestAnimationFrame(() => { waiting = false; show(); });
   }
 
-  // The centre of a curved finding may lie beside it: the nearest place inside, a few voxels away.
+  // The centre of a curved finding may lie beside it: the nearest place inside, some voxels of the mask away.
   function inside(at) {
-    const marked = unpacked[state.subject.outline], { shape } = state.subject, reach = 12;
-    if (!marked || marked[indexOf(at)]) return at;
-    const from = at.map((i) => Math.max(0, i - reach));
-    const to = at.map((i, axis) => Math.min(shape[axis] - 1, i + reach));
+    const { outline, shape } = state.subject;
+    if (!outline || labelOf(outline, at)) return at;
+    const { every } = outline, reach = 12 * every, middle = (every - 1) / 2;
+    const [from, to] = [-reach, reach].map((by) => at.map((i, axis) => Math.floor(clamp(i + by, 0, shape[axis] - 1) / every)));
     let best = at, least = Infinity;
     for (let z = from[2]; z <= to[2]; z++) for (let y = from[1]; y <= to[1]; y++) for (let x = from[0]; x <= to[0]; x++) {
-      const distance = (x - at[0]) ** 2 + (y - at[1]) ** 2 + (z - at[2]) ** 2;
-      if (distance < least && marked[indexOf([x, y, z])]) [best, least] = [[x, y, z], distance];
+      const there = [x, y, z].map((i) => every * i + Math.floor(middle));
+      const distance = there.reduce((sum, i, axis) => sum + (i - at[axis]) ** 2, 0);
+      if (distance < least && labelOf(outline, there)) [best, least] = [there, distance];
     }
     return best;
   }
