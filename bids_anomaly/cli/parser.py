@@ -50,7 +50,11 @@ class Parser(argparse.ArgumentParser):
         """Raise what is wrong in one sentence, without the page of usage."""
         sentence = message.removeprefix("argument ")
         if sentence.startswith("the following arguments are required"):
-            sentence = f"{sentence} ({values.POSITIONALS_FIRST})"
+            first = " ".join(
+                action.metavar or "{" + ",".join(action.choices) + "}"
+                for action in self._get_positional_actions()
+            )
+            sentence = f"{sentence} ({first} {values.COME_FIRST})"
         raise UsageError(f"{sentence}. See {self.prog} --help.")
 
 

@@ -21,10 +21,7 @@ GB_A_UNIT = {"K": 1024**-2, "M": 1 / 1024, "G": 1, "T": 1024}
 # A bare number is in GB after --mem and in MB for SLURM and after --mem-mb: what was meant shows.
 SMALLEST_SIZE_MEANT_IN_MB = 1000
 LARGEST_SIZE_MEANT_IN_GB = 100
-POSITIONALS_FIRST = (
-    "folders and level come first, because an option that takes several values takes all that "
-    "follow it"
-)
+COME_FIRST = "come first, because an option that takes several values takes all that follow it"
 
 
 def listed(read: Callable[[str], Any], separator: str | None = ",") -> Callable[[str], list]:
@@ -181,7 +178,7 @@ def _read_label(text: str, prefix: str) -> str:
 
 def _match(form: re.Pattern, name: str, text: str) -> str:
     if not form.fullmatch(name):
-        advice = f" ({POSITIONALS_FIRST})" if "/" in text.rstrip("/") else ""
+        advice = f" (folders and level {COME_FIRST})" if "/" in text.rstrip("/") else ""
         raise ArgumentTypeError(f"letters and digits are needed, not {text!r}{advice}")
     return name
 
