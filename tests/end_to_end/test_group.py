@@ -165,9 +165,10 @@ def test_who_is_excluded_does_not_come_in_and_is_not_called_missing(study, tmp_p
     shutil.copytree(study.folder, out)
     group = ["nowhere", str(out), "group", "-w", str(tmp_path / "w")]
     assert main([*group, "--exclude-participant-label", "04,05"]) == 0
-    table = (out / "group" / "participants.tsv").read_text()
-    rows = {line.split("\t")[0] for line in table.splitlines()[1:]}
-    assert rows == {f"sub-{number:02}" for number in range(11) if number not in (4, 5)}
+    people = read_table(out / "group" / "desc-people_stats.tsv")
+    assert {row["participant_id"] for row in people} == {
+        f"sub-{number:02}" for number in range(11) if number not in (4, 5)
+    }
     assert "sub-04" not in (out / "group.html").read_text()
 
 

@@ -34,10 +34,13 @@ def test_no_scientific_package_is_imported_to_answer_a_question(arguments):
     assert answered.stderr.splitlines()[-1] == "imported:"
 
 
-@pytest.mark.parametrize("module", ["console", "runs", "reports", "group", "evaluate", "train"])
+@pytest.mark.parametrize(
+    "module",
+    ["running.console", "running.runs", "cli.reports", "cli.group", "cli.evaluate", "cli.train"],
+)
 def test_what_runs_no_workflow_does_without_nipype(module):
     """Which would ask the network for its version, unless it was told not to before."""
-    program = f"import sys, bids_anomaly.cli.{module}; print('nipype' in sys.modules)"
+    program = f"import sys, bids_anomaly.{module}; print('nipype' in sys.modules)"
     answered = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert answered.stdout == "False\n", answered.stderr
 
