@@ -42,6 +42,7 @@ def flair_run(files, command, tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_single_files_give_the_maps_of_a_dataset_with_the_same_scans(
     files, finished_run, command, tmp_path
 ):
