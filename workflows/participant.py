@@ -111,6 +111,8 @@ def init_session_wf(
 ) -> Workflow:
     """Take all scans of one session from BIDS to derivatives.
 
+    Long, because it is the graph: what each node takes of which other is seen in one place.
+
     Workflow Graph
     --------------
     For each scan: preprocess -> reconstruct -> derivatives. For the session: write_quality and,

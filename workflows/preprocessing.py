@@ -55,7 +55,8 @@ def init_preprocess_wf(
     """Preprocess one scan.
 
     The reference scan of a session is registered to the template; the others are registered to
-    the reference and reach the template through it, in one interpolation.
+    the reference and reach the template through it, in one interpolation. Long, because it is the
+    graph: what each node takes of which other is seen in one place.
 
     Workflow Graph
     --------------

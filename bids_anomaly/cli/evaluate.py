@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
+    """Return the parser, one call an argument."""
     parser = argparse.ArgumentParser(
         prog="bids-anomaly-evaluate",
         description="Compare what bids-anomaly found with masks of lesions: tables of all metrics "

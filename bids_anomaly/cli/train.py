@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
+    """Return the parser, one call an argument."""
     parser = argparse.ArgumentParser(
         prog="bids-anomaly-train",
         description="Train a method on T1w scans of healthy people, from which other contrasts are "

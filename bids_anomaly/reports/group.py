@@ -57,6 +57,8 @@ def write_group(
 ) -> Path:
     """Write the page of the group level and return its path.
 
+    Long, because it names everything on the page, in the order of reading.
+
     Parameters
     ----------
     output_dir : Path
