@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from bids_anomaly.bids.naming import anat_folder, entities_of, suffix_of
+from bids_anomaly.bids.naming import anat_folder, entities_of, session_entities, suffix_of
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.records import recorded_primary
 from bids_anomaly.exceptions import AnalysisError, ExitCode
@@ -73,7 +73,7 @@ def analyse(
     participant_label : str
         How the person is called in `out`.
     session_label : str, optional
-        How the occasion is called, if the person has several.
+        How the session is called, if the person has several.
     work_dir : path, optional
         Folder of intermediate files, from which a run that is started again goes on: by default
         ``work`` in the current folder, or a temporary one without `out`.
@@ -99,10 +99,11 @@ def analyse(
             folder = Path(out)
         if work_dir is not None:
             given.append(f"--work-dir={work_dir}")
-        entities = {"sub": participant_label.removeprefix("sub-")}
+        entities = session_entities(
+            participant_label.removeprefix("sub-"), (session_label or "").removeprefix("ses-")
+        )
         given.append(f"--participant-label={participant_label}")
         if session_label is not None:
-            entities["ses"] = session_label.removeprefix("ses-")
             given.append(f"--session-label={session_label}")
         # After "--", as the last option may take any number of values.
         _run(["run", *given, *options, "--", str(folder)])

@@ -11,6 +11,7 @@ from bids_anomaly.bids.naming import (
     anat_folder,
     file_name,
     output_path,
+    session_entities,
     sidecar_path,
     transform_path,
 )
@@ -32,7 +33,7 @@ MAKER = "bids-anomaly"
 
 def roi_path(folder: Path, session: Session) -> Path:
     """Return where the mask of a session is looked for, in a dataset."""
-    ids = {"sub": session.participant} | ({"ses": session.session} if session.session else {})
+    ids = session_entities(session.participant, session.session)
     return anat_folder(folder, ids) / file_name({**ids, "label": "lesion"}, "roi")
 
 

@@ -110,6 +110,11 @@ def transform_path(
     return anat_folder(output_dir, entities) / file_name(named, "xfm", extension)
 
 
+def session_entities(participant: str, session: str | None) -> dict[str, str]:
+    """Return the entities of a session, given labels; an empty one or None is no session."""
+    return {"sub": participant} | ({"ses": session} if session else {})
+
+
 def anat_folder(output_dir: Path, entities: Mapping[str, str]) -> Path:
     """Return the folder of a participant's (and session's) anatomical derivatives."""
     folder = output_dir / f"sub-{entities['sub']}"

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bids_anomaly.bids.folders import labels_in
@@ -77,6 +77,12 @@ def _use_stated_age(row: dict[str, str], label: str, table: Path) -> None:
 def clean(text: str) -> str:
     """Return a cell or an identifier without spaces around it, of whatever kind."""
     return text.strip().strip("\u200b\ufeff").strip()
+
+
+def stated(known: Mapping[str, str], column: str) -> str:
+    """Return what a row says in a column, empty if it says nothing."""
+    value = clean(known.get(column, ""))
+    return "" if value == MISSING else value
 
 
 def canonical_column(name: str) -> str:

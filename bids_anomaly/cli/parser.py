@@ -174,17 +174,22 @@ def build_parser() -> argparse.ArgumentParser:
     )
     arguments.add_positionals(parser)
     arguments.add_selection(parser.add_argument_group("which scans"))
+    add_how(parser)
+    return parser
+
+
+def add_how(parser: argparse.ArgumentParser, *, cited: bool = True) -> None:
+    """Add what does not depend on where scans come from; `cited`: see :func:`_add_information`."""
     arguments.add_method(parser.add_argument_group("how they are processed"))
     arguments.add_findings(parser.add_argument_group("what comes out"))
     arguments.add_resources(parser.add_argument_group("what the run may use"))
     control = parser.add_argument_group("how the run goes")
     arguments.add_control(control)
-    add_config_file(control)
-    add_information(parser.add_argument_group("information"))
-    return parser
+    _add_config_file(control)
+    _add_information(parser.add_argument_group("information"), cited=cited)
 
 
-def add_config_file(group) -> None:
+def _add_config_file(group) -> None:
     """Add the option that reads arguments from a file."""
     group.add_argument(
         "--config-file",
@@ -218,7 +223,7 @@ def _citation() -> str:
     return f"{cite(__version__, works)}\n\n{others}"
 
 
-def add_information(group, *, cited: bool = True) -> None:
+def _add_information(group, *, cited: bool) -> None:
     """Add what is printed; `cited`: also how to cite the app and how it is called."""
     group.add_argument(
         "-v",

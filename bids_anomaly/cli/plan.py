@@ -71,9 +71,9 @@ def left_out(
         A reason for each name of a file, sorted.
     """
     from bids_anomaly.bids.folders import is_hidden
-    from bids_anomaly.bids.naming import anat_folder
+    from bids_anomaly.bids.naming import anat_folder, session_entities
 
-    ids = {"sub": session.participant} | ({"ses": session.session} if session.session else {})
+    ids = session_entities(session.participant, session.session)
     folder = anat_folder(bids_dir, ids)
     used = {scan.path.name for scan in session.scans if scan.prepared is None}
     prepared = {scan.suffix: scan.prepared for scan in session.scans if scan.prepared}

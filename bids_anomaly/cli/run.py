@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bids_anomaly.cli import arguments, values
-from bids_anomaly.cli.parser import Parser, add_config_file, add_information, read_settings
+from bids_anomaly.cli import values
+from bids_anomaly.cli.parser import Parser, add_how, read_settings
 from bids_anomaly.exceptions import ExitCode, UsageError
 from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.running.device import resolve_device
@@ -54,13 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder of the results; other people of it keep theirs",
     )
     _add_scans(parser.add_argument_group("the scans"))
-    arguments.add_method(parser.add_argument_group("how they are processed"))
-    arguments.add_findings(parser.add_argument_group("what comes out"))
-    arguments.add_resources(parser.add_argument_group("what the run may use"))
-    control = parser.add_argument_group("how the run goes")
-    arguments.add_control(control)
-    add_config_file(control)
-    add_information(parser.add_argument_group("information"), cited=False)
+    add_how(parser, cited=False)
     return parser
 
 
@@ -88,9 +82,6 @@ def run_scans(
         If a file is no scan.
     """
     asked = vars(build_parser().parse_args(given[1:]))
-    entities = {"sub": asked.pop("participant", "01")}
-    if "session" in asked:
-        entities["ses"] = asked.pop("session")
     files = asked.pop("scans", [])
     from bids_anomaly.bids.given import (
         check_scans,
@@ -100,8 +91,10 @@ def run_scans(
         one_for_each_modality,
         write_dataset,
     )
+    from bids_anomaly.bids.naming import session_entities
     from bids_anomaly.cli.participant import run_participants
 
+    entities = session_entities(asked.pop("participant", "01"), asked.pop("session", None))
     scans = one_for_each_modality(files)
     digests = digests_of(scans)
     work_dir = asked.setdefault("work_dir", values.read_path(str(Settings.work_dir)))
@@ -166,7 +159,7 @@ def _add_scans(group) -> None:
         metavar="LABEL",
         dest="session",
         type=values.read_session_label,
-        help="how the occasion is called, if the person has several (default: none)",
+        help="how the session is called, if the person has several (default: none)",
     )
 
 

@@ -18,8 +18,7 @@ from bids_anomaly.scoring.regions import ELSEWHERE
 
 REGIONS = (*atlas_regions(), ELSEWHERE)
 TISSUES = tuple(dict.fromkeys(region.tissue for region in REGIONS if region.tissue != MISSING))
-# The modified z-score beyond which Iglewicz and Hoaglin (1993) call a value an outlier, and what
-# makes a median absolute deviation a standard deviation.
+# The modified z-score beyond which Iglewicz and Hoaglin (1993) call a value an outlier.
 OUTLYING = 3.5
 
 

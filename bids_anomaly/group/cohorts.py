@@ -13,6 +13,7 @@ from bids_anomaly.bids.participants import (
     clean,
     declared_controls,
     read_participants,
+    stated,
 )
 from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.reconstruction.covariates import COVARIATES, as_numbers
@@ -203,8 +204,8 @@ def _numbers(known: Sequence[Mapping[str, str]]) -> dict[str, np.ndarray]:
     """
     numbers = np.array([as_numbers(row) for row in known]).reshape(len(known), -1)
     found = {name: numbers[:, [column]] for column, name in enumerate(COVARIATES)}
-    sites = np.array([clean(row.get(SITE, "")) for row in known])
-    lacking = np.isin(sites, ("", MISSING))
+    sites = np.array([stated(row, SITE) for row in known])
+    lacking = sites == ""
     others = np.unique(sites[~lacking])[1:]
     # One site, or none that is known, is one column that does not vary.
     indicators = sites[:, None] == (others if others.size else np.array([""]))

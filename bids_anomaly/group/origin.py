@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from bids_anomaly.bids.naming import sidecar_path
+from bids_anomaly.bids.naming import session_entities, sidecar_path
 from bids_anomaly.bids.reading import read_object
 from bids_anomaly.bids.records import record_path
 from bids_anomaly.group.people import Member
@@ -18,7 +18,7 @@ def origin_of(member: Member) -> dict[str, str]:
         From what is said, such as ``model for T1w``, to its value in words.
     """
     said = {}
-    entities = {"sub": member.participant} | ({"ses": member.session} if member.session else {})
+    entities = session_entities(member.participant, member.session)
     record = read_object(record_path(member.report.parent, member.label, entities))
     if "version" in record:
         said["version of bids-anomaly"] = str(record["version"])

@@ -13,6 +13,7 @@ from bids_anomaly.bids.naming import (
     file_name,
     of_the_scan,
     report_path,
+    session_entities,
     suffix_of,
 )
 from bids_anomaly.bids.outputs import OUTPUTS
@@ -165,7 +166,7 @@ def find_members(
     members = [
         member
         for participant in wanted
-        for member in _occasions(output_dir, participant, sessions, modalities, primary, ratings)
+        for member in _timepoints(output_dir, participant, sessions, modalities, primary, ratings)
     ]
     if members and all(member.is_rejected for member in members):
         raise NothingFoundError(
@@ -212,7 +213,7 @@ def warn_of_primaries(members: Sequence[Member], asked_for: str | None) -> list[
     return warnings
 
 
-def _occasions(
+def _timepoints(
     output_dir: Path,
     participant: str,
     sessions: Collection[str],
@@ -250,7 +251,7 @@ def _occasions(
         there = there or {modality for _, modality in files} - {SESSION}
         leads = ""
         if there:
-            entities = {"sub": participant, **({"ses": label} if label else {})}
+            entities = session_entities(participant, label)
             led = recorded_primary(output_dir, entities)
             leads = primary_modality(
                 there, primary if primary in there or led is None else led.modality

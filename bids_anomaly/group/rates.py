@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bids_anomaly.bids.participants import SITE, clean
-from bids_anomaly.bids.tables import MISSING
+from bids_anomaly.bids.participants import SITE, stated
 from bids_anomaly.group.burden import Burden
 from bids_anomaly.group.cohorts import FEWEST, Cohorts
 from bids_anomaly.reconstruction.covariates import stated_age
@@ -56,8 +55,8 @@ def marked_shares(burdens: Sequence[Burden], cohorts: Cohorts | None) -> list[Ra
     shares = np.array([one.volume / one.brain_volume for one in people])
     rates = [_rate(EVERYBODY, EVERYBODY, shares)] if people else []
     for by, value_of in (
-        (SITE, lambda known: _stated(known, SITE)),
-        ("sex", lambda known: _stated(known, "sex")),
+        (SITE, lambda known: stated(known, SITE)),
+        ("sex", lambda known: stated(known, "sex")),
         ("age", _decade),
     ):
         values = np.array([value_of(one.known) for one in people])
@@ -72,11 +71,6 @@ def _rate(by: str, value: str, shares: np.ndarray) -> Rate:
     quartiles = [np.nan] * 3 if len(shares) < FEWEST else np.percentile(shares, [25, 50, 75])
     low, middle, high = map(float, quartiles)
     return Rate(by, value, len(shares), (low, middle, high))
-
-
-def _stated(known: Mapping[str, str], column: str) -> str:
-    value = clean(known.get(column, ""))
-    return "" if value == MISSING else value
 
 
 def _decade(known: Mapping[str, str]) -> str:

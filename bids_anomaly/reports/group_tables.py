@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bids_anomaly.bids.participants import stated
 from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.group.analysis import Analysis
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden
@@ -221,8 +222,8 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
             millilitres(one.largest) if np.isfinite(one.largest) else "",
             with_minus(f"{z:+.1f}") if np.isfinite(z) else "",
             "" if region == MISSING else region_in_words(region),
-            _rounded(_known(one, "age")),
-            _known(one, "sex"),
+            _rounded(stated(one.known, "age")),
+            stated(one.known, "sex"),
             one.member.rating.level if one.member.rating else "",
         ]
         words = ", ".join(
@@ -243,11 +244,6 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
             )
         )
     return People(columns, (1, 2, 3, 4, 5, 7), TISSUES, rows, cohorts is not None)
-
-
-def _known(burden: Burden, column: str) -> str:
-    value = burden.known.get(column, MISSING)
-    return "" if value == MISSING else value
 
 
 def _rounded(age: str) -> str:
