@@ -42,9 +42,9 @@ from bids_anomaly.preprocessing.atlas import (
     atlas_labels,
     atlas_regions,
 )
-from bids_anomaly.preprocessing.conform import conform_labels
 from bids_anomaly.preprocessing.labels import resample_labels
 from bids_anomaly.preprocessing.registration import Warp, register_deformable
+from bids_anomaly.preprocessing.reorient import reorient_labels
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid, template_brain
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
@@ -105,7 +105,7 @@ def own_labels(
 ) -> nib.Nifti1Image:
     """Return the DLMUSE labels of a person, in the model grid or carried on from there."""
     folder = arguments.data / DATASET / "derivatives" / "dlmuse" / f"sub-{person}" / "anat"
-    labels = conform_labels(folder / f"sub-{person}_desc-dlmuse_dseg.nii.gz")
+    labels = reorient_labels(folder / f"sub-{person}_desc-dlmuse_dseg.nii.gz")
     entities = {"sub": person, "desc": OUTPUTS["model_scan"].entities["desc"]}
     to_model_grid = transform_path(
         arguments.preprocessed, entities, origin="T1w", target=TEMPLATE, extension=".h5"

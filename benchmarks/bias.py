@@ -32,8 +32,8 @@ from bids_anomaly.evaluation.metrics import auprc
 from bids_anomaly.evaluation.raw import raw_score
 from bids_anomaly.preprocessing.bias import bias_field
 from bids_anomaly.preprocessing.brain import brain_mask
-from bids_anomaly.preprocessing.conform import conform
 from bids_anomaly.preprocessing.registration import masked, register_linear
+from bids_anomaly.preprocessing.reorient import reorient
 from bids_anomaly.preprocessing.resample import isotropic_grid, resample, resample_mask
 from bids_anomaly.preprocessing.template import (
     MODEL_GRID_2MM,
@@ -53,7 +53,7 @@ FIELDS = (("smooth", 0.1), ("smooth", 0.2), ("smooth", 0.4), ("surface coil", 0.
 
 
 class Scan(NamedTuple):
-    """A conformed scan, its brain, what brings the template to it, and its lesions if known."""
+    """A reoriented scan, its brain, what brings the template to it, and its lesions if known."""
 
     image: nib.Nifti1Image
     brain: nib.Nifti1Image
@@ -255,7 +255,7 @@ def example(data: Path, kept: Path, dataset: str, modality: str) -> tuple[str, s
 
 
 def prepared(data: Path, kept: Path, of_set, person: str, modality: str) -> Scan:
-    """Conform a scan, find its brain and register it, or read what was kept of that."""
+    """Reorient a scan, find its brain and register it, or read what was kept of that."""
     folder = kept / of_set.dataset / f"{person}-{modality}"
     reference = "T1w" if "T1w" in of_set.modalities else modality
     names = {"image": folder / "scan.nii.gz", "brain": folder / "brain.nii.gz"}
@@ -263,7 +263,7 @@ def prepared(data: Path, kept: Path, of_set, person: str, modality: str) -> Scan
         folder.mkdir(parents=True, exist_ok=True)
         entities = {"sub": person}
         source = anat_folder(data / of_set.dataset, entities) / file_name(entities, modality)
-        image = conform(source)
+        image = reorient(source)
         brain = brain_mask(image, method="deepbet", use_gpu=False).mask
         nib.save(image, names["image"])
         nib.save(brain, names["brain"])

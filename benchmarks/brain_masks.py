@@ -25,7 +25,7 @@ from bids_anomaly import __version__
 from bids_anomaly.evaluation.metrics import dice
 from bids_anomaly.evaluation.statistics import bootstrap, mean_of
 from bids_anomaly.preprocessing.brain import brain_mask
-from bids_anomaly.preprocessing.conform import conform, conform_labels
+from bids_anomaly.preprocessing.reorient import reorient, reorient_labels
 
 DATASET = "ixi-healthy"
 SPLITS = ("train", "dev")
@@ -56,8 +56,8 @@ def _parser() -> argparse.ArgumentParser:
 def _load(dataset: Path, person: str) -> tuple[nib.Nifti1Image, np.ndarray]:
     """Return the T1w scan of a person and, in the same grid, what lies inside the skull."""
     labels = dataset / "derivatives" / "dlmuse" / f"sub-{person}" / "anat"
-    cranium = conform_labels(labels / f"sub-{person}_desc-dlmuse_dseg.nii.gz")
-    scan = conform(dataset / f"sub-{person}" / "anat" / f"sub-{person}_T1w.nii.gz")
+    cranium = reorient_labels(labels / f"sub-{person}_desc-dlmuse_dseg.nii.gz")
+    scan = reorient(dataset / f"sub-{person}" / "anat" / f"sub-{person}_T1w.nii.gz")
     return scan, cranium.get_fdata(dtype=np.float32) > 0
 
 

@@ -98,7 +98,7 @@ class Observer:
         self.total.peak_mb = max(self.total.peak_mb, sum(memory.values()))
 
     def _step_of(self, pid: int) -> str:
-        """Return the step that a process works on, such as ``conform (preprocess sub 01 T1w)``."""
+        """Return the step that a process works on, such as ``reorient (preprocess sub 01 T1w)``."""
         try:
             folder = Path(os.readlink(f"/proc/{pid}/cwd")).relative_to(self._work)
         except (OSError, ValueError):

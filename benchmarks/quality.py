@@ -24,10 +24,10 @@ from bids_anomaly.bids.tables import read_table
 from bids_anomaly.exceptions import BidsAnomalyError
 from bids_anomaly.preprocessing.bias import correct_bias
 from bids_anomaly.preprocessing.brain import brain_mask
-from bids_anomaly.preprocessing.conform import conform
 from bids_anomaly.preprocessing.head import head_mask
 from bids_anomaly.preprocessing.intensity import to_model_grid
 from bids_anomaly.preprocessing.registration import masked, register_linear
+from bids_anomaly.preprocessing.reorient import reorient
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import MODEL_GRID_2MM, Grid, template_brain
 from bids_anomaly.preprocessing.transforms import Chain
@@ -48,7 +48,7 @@ class Case(NamedTuple):
     ----------
     title : str
     scan, brain : callable or None
-        What is done to the conformed scan, and to its brain mask.
+        What is done to the reoriented scan, and to its brain mask.
     shift_mm : float
         How far the registration misses.
     """
@@ -195,8 +195,8 @@ def quality_of(path: Path, case: Case) -> dict[str, float]:
 
 @cache
 def preprocess(path: Path, break_scan: Callable | None, break_brain: Callable | None) -> Done:
-    """Conform a scan, find its brain, register it and remove its bias field."""
-    scan = conform(path)
+    """Reorient a scan, find its brain, register it and remove its bias field."""
+    scan = reorient(path)
     if break_scan is not None:
         scan = break_scan(scan)
     brain = brain_mask(scan, method="deepbet", use_gpu=False).mask

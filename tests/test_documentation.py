@@ -75,5 +75,5 @@ def test_the_example_of_an_own_workflow_runs(
     share = re.fullmatch(r"(\d+\.\d) % of the brain is unusual\.", finished.stdout.splitlines()[-1])
     assert 0 <= float(share[1]) < 50
     (zscore,) = tmp_path.glob("work/mine/**/zscore.nii.gz")
-    conformed = nib.as_closest_canonical(nib.load(tmp_path / "bids/sub-01/anat/sub-01_T1w.nii.gz"))
-    assert nib.load(zscore).shape == conformed.shape
+    reoriented = nib.as_closest_canonical(nib.load(tmp_path / "bids/sub-01/anat/sub-01_T1w.nii.gz"))
+    assert nib.load(zscore).shape == reoriented.shape

@@ -18,7 +18,7 @@ PROCESS_GB = 1.1
 MORE_GB = {"extract_brain": 0.4, "measure_quality": 0.4, "reconstruct": 0.3, "write_findings": 0.2}
 # How often a step holds its scan as float32, at its peak. Steps that are not named hold it once.
 COPIES = {
-    "conform": 10,
+    "reorient": 10,
     "extract_brain": 10,
     "read_brain": 4,
     "register_to_template": 10,

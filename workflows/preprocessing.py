@@ -8,11 +8,11 @@ from nipype.pipeline.engine import Node, Workflow
 from bids_anomaly.bids.scans import Prepared
 from bids_anomaly.interfaces.prepared import ReadBrain
 from bids_anomaly.interfaces.preprocessing import (
-    Conform,
     CorrectBias,
     ExtractBrain,
     RegisterToReference,
     RegisterToTemplate,
+    Reorient,
     ToModelGrid,
 )
 from bids_anomaly.interfaces.quality import MeasureQuality, RequireQuality
@@ -60,7 +60,7 @@ def init_preprocess_wf(
 
     Workflow Graph
     --------------
-    conform -> extract_brain -> register -> correct_bias -> to_model_grid -> measure_quality
+    reorient -> extract_brain -> register -> correct_bias -> to_model_grid -> measure_quality
     -> require_quality. Of a prepared scan the brain is read (read_brain), and correct_bias is left
     out.
 
@@ -95,7 +95,7 @@ def init_preprocess_wf(
     Outputs
     -------
     corrected, brain, brain_method
-        In the conformed grid of the scan.
+        In the reoriented grid of the scan.
     transform
         The affine of the reference, or the rigid transform of another scan.
     transforms
@@ -110,10 +110,10 @@ def init_preprocess_wf(
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(list(OF_REFERENCE)), name="inputnode")
     outputnode = Node(IdentityInterface(list(MADE)), name="outputnode")
-    conform = Node(
-        Conform(in_file=str(scan), fingerprint=fingerprint(scan)),
-        name="conform",
-        mem_gb=memory_gb("conform", scan),
+    reorient = Node(
+        Reorient(in_file=str(scan), fingerprint=fingerprint(scan)),
+        name="reorient",
+        mem_gb=memory_gb("reorient", scan),
     )
     if prepared is None:
         # A node on the GPU takes as many GPU slots as processes.
@@ -124,10 +124,10 @@ def init_preprocess_wf(
             mem_gb=memory_gb("extract_brain", scan),
             n_procs=threads,
         )
-        workflow.connect(conform, "out_file", find_brain, "in_file")
+        workflow.connect(reorient, "out_file", find_brain, "in_file")
     else:
         find_brain = _read_brain(prepared)
-        workflow.connect(conform, "out_file", find_brain, "scan")
+        workflow.connect(reorient, "out_file", find_brain, "scan")
     if reference is None:
         register = Node(
             RegisterToTemplate(grid=grid.description, seed=seed),
@@ -144,12 +144,12 @@ def init_preprocess_wf(
         workflow.connect([(inputnode, register, same("reference", "reference_mask"))])
         links = [(inputnode, "reference_affine"), (register, "transform")]
     chain = add_list(workflow, links, name="chain_transforms")
-    corrected = conform
+    corrected = reorient
     if prepared is None:
         corrected = Node(CorrectBias(), name="correct_bias", mem_gb=memory_gb("correct_bias", scan))
         workflow.connect(
             [
-                (conform, corrected, [("out_file", "in_file")]),
+                (reorient, corrected, [("out_file", "in_file")]),
                 (find_brain, corrected, [("out_mask", "in_mask")]),
                 (chain, corrected, [("out", "transforms")]),
             ]
@@ -161,7 +161,7 @@ def init_preprocess_wf(
     )
     workflow.connect(
         [
-            (conform, register, [("out_file", "in_file")]),
+            (reorient, register, [("out_file", "in_file")]),
             (find_brain, register, [("out_mask", "in_mask")]),
             (corrected, to_model_grid, [("out_file", "in_file")]),
             (find_brain, to_model_grid, [("out_mask", "in_mask")]),
@@ -178,7 +178,7 @@ def init_preprocess_wf(
         scan,
         modality=modality,
         strict=strict,
-        conform=conform,
+        reorient=reorient,
         find_brain=find_brain,
         to_model_grid=to_model_grid,
         outputnode=outputnode,
@@ -192,7 +192,7 @@ def _connect_quality(
     *,
     modality: str,
     strict: bool,
-    conform: Node,
+    reorient: Node,
     find_brain: Node,
     to_model_grid: Node,
     outputnode: Node,
@@ -207,7 +207,7 @@ def _connect_quality(
     in_model_grid = [("scan", "scan_in_model_grid"), ("brain", "brain_in_model_grid")]
     workflow.connect(
         [
-            (conform, measure_quality, [("out_file", "scan")]),
+            (reorient, measure_quality, [("out_file", "scan")]),
             (find_brain, measure_quality, [("out_mask", "brain")]),
             (to_model_grid, measure_quality, [*in_model_grid, *LEVEL]),
             (measure_quality, outputnode, [("quality", "quality")]),
@@ -221,7 +221,7 @@ def _connect_quality(
             (to_model_grid, passed, [("scan", "scan")]),
             (measure_quality, passed, [("quality", "quality")]),
             (passed, outputnode, [("scan", "scan_in_model_grid")]),
-            (conform, outputnode, [("remarks", "remarks")]),
+            (reorient, outputnode, [("remarks", "remarks")]),
         ]
     )
 

@@ -14,7 +14,7 @@ from bids_anomaly.bids.naming import anat_folder, file_name
 from bids_anomaly.bids.reading import read_object
 from bids_anomaly.bids.writing import replacing, write_json
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
-from bids_anomaly.preprocessing.conform import ADVICE, conform_scan
+from bids_anomaly.preprocessing.reorient import ADVICE, reorient_scan
 
 EXTENSIONS = (".nii.gz", ".nii")
 NAME = "Scans given one by one"
@@ -68,7 +68,7 @@ def check_scans(scans: Mapping[str, Path]) -> None:
     for path in scans.values():
         _extension(path)
         try:
-            conform_scan(path)
+            reorient_scan(path)
         except BadScanError as error:
             # Nothing filters what is given one by one.
             sentence = str(error).replace(path.name, str(path), 1)

@@ -1,12 +1,10 @@
 """The participant level: from settings to an exit code."""
 
-import itertools
 import os
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from bids_anomaly import __version__
@@ -14,9 +12,11 @@ from bids_anomaly.bids.naming import report_path
 from bids_anomaly.bids.writing import remove_lost, remove_lost_shared, write_json, write_text
 from bids_anomaly.citation import cite, works_behind
 from bids_anomaly.cli.changes import print_comparisons, run_changes
+from bids_anomaly.cli.graph import build_workflow, names_of, print_graph
+from bids_anomaly.cli.inputs import models_of_run, sessions_of_run, warn_of_missing_content
 from bids_anomaly.cli.lesion_rois import write_lesion_rois
 from bids_anomaly.cli.parser import config_that_repeats
-from bids_anomaly.exceptions import ExitCode, MissingInputError, UsageError, some_of
+from bids_anomaly.exceptions import ExitCode, some_of
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.running.execution import (
@@ -32,8 +32,8 @@ from bids_anomaly.running.runs import (
     run_record,
     set_up_log,
 )
-from bids_anomaly.running.workfolder import WORKFLOW_NAME, check_writable, work_folder
-from bids_anomaly.settings import Machine, Settings
+from bids_anomaly.running.workfolder import check_writable, work_folder
+from bids_anomaly.settings import Settings
 
 
 def run_participants(
@@ -63,14 +63,14 @@ def run_participants(
         return rebuild_reports(settings)
     prepare_environment(threads=settings.omp_nthreads, device=settings.device)
     # Nothing is made before all is known that a run can be refused for.
-    bundles = _choose_bundles(settings)
+    bundles = models_of_run(settings)
     if not settings.dry_run:
         for folder in (settings.output_dir, settings.work_dir, settings.lesion_roi):
             if folder is not None:
                 check_writable(folder)
     if make_input is not None:
         make_input()
-    sessions = _find_sessions(settings, bundles)
+    sessions = sessions_of_run(settings, bundles)
     if settings.dry_run:
         return _say_what_would_be_done(settings, sessions, bundles)
     run_id = new_run_id()
@@ -78,49 +78,6 @@ def run_participants(
     with work_folder(settings.work_dir, participants, clean=settings.clean_workdir):
         log_folder = make_log_folder(settings.output_dir, run_id)
         return _run(settings, given, sessions, bundles, run_id, log_folder)
-
-
-def _choose_bundles(settings: Settings) -> Mapping:
-    """Return the model of each modality; refuse options that do not fit them."""
-    from bids_anomaly.reconstruction.bundle import choose_bundles
-
-    _check_available(settings)
-    bundles = choose_bundles(settings.model, settings.modalities)
-    _check_modalities(settings, bundles)
-    _check_spaces(settings, bundles)
-    return bundles
-
-
-def _find_sessions(settings: Settings, bundles: Mapping) -> Sequence:
-    """Return the sessions that were asked for; refuse a dataset that is not valid."""
-    from bids_anomaly.bids.prepared import use_prepared
-    from bids_anomaly.bids.query import find_sessions, read_bids_filter
-    from bids_anomaly.bids.validation import validate
-    from bids_anomaly.cli.names import check_names_fit
-
-    if not settings.skip_bids_validation:
-        validate(settings.bids_dir)
-    sessions = find_sessions(
-        settings.bids_dir,
-        participants=settings.participant_labels,
-        excluded=settings.excluded_participants,
-        sessions=settings.session_labels,
-        modalities=tuple(bundles),
-        bids_filter=read_bids_filter(settings.bids_filter_file, bundles)
-        if settings.bids_filter_file
-        else None,
-        database_dir=_database_dir(settings),
-    )
-    if settings.derivatives:
-        sessions = use_prepared(
-            sessions,
-            settings.derivatives,
-            template=next(iter(bundles.values())).template,
-            strict=settings.strict,
-        )
-    for space in {bundle.template for bundle in bundles.values()}:
-        check_names_fit(sessions, space, (settings.output_dir, settings.work_dir))
-    return sessions
 
 
 def _say_what_would_be_done(settings: Settings, sessions: Sequence, bundles: Mapping) -> ExitCode:
@@ -131,11 +88,11 @@ def _say_what_would_be_done(settings: Settings, sessions: Sequence, bundles: Map
     print_plan(settings, sessions, bundles)
     if settings.stage != "preprocess":
         print_comparisons(settings.bids_dir, sessions)
-    _warn_of_missing_content(sessions, make_console())
+    warn_of_missing_content(sessions, make_console())
     if settings.verbosity:
         with tempfile.TemporaryDirectory() as folder:
             configure_nipype(Path(folder), stop_on_first_crash=False, verbosity=0)
-            _print_graph(settings, sessions, bundles)
+            print_graph(settings, sessions, bundles)
     return ExitCode.OK
 
 
@@ -147,6 +104,11 @@ def _run(
     run_id: str,
     log_folder: Path,
 ) -> ExitCode:
+    """Run the steps, and write the record of the run.
+
+    Long because its order is its content: what is written before a step starts, what after all have
+    ended, and how each of their failures adds to the exit code.
+    """
     configure_nipype(
         log_folder,
         stop_on_first_crash=settings.stop_on_first_crash,
@@ -179,7 +141,7 @@ def _run(
         forget_lost_outputs(settings.work_dir / workflow.name / session_wf_name(session))
 
     started = time.monotonic()
-    with RunProgress(labels, steps, log_folder, console, _names_of(sessions)) as progress:
+    with RunProgress(labels, steps, log_folder, console, names_of(sessions)) as progress:
         run_workflow(
             workflow,
             plugin_file=settings.use_plugin,
@@ -222,62 +184,6 @@ def _run(
         console.print(f"Asked for, but without a scan: {some_of(lacking)}.", markup=False)
     _conclude(settings, labels, progress, console)
     return code
-
-
-def build_workflow(settings: Settings, sessions: Sequence, bundles: Mapping):
-    """Build the workflow of a run, as far as its stage goes.
-
-    The stage ``reconstruct`` is the whole workflow: what an earlier run left in the work folder is
-    not done again.
-
-    Parameters
-    ----------
-    settings : Settings
-        Of the run.
-    sessions : sequence of Session
-        Scans of each session, the reference first.
-    bundles : mapping
-        The model for each BIDS suffix.
-
-    Returns
-    -------
-    nipype.pipeline.engine.Workflow
-    """
-    from bids_anomaly.scoring.findings import Threshold
-    from bids_anomaly.workflows.participant import (
-        init_run_wf,
-        init_session_preprocess_wf,
-        init_session_wf,
-        session_wf_name,
-    )
-
-    machine = Machine(
-        device="cpu" if settings.device == "cpu" else "cuda:0",  # the only GPU that steps see
-        batch_size=settings.batch_size,
-        omp_nthreads=settings.omp_nthreads,
-    )
-    init_wf = partial(
-        init_session_preprocess_wf if settings.stage == "preprocess" else init_session_wf,
-        output_dir=settings.output_dir,
-        bundles=bundles,
-        brain_extraction=settings.brain_extraction,
-        strict=settings.strict,
-        machine=machine,
-        seed=settings.seed,
-    )
-    if settings.stage != "preprocess":
-        init_wf = partial(
-            init_wf,
-            output_spaces=settings.output_spaces,
-            threshold=Threshold(settings.healthy_fpr, settings.min_lesion_volume),
-            primary=settings.primary,
-            steps=settings.steps,
-        )
-    return init_run_wf(
-        [init_wf(session, name=session_wf_name(session)) for session in sessions],
-        work_dir=settings.work_dir,
-        name=WORKFLOW_NAME,
-    )
 
 
 def _citation(settings: Settings, sessions: Sequence, bundles: Mapping) -> str:
@@ -332,13 +238,6 @@ def _conclude(settings: Settings, labels: Mapping[str, str], progress, console) 
     console.print(f"{counted}; look at {reports}", markup=False)
 
 
-def _names_of(sessions: Sequence) -> dict[str, str]:
-    """Return the names of scans by how they stand in names of nodes."""
-    from bids_anomaly.workflows.wiring import identifier
-
-    return {identifier(scan.name): scan.name for session in sessions for scan in session.scans}
-
-
 def _asked_for_in_vain(settings: Settings, sessions: Sequence) -> list[str]:
     """Return the participants who were asked for by label and have no scan."""
     asked_for = {label.removeprefix("sub-") for label in settings.participant_labels}
@@ -351,47 +250,6 @@ def _within(settings: Settings, failed) -> str:
     if failed.crash_file is None:
         return ""
     return os.path.relpath(failed.crash_file, settings.output_dir)
-
-
-def _database_dir(settings: Settings) -> Path | None:
-    """Return where the index of the dataset is kept; a dry run makes none."""
-    from bids_anomaly.bids.index import find_database
-
-    folder = settings.bids_database_dir
-    if folder is not None and settings.dry_run and find_database(folder) is None:
-        return None
-    return folder
-
-
-def _check_available(settings: Settings) -> None:
-    """Refuse options that mean nothing here, rather than ignore them."""
-    if settings.controls:
-        raise UsageError(
-            "--controls says who is compared with whom at the group level, and nothing at the "
-            "participant level. Leave it out."
-        )
-
-
-def _check_modalities(settings: Settings, bundles: Mapping) -> None:
-    wanted = [*settings.modalities, *([settings.primary] if settings.primary else [])]
-    missing = [name for name in wanted if name not in bundles]
-    if missing:
-        from bids_anomaly.reconstruction.bundle import choose_bundles
-
-        raise UsageError(
-            f"No model bundle is made for {', '.join(missing)}. Known modalities: "
-            f"{', '.join(choose_bundles(settings.model))}."
-        )
-
-
-def _check_spaces(settings: Settings, bundles: Mapping) -> None:
-    known = {"native", *(bundle.template for bundle in bundles.values())}
-    unknown = [space for space in settings.output_spaces if space not in known]
-    if unknown:
-        raise UsageError(
-            f"The --output-spaces {', '.join(unknown)} are not available. Known: "
-            f"{', '.join(sorted(known))}."
-        )
 
 
 def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console) -> None:
@@ -423,41 +281,3 @@ def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console)
             style="yellow",
             markup=False,
         )
-
-
-def _warn_of_missing_content(sessions: Sequence, console) -> None:
-    """Name scans whose content was not fetched, which a run would fail with."""
-    from bids_anomaly.preprocessing.annex import require_content
-
-    for scan in (scan for session in sessions for scan in session.scans):
-        try:
-            require_content(scan.path)
-        except MissingInputError as error:
-            console.print(f"Warning: {error}", style="yellow", markup=False)
-
-
-def _print_graph(settings: Settings, sessions: Sequence, bundles: Mapping) -> None:
-    """Print the steps of each session and which steps each waits for."""
-    import networkx
-
-    from bids_anomaly.running.progress import in_words, is_plumbing, session_of
-    from bids_anomaly.workflows.participant import session_wf_name
-
-    graph = build_workflow(settings, sessions, bundles)._create_flat_graph()
-    labels = {session_wf_name(session): session.label for session in sessions}
-    names = _names_of(sessions)
-    steps = graph.__class__(graph.edges)
-    steps.add_nodes_from(graph.nodes)
-    for node in graph.nodes:
-        if is_plumbing(node):
-            steps.add_edges_from(
-                itertools.product(steps.predecessors(node), steps.successors(node))
-            )
-            steps.remove_node(node)
-    direct = networkx.transitive_reduction(steps)
-    for session, label in labels.items():
-        print(f"Steps of {label}")
-        for node in networkx.topological_sort(direct):
-            if session_of(node) == session:
-                before = sorted(in_words(one, names) for one in direct.predecessors(node))
-                print(f"  {in_words(node, names)}" + f"  <- {', '.join(before)}" * bool(before))

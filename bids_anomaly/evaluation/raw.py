@@ -16,7 +16,7 @@ from bids_anomaly.bids.naming import sidecar_path
 from bids_anomaly.bids.reading import read_object
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.modalities import modality_of
-from bids_anomaly.preprocessing.conform import conform, to_grid_of
+from bids_anomaly.preprocessing.reorient import reorient, to_grid_of
 
 # What it is called where the names of models stand.
 RAW_INTENSITY = "raw intensity"
@@ -62,9 +62,9 @@ def read_raw(path: Path) -> nib.Nifti1Image:
     Raises
     ------
     MissingInputError, BadScanError
-        As :func:`bids_anomaly.preprocessing.conform.conform` does.
+        As :func:`bids_anomaly.preprocessing.reorient.reorient` does.
     """
-    return to_grid_of(conform(path), path)
+    return to_grid_of(reorient(path), path)
 
 
 def find_raw(output: Path, derivatives: Path, bids_dir: Path | None = None) -> Path:

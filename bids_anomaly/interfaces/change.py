@@ -51,7 +51,7 @@ class RegisterMidpoint(StepInterface):
         from bids_anomaly.preprocessing.transforms import write_matrix
 
         (first, second), (first_brain, second_brain) = (
-            [_conformed(path) for path in files]
+            [_reoriented(path) for path in files]
             for files in (self.inputs.scans, self.inputs.brains)
         )
         midpoint = register_midpoint(
@@ -105,7 +105,7 @@ class WriteChange(StepInterface):
         files = paths(inputs.transforms)
         midpoint = Midpoint(*map(read_matrix, files))
         timepoints = [
-            Timepoint(*map(_conformed, three))
+            Timepoint(*map(_reoriented, three))
             for three in zip(inputs.zscores, inputs.brains, inputs.lesions, strict=True)
         ]
         brains = [timepoint.brain for timepoint in timepoints]
@@ -255,7 +255,7 @@ class WriteChange(StepInterface):
 
         inputs = self.inputs
         entities = dict(inputs.scan_entities[which])
-        scan = masked(_conformed(inputs.scans[which]), _conformed(inputs.brains[which]))
+        scan = masked(_reoriented(inputs.scans[which]), _reoriented(inputs.brains[which]))
         maps = {
             "preproc": (resample(scan, grid, Chain.of(transform)), inputs.scans),
             "anomaly": (grid.image(lesions), inputs.lesions),
@@ -310,8 +310,8 @@ class WriteReportAgain(StepInterface):
         return {"written": record_written(folder, written)}
 
 
-def _conformed(path: str) -> nib.Nifti1Image:
+def _reoriented(path: str) -> nib.Nifti1Image:
     """Read an image of the output folder with axes along RAS+, as every step expects it."""
-    from bids_anomaly.preprocessing.conform import conform_grid
+    from bids_anomaly.preprocessing.reorient import reorient_grid
 
-    return conform_grid(load_nifti(path), Path(path).name)
+    return reorient_grid(load_nifti(path), Path(path).name)

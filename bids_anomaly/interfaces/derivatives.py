@@ -228,7 +228,7 @@ def write_maps(
     already_stripped: bool,
 ) -> list[Path]:
     """Write images with their sidecars; native ones in the voxel order of the input file."""
-    from bids_anomaly.preprocessing.conform import to_grid_of
+    from bids_anomaly.preprocessing.reorient import to_grid_of
     from bids_anomaly.preprocessing.template import Grid
 
     space = inputs.space if isdefined(inputs.space) else None

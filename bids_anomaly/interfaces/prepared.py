@@ -14,7 +14,7 @@ from bids_anomaly.preprocessing.images import load_nifti
 
 
 class _ReadBrainInput(BaseInterfaceInputSpec):
-    scan = File(exists=True, mandatory=True, desc="conformed scan")
+    scan = File(exists=True, mandatory=True, desc="reoriented scan")
     in_file = traits.Str(mandatory=True, hash_files=False, desc="brain mask of another pipeline")
     fingerprint = traits.Str(mandatory=True, desc="changes when the file does")
     pipeline = traits.Str(mandatory=True, desc="its name, and what else is taken")
@@ -28,11 +28,11 @@ class ReadBrain(StepInterface):
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.brain import prepared_mask
-        from bids_anomaly.preprocessing.conform import conform_labels
+        from bids_anomaly.preprocessing.reorient import reorient_labels
 
         inputs = self.inputs
         found = prepared_mask(
-            load_nifti(inputs.scan), conform_labels(Path(inputs.in_file)), pipeline=inputs.pipeline
+            load_nifti(inputs.scan), reorient_labels(Path(inputs.in_file)), pipeline=inputs.pipeline
         )
         return {
             "out_mask": save_image(found.mask, folder / "brain.nii.gz"),

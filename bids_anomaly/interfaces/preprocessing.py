@@ -18,7 +18,7 @@ from bids_anomaly.interfaces.records import record_warnings
 from bids_anomaly.preprocessing.images import load_nifti
 
 
-class _ConformInput(BaseInterfaceInputSpec):
+class _ReorientInput(BaseInterfaceInputSpec):
     # Else Nipype reads the file to hash it, and one without rights stops more than this node.
     in_file = traits.Str(mandatory=True, hash_files=False, desc="a scan of the input dataset")
     fingerprint = traits.Str(mandatory=True, desc="changes when the file does")
@@ -28,29 +28,29 @@ class _ImageOutput(TraitedSpec):
     out_file = File(exists=True)
 
 
-class _ConformOutput(_ImageOutput):
+class _ReorientOutput(_ImageOutput):
     remarks = traits.Str(desc="what was odd about the file, a line each")
 
 
-class Conform(StepInterface):
+class Reorient(StepInterface):
     """Check a scan and write it as float32 in RAS+, and say what was odd about it."""
 
-    input_spec = _ConformInput
-    output_spec = _ConformOutput
+    input_spec = _ReorientInput
+    output_spec = _ReorientOutput
 
     def _step(self, folder: Path) -> dict:
-        from bids_anomaly.preprocessing.conform import conform_scan
+        from bids_anomaly.preprocessing.reorient import reorient_scan
 
-        conformed = conform_scan(Path(self.inputs.in_file))
-        record_warnings(folder, conformed.remarks)
+        reoriented = reorient_scan(Path(self.inputs.in_file))
+        record_warnings(folder, reoriented.remarks)
         return {
-            "out_file": save_image(conformed.scan, folder / "conformed.nii.gz"),
-            "remarks": "\n".join(conformed.remarks),
+            "out_file": save_image(reoriented.scan, folder / "reoriented.nii.gz"),
+            "remarks": "\n".join(reoriented.remarks),
         }
 
 
 class _ExtractBrainInput(BaseInterfaceInputSpec):
-    in_file = File(exists=True, mandatory=True, desc="conformed scan")
+    in_file = File(exists=True, mandatory=True, desc="reoriented scan")
     method = traits.Str(mandatory=True, desc="deepbet, hd-bet, template or none")
     use_gpu = traits.Bool(False, usedefault=True, nohash=True)
 
@@ -63,7 +63,7 @@ class BrainOutput(TraitedSpec):
 
 
 class ExtractBrain(StepInterface):
-    """Find the brain in a conformed scan."""
+    """Find the brain in a reoriented scan."""
 
     input_spec = _ExtractBrainInput
     output_spec = BrainOutput

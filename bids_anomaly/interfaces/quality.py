@@ -19,7 +19,7 @@ from bids_anomaly.preprocessing.images import load_nifti
 
 
 class _MeasureQualityInput(BaseInterfaceInputSpec):
-    scan = File(exists=True, mandatory=True, desc="conformed")
+    scan = File(exists=True, mandatory=True, desc="reoriented")
     brain = File(exists=True, mandatory=True, desc="native")
     scan_in_model_grid = File(exists=True, mandatory=True)
     brain_in_model_grid = File(exists=True, mandatory=True)

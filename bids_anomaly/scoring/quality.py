@@ -59,7 +59,7 @@ def measure_quality(
     Parameters
     ----------
     scan : nibabel.Nifti1Image
-        As acquired, conformed to RAS+, any units.
+        As acquired, reoriented to RAS+, any units.
     brain : nibabel.Nifti1Image
         Brain mask in the same grid.
     scan_in_model_grid, brain_in_model_grid : nibabel.Nifti1Image

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import ndimage
 
 from bids_anomaly.exceptions import BadScanError
-from bids_anomaly.preprocessing.conform import conform_labels
 from bids_anomaly.preprocessing.labels import resample_labels
 from bids_anomaly.preprocessing.registration import register_linear
+from bids_anomaly.preprocessing.reorient import reorient_labels
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_brain
 from bids_anomaly.preprocessing.transforms import Chain
@@ -71,7 +71,7 @@ def tissues_in_grid(path: Path, grid: Grid, *, seed: int) -> np.ndarray:
 
 def _read_tissues(path: Path) -> nib.Nifti1Image:
     """Read a label map as tissues, with 0 outside the brain."""
-    image = conform_labels(path)
+    image = reorient_labels(path)
     spacing = Grid.of(image).spacing
     labels = np.rint(image.get_fdata(dtype=np.float32)).astype(int)
     known = {label: VALUES[name] for name in TISSUES for label in LABELS[name]}

@@ -60,6 +60,8 @@ def train_bundles(
 ) -> list[Trained]:
     """Train one network, calibrate it for each modality, and write a bundle for each.
 
+    Long because a training has this many choices, each of which is named here once.
+
     Parameters
     ----------
     method : str

@@ -31,7 +31,7 @@ def test_a_session_that_failed_in_any_run_keeps_the_report_that_says_so(
     for session in ("1", "2"):
         write_session(tmp_path, session_record("FLAIR", session=session))
     for session in failed:
-        record_failure(tmp_path, f"sub-01_ses-{session}", ["conform (sub-01)"])
+        record_failure(tmp_path, f"sub-01_ses-{session}", ["reorient (sub-01)"])
     planned = {}
 
     def plan(comparisons, **options):

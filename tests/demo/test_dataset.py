@@ -13,8 +13,8 @@ from bids_anomaly.demo.person import Person
 from bids_anomaly.demo.subject import BRAIN_VOXELS, FIELD_OF_VIEW, synthesise_subject
 from bids_anomaly.exceptions import CannotWriteError
 from bids_anomaly.preprocessing.brain import extract_brain, strip_mask
-from bids_anomaly.preprocessing.conform import conform
 from bids_anomaly.preprocessing.registration import masked, register_linear
+from bids_anomaly.preprocessing.reorient import reorient
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_brain
 from bids_anomaly.preprocessing.transforms import Chain
@@ -37,7 +37,7 @@ def dataset(truth):
 
 
 def values(path):
-    return conform(path).get_fdata(dtype=np.float32)
+    return reorient(path).get_fdata(dtype=np.float32)
 
 
 def dice(one, other):
@@ -100,7 +100,7 @@ def test_the_two_brains_align_to_the_template_and_are_not_it(truth, tmp_path):
     inside = reference > 0.2
     aligned = []
     for index, (scan, brain) in enumerate(people(truth)):
-        moving = masked(conform(scan), conform(brain))
+        moving = masked(reorient(scan), reorient(brain))
         folder = tmp_path / str(index)
         folder.mkdir()
         affine = register_linear(moving, template, kind="Affine", seed=1, folder=folder)
@@ -114,14 +114,14 @@ def test_the_two_brains_align_to_the_template_and_are_not_it(truth, tmp_path):
 
 def test_brain_extraction_finds_the_brain_in_the_head(truth):
     for scan, brain in people(truth):
-        head = conform(scan)
+        head = reorient(scan)
         assert strip_mask(head) is None
         found = np.asanyarray(extract_brain(head, use_gpu=False).dataobj) > 0
         assert dice(found, values(brain) > 0) >= 0.95
 
 
 def test_the_stroke_lies_left_and_is_darker_than_its_mirrored_place(truth):
-    lesion = conform(truth.lesion)
+    lesion = reorient(truth.lesion)
     inside = lesion.get_fdata() > 0
     places = nib.affines.apply_affine(lesion.affine, np.argwhere(inside))
     assert places[:, 0].max() < 0

@@ -12,7 +12,7 @@ def test_a_dry_run_prints_the_steps_if_asked_to_say_more_and_writes_nothing(
     lines = steps.splitlines()
     assert lines[0] == "sub-01"
     assert any(line.startswith("  extract brain (preprocess sub-01_T1w)  <- ") for line in lines)
-    for step in ("conform", "extract brain", "reconstruct", "register deformable", "write report"):
+    for step in ("reorient", "extract brain", "reconstruct", "register deformable", "write report"):
         assert any(line.startswith(f"  {step}") for line in lines), step
     order = [line.split("  <- ")[0].strip() for line in lines]
     for line in lines[1:]:

@@ -373,7 +373,7 @@ def test_a_lost_sidecar_and_a_report_of_a_failure_are_written_again(
 ):
     before = outputs(finished_run.out)
     (anat / "sub-01_desc-quality_stats.json").unlink()
-    write_failure_report(finished_run.out, "sub-01", [Failure("conform", "Broken.", "")])
+    write_failure_report(finished_run.out, "sub-01", [Failure("reorient", "Broken.", "")])
     again = run_again()
     assert again.code == 0, again.stderr
     record = run_records(finished_run.out)[-1]
@@ -421,7 +421,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
     assert finished.code == 0, finished.stderr
     record = run_records(out)[-1]
     log = (out / "logs" / record["run"] / "sub-01.log").read_text()
-    for step in ("conform", "extract brain", "correct bias"):
+    for step in ("reorient", "extract brain", "correct bias"):
         assert f"{step} (preprocess sub-01_T1w): done before" in log
     assert record["result"]["steps_run"] <= record["result"]["steps"] - 3
     assert not lost.exists()

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bids_anomaly.exceptions import BadScanError
-from bids_anomaly.preprocessing.conform import Conformed, conform_scan, to_grid_of
 from bids_anomaly.preprocessing.orientation import orientation_of
+from bids_anomaly.preprocessing.reorient import Reoriented, reorient_scan, to_grid_of
 
 SHAPE = (24, 24, 24)
 FIELDS = nib.Nifti1Header.template_dtype.fields
@@ -72,29 +72,29 @@ def whole(number: int, field: str) -> tuple[int, bytes]:
     return place, np.array(number).astype((kind.subdtype or (kind,))[0]).tobytes()
 
 
-def conformed_or_complaint(path: Path) -> Conformed | str:
+def reoriented_or_complaint(path: Path) -> Reoriented | str:
     try:
-        return conform_scan(path)
+        return reorient_scan(path)
     except BadScanError as error:
         return str(error)
 
 
 def assert_refused_or_in_its_grid(path: Path) -> None:
-    conformed = conformed_or_complaint(path)
-    if isinstance(conformed, str):
-        assert path.name in conformed
-        assert conformed.endswith(".")
+    reoriented = reoriented_or_complaint(path)
+    if isinstance(reoriented, str):
+        assert path.name in reoriented
+        assert reoriented.endswith(".")
         return
     file = nib.load(path)
-    assert np.isfinite(conformed.scan.get_fdata()).all()
+    assert np.isfinite(reoriented.scan.get_fdata()).all()
     # Stored, because only a stored header is as exact as its numbers.
     back = path.with_name("back.nii")
-    to_grid_of(conformed.scan, path).to_filename(back)
+    to_grid_of(reoriented.scan, path).to_filename(back)
     result = nib.load(back)
     assert result.shape == file.shape[:3]
     there = orientation_of(file, path.name).affine
     np.testing.assert_allclose(result.affine, there, rtol=1e-4, atol=0.05)
-    if not conformed.remarks:
+    if not reoriented.remarks:
         values = np.asanyarray(file.dataobj).reshape(file.shape[:3])
         np.testing.assert_allclose(np.asanyarray(result.dataobj), values, rtol=1e-5)
 
@@ -133,7 +133,7 @@ def test_voxels_that_an_extension_shifts_are_refused(tmp_path, extension):
     path = tmp_path / "sub-01_T1w.nii"
     path.write_bytes(changed([], extension))
     with pytest.raises(BadScanError, match=r"damaged|header"):
-        conform_scan(path)
+        reorient_scan(path)
 
 
 def test_an_extension_with_room_changes_nothing(tmp_path):
@@ -141,11 +141,11 @@ def test_an_extension_with_room_changes_nothing(tmp_path):
     image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"x" * 100))
     path = tmp_path / "sub-01_T1w.nii.gz"
     image.to_filename(path)
-    conformed = conform_scan(path)
-    np.testing.assert_array_equal(conformed.scan.get_fdata(), np.asanyarray(image.dataobj))
+    reoriented = reorient_scan(path)
+    np.testing.assert_array_equal(reoriented.scan.get_fdata(), np.asanyarray(image.dataobj))
     image.header.extensions.clear()
     image.to_filename(path)
-    assert conformed.remarks == conform_scan(path).remarks
+    assert reoriented.remarks == reorient_scan(path).remarks
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -154,4 +154,4 @@ def test_a_scan_that_is_cut_anywhere_is_refused(tmp_path, size):
     path = tmp_path / "sub-01_T1w.nii"
     path.write_bytes(CUBE[:size])
     with pytest.raises(BadScanError):
-        conform_scan(path)
+        reorient_scan(path)

@@ -23,14 +23,14 @@ from bids_anomaly.bids.writing import replacing, write_image, write_json
 from bids_anomaly.cli.main import report_errors
 from bids_anomaly.exceptions import ExitCode
 from bids_anomaly.interfaces.base import StepInterface, save_image
-from bids_anomaly.interfaces.preprocessing import Conform
+from bids_anomaly.interfaces.preprocessing import Reorient
 from bids_anomaly.interfaces.records import record_written
 from bids_anomaly.preprocessing.images import load_nifti
 from bids_anomaly.running.workfolder import forget_lost_outputs
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 
-STEPS = ("conform", "scale", "write")
+STEPS = ("reorient", "scale", "write")
 PLACES = ("before", "half", "after")
 
 
@@ -56,14 +56,14 @@ def leave_half(image: nib.Nifti1Image, path: Path, step: str) -> None:
         Moment.comes(step, "half")
 
 
-class StoppedConform(Conform):
-    """Conforms a scan."""
+class StoppedReorient(Reorient):
+    """Reorients a scan."""
 
     def _step(self, folder: Path) -> dict:
-        Moment.comes("conform", "before")
-        leave_half(nib.load(self.inputs.in_file), folder / "conformed.nii.gz", "conform")
+        Moment.comes("reorient", "before")
+        leave_half(nib.load(self.inputs.in_file), folder / "reoriented.nii.gz", "reorient")
         done = super()._step(folder)
-        Moment.comes("conform", "after")
+        Moment.comes("reorient", "after")
         return done
 
 
@@ -132,10 +132,10 @@ def workflow_of(scan: Path, folder: Path) -> Workflow:
         "crashdump_dir": str(folder),
         "check_version": "false",
     }
-    conform = Node(StoppedConform(in_file=str(scan), fingerprint="1"), name="conform")
+    reorient = Node(StoppedReorient(in_file=str(scan), fingerprint="1"), name="reorient")
     scale = Node(Scale(), name="scale")
     write = Node(Write(output_dir=str(folder / "out")), name="write")
-    steps.connect(conform, "out_file", scale, "in_file")
+    steps.connect(reorient, "out_file", scale, "in_file")
     steps.connect([(scale, write, [("out_file", "in_file"), ("level", "level")])])
     return steps
 

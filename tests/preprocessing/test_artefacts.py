@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.preprocessing.artefacts import mend_intensities
-from bids_anomaly.preprocessing.conform import conform_labels, conform_scan
+from bids_anomaly.preprocessing.reorient import reorient_labels, reorient_scan
 
 SHAPE = (50, 56, 52)
 VOXEL_MM = 4.0
@@ -170,10 +170,10 @@ def test_what_a_file_holds_is_mended_when_it_is_read_and_labels_are_left_alone(t
     nib.Nifti1Image(values.astype(np.uint16), np.diag([-VOXEL_MM] * 2 + [VOXEL_MM, 1])).to_filename(
         path
     )
-    conformed = conform_scan(path)
-    assert [word in " ".join(conformed.remarks) for word in ("padding", "air is not dark")] == [
+    reoriented = reorient_scan(path)
+    assert [word in " ".join(reoriented.remarks) for word in ("padding", "air is not dark")] == [
         True,
         True,
     ]
-    assert conformed.scan.get_fdata().max() < 1200
-    assert conform_labels(path).get_fdata().max() == 63536
+    assert reoriented.scan.get_fdata().max() < 1200
+    assert reorient_labels(path).get_fdata().max() == 63536

@@ -6,8 +6,8 @@ import pytest
 from scipy import ndimage
 
 from bids_anomaly.exceptions import BadScanError
-from bids_anomaly.preprocessing.conform import conform
 from bids_anomaly.preprocessing.foreground import has_negative_tissue
+from bids_anomaly.preprocessing.reorient import reorient
 
 SHAPE = (48, 56, 48)
 RADIUS = np.linalg.norm(np.moveaxis(np.indices(SHAPE), 0, -1) - np.array(SHAPE) / 2, axis=-1)
@@ -65,4 +65,4 @@ def test_a_centred_scan_is_refused_by_name_and_told_what_to_give(tissues, tmp_pa
     values = np.where(tissues > 0, centred(tissues, tissues > 0), 0).astype(np.float32)
     nib.Nifti1Image(values, np.eye(4)).to_filename(path)
     with pytest.raises(BadScanError, match=r"sub-01_T1w\.nii\.gz .*negative.* not centred"):
-        conform(path)
+        reorient(path)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from bids_anomaly.exceptions import BadScanError
-from bids_anomaly.preprocessing.conform import conform_scan, to_grid_of
 from bids_anomaly.preprocessing.orientation import orientation_of
+from bids_anomaly.preprocessing.reorient import reorient_scan, to_grid_of
 from bids_anomaly.preprocessing.template import corner_shift
 
 SHAPE = (40, 44, 42)
@@ -59,10 +59,10 @@ def test_an_sform_that_says_nothing_leaves_it_to_the_qform_and_it_is_told(kind, 
     image = image_of(bad_sforms()[kind], GOOD)
     path = tmp_path / NAME
     path.write_bytes(_bytes(image))
-    conformed = conform_scan(path)
-    assert "its qform was used" in " ".join(conformed.remarks)
-    assert nib.aff2axcodes(conformed.scan.affine) == ("R", "A", "S")
-    back = to_grid_of(conformed.scan, path)
+    reoriented = reorient_scan(path)
+    assert "its qform was used" in " ".join(reoriented.remarks)
+    assert nib.aff2axcodes(reoriented.scan.affine) == ("R", "A", "S")
+    back = to_grid_of(reoriented.scan, path)
     np.testing.assert_allclose(back.affine, GOOD, atol=1e-3)
     np.testing.assert_array_equal(back.get_fdata(), VALUES)
 

@@ -329,7 +329,7 @@ def test_a_record_that_cannot_be_read_is_named(content, tmp_path):
 
 
 def test_the_report_says_how_the_last_run_was_made_and_what_each_step_took(derivatives, record_of):
-    for name, line in (("1", "conform\t1.0\t300\t512"), ("2", "score\t0.5\tn/a")):
+    for name, line in (("1", "reorient\t1.0\t300\t512"), ("2", "score\t0.5\tn/a")):
         folder = derivatives / "logs" / name
         folder.mkdir(parents=True)
         (folder / "run.json").write_text(json.dumps(RUN | {"run": name}))
@@ -338,7 +338,7 @@ def test_the_report_says_how_the_last_run_was_made_and_what_each_step_took(deriv
     assert "bids-anomaly in out participant" in page
     assert "sha256 abc" in page
     assert re.search(r"Run</th><td>2</td>", page)
-    for cell in ("conform", "300", "score"):
+    for cell in ("reorient", "300", "score"):
         assert f">{cell}</td>" in page
     failed = write_failure_report(derivatives, "sub-01", []).read_text()
     assert "bids-anomaly in out participant" in failed
@@ -349,11 +349,11 @@ def test_half_a_line_in_a_log_hides_no_other(rest, derivatives):
     folder = derivatives / "logs" / "1"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(RUN))
-    lines = f"step\tseconds\tpeak_memory_mb\nconform\t1.0\t300\n{rest}"
+    lines = f"step\tseconds\tpeak_memory_mb\nreorient\t1.0\t300\n{rest}"
     (folder / "sub-01_steps.tsv").write_text(lines, encoding="latin-1")
     provenance, steps = read_runs(derivatives, "sub-01")
     assert provenance["Run"] == "20260101-000000_abcdef"
-    assert steps.rows == [["conform", "1.0", "300"]]
+    assert steps.rows == [["reorient", "1.0", "300"]]
 
 
 @pytest.fixture
@@ -400,7 +400,7 @@ def test_one_broken_map_stops_no_other_report(two_people, capsys):
     assert "Traceback" not in told
 
 
-FAILURE = Failure("conform (sub-01)", "Broken.", "")
+FAILURE = Failure("reorient (sub-01)", "Broken.", "")
 
 
 def test_a_report_that_tells_of_a_failure_stays(two_people, capsys):
@@ -416,7 +416,7 @@ def test_a_failure_stands_in_the_record_of_an_earlier_success_alone(two_people):
     path = record_path(two_people, "sub-01", ENTITIES)
     before = read_record(path)
     write_failure_report(two_people, "sub-01", [FAILURE])
-    assert read_record(path) == replace(before, failed_steps=("conform (sub-01)",))
+    assert read_record(path) == replace(before, failed_steps=("reorient (sub-01)",))
     assert read_record(record_path(two_people, "sub-02", {"sub": "02"})).failed_steps == ()
     # Who never came to the end has results of nothing.
     write_failure_report(two_people, "sub-03", [FAILURE])
@@ -443,7 +443,7 @@ def test_where_a_record_does_not_say_whether_steps_failed_the_logs_do(two_people
         folder.mkdir(parents=True)
         result = {} if failed is None else {"result": {"failed_sessions": failed}}
         (folder / "run.json").write_text(json.dumps(RUN | result))
-        (folder / "sub-01.log").write_text("conform\n")
+        (folder / "sub-01.log").write_text("reorient\n")
     assert reports_only(two_people) == 0
     assert (two_people / "sub-01.html").exists() is not stays
     assert (two_people / "sub-02.html").is_file()

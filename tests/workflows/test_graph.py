@@ -11,7 +11,7 @@ from nipype.interfaces.base import isdefined
 from nipype.pipeline.engine.utils import generate_expanded_graph
 
 from bids_anomaly.bids.scans import Prepared, Scan, Session
-from bids_anomaly.cli.participant import build_workflow
+from bids_anomaly.cli.graph import build_workflow
 from bids_anomaly.reconstruction.bundle import choose_bundles
 from bids_anomaly.settings import Settings
 from bids_anomaly.workflows.participant import session_wf_name
@@ -90,7 +90,7 @@ def test_every_step_gets_what_it_needs(modalities, stage, device, build):
     graph = build(session_of(modalities), stage=stage, device=device)
     assert_sound(graph)
     made = interfaces(graph)
-    assert made.count("Conform") == len(modalities)
+    assert made.count("Reorient") == len(modalities)
     assert made.count("RegisterToTemplate") == 1
     assert made.count("RegisterToReference") == len(modalities) - 1
 

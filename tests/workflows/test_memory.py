@@ -22,7 +22,7 @@ def scan(tmp_path):
 def test_memory_grows_with_the_voxels_that_a_step_holds(scan):
     small, large = scan(20, 20, 20), scan(200, 200, 200, 1)
     both = memory_gb("register_to_reference", small, large)
-    assert memory_gb("conform", small) < memory_gb("conform", large)
+    assert memory_gb("reorient", small) < memory_gb("reorient", large)
     assert memory_gb("register_to_reference", small) < both
     added = COPIES["score"] * 4 * 200**3 / 1024**3
     assert memory_gb("score", large) == pytest.approx(PROCESS_GB + added)
@@ -31,7 +31,7 @@ def test_memory_grows_with_the_voxels_that_a_step_holds(scan):
 def test_a_scan_that_cannot_be_read_is_left_to_the_step_that_reads_it(tmp_path):
     (tmp_path / "a_T1w.nii.gz").write_bytes(b"none")
     for path in (tmp_path / "a_T1w.nii.gz", tmp_path / "missing.nii.gz"):
-        assert memory_gb("conform", path) == PROCESS_GB
+        assert memory_gb("reorient", path) == PROCESS_GB
 
 
 def test_a_header_that_tells_of_any_number_of_voxels_asks_for_no_more_than_half_a_millimetre(

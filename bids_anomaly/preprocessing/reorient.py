@@ -27,7 +27,7 @@ THICK_MM = 4.5
 ADVICE = "Export it again, or leave it out with --bids-filter-file."
 
 
-class Conformed(NamedTuple):
+class Reoriented(NamedTuple):
     """A scan in a form that every later step can rely on.
 
     Attributes
@@ -50,19 +50,19 @@ class _File(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def conform(path: Path) -> nib.Nifti1Image:
-    """Return the scan of :func:`conform_scan` without its remarks."""
-    return conform_scan(path).scan
+def reorient(path: Path) -> nib.Nifti1Image:
+    """Return the scan of :func:`reorient_scan` without its remarks."""
+    return reorient_scan(path).scan
 
 
-def conform_labels(path: Path) -> nib.Nifti1Image:
-    """Read a mask or a label map as :func:`conform_scan` reads a scan; no value is changed."""
+def reorient_labels(path: Path) -> nib.Nifti1Image:
+    """Read a mask or a label map as :func:`reorient_scan` reads a scan; no value is changed."""
     image, _, _ = _read(path)
     values = _with_background_of_zero(np.asanyarray(image.dataobj), path.name)
-    return conform_grid(nib.Nifti1Image(values, image.affine), path.name)
+    return reorient_grid(nib.Nifti1Image(values, image.affine), path.name)
 
 
-def conform_scan(path: Path) -> Conformed:
+def reorient_scan(path: Path) -> Reoriented:
     """Read a scan as float32 in RAS+ orientation, after checking that it can be a brain scan.
 
     Voxels are reordered, never interpolated; :func:`to_grid_of` undoes the reordering exactly.
@@ -77,7 +77,7 @@ def conform_scan(path: Path) -> Conformed:
 
     Returns
     -------
-    Conformed
+    Reoriented
 
     Raises
     ------
@@ -100,7 +100,7 @@ def conform_scan(path: Path) -> Conformed:
         raise BadScanError(
             f"The scan {name} holds the single value {values.flat[0]:g} everywhere. {ADVICE}"
         )
-    scan = conform_grid(nib.Nifti1Image(values, scan.affine), name)
+    scan = reorient_grid(nib.Nifti1Image(values, scan.affine), name)
     mended = mend_intensities(scan, step=step, name=name)
     if has_negative_tissue(mended.values):
         raise BadScanError(
@@ -110,7 +110,7 @@ def conform_scan(path: Path) -> Conformed:
         )
     if mended.remarks:
         scan = Grid.of(scan).image(mended.values)
-    return Conformed(scan, (*remarks, *_thick_slices(scan, name), *mended.remarks))
+    return Reoriented(scan, (*remarks, *_thick_slices(scan, name), *mended.remarks))
 
 
 def _thick_slices(scan: nib.Nifti1Image, name: str) -> tuple[str, ...]:
@@ -126,8 +126,8 @@ def _thick_slices(scan: nib.Nifti1Image, name: str) -> tuple[str, ...]:
     return (said,)
 
 
-def conform_grid(image: nib.Nifti1Image, name: str) -> nib.Nifti1Image:
-    """Put an image in the grid of a scan into the grid of the conformed scan.
+def reorient_grid(image: nib.Nifti1Image, name: str) -> nib.Nifti1Image:
+    """Put an image in the grid of a scan into the grid of the reoriented scan.
 
     Parameters
     ----------
@@ -142,20 +142,20 @@ def conform_grid(image: nib.Nifti1Image, name: str) -> nib.Nifti1Image:
         If its orientation has no volume or is sheared.
     """
     affine = _orthogonal(image.affine, image.shape, name)
-    conformed = nib.Nifti1Image(np.asanyarray(image.dataobj), affine)
-    conformed.header.set_xyzt_units("mm", "sec")
-    conformed.set_qform(conformed.affine, 1)
-    conformed.set_sform(conformed.affine, 1)
-    return nib.as_closest_canonical(conformed)
+    reoriented = nib.Nifti1Image(np.asanyarray(image.dataobj), affine)
+    reoriented.header.set_xyzt_units("mm", "sec")
+    reoriented.set_qform(reoriented.affine, 1)
+    reoriented.set_sform(reoriented.affine, 1)
+    return nib.as_closest_canonical(reoriented)
 
 
 def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
-    """Put an image in the conformed grid of a scan back into the voxel order of its file.
+    """Put an image in the reoriented grid of a scan back into the voxel order of its file.
 
     Parameters
     ----------
     image : nibabel.Nifti1Image
-        3-D, in the grid of ``conform(original)``.
+        3-D, in the grid of ``reorient(original)``.
     original : Path
         The file that the scan was read from.
 

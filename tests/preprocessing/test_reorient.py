@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from bids_anomaly.exceptions import BadScanError, MissingInputError
-from bids_anomaly.preprocessing.conform import conform, conform_scan, to_grid_of
+from bids_anomaly.preprocessing.reorient import reorient, reorient_scan, to_grid_of
 
 SHAPE = (14, 13, 12)
 
@@ -37,7 +37,7 @@ def write(tmp_path):
 def test_a_scan_comes_out_as_float32_in_ras_order_and_no_value_is_changed(write):
     values = noise()
     lps = np.diag([-1.0, -1.1, 1.2, 1])
-    scan = conform(write(values, lps))
+    scan = reorient(write(values, lps))
     assert scan.get_data_dtype() == np.float32
     assert nib.aff2axcodes(scan.affine) == ("R", "A", "S")
     np.testing.assert_array_equal(scan.get_fdata(), values[::-1, ::-1])
@@ -49,7 +49,7 @@ def test_whatever_numbers_a_file_holds_they_come_out_as_float32(write, kind):
     values = (noise() % 200).astype(kind)
     path = write(values)
     assert nib.load(path).get_data_dtype() == kind
-    scan = conform(path)
+    scan = reorient(path)
     assert scan.get_data_dtype() == np.float32
     np.testing.assert_array_equal(scan.get_fdata(), values)
 
@@ -60,13 +60,13 @@ def test_a_kind_of_number_that_cannot_be_read_is_told(write):
     content[70:74] = (1536).to_bytes(2, "little") + (128).to_bytes(2, "little")  # 128-bit floats
     path.write_bytes(content)
     with pytest.raises(BadScanError, match=r"sub-01_T1w\.nii has a header .*1536"):
-        conform(path)
+        reorient(path)
 
 
 def test_axes_in_another_order_are_put_in_order(write):
     values = noise()
     sagittal = np.array([[0, 0, 2, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
-    scan = conform(write(values, sagittal))
+    scan = reorient(write(values, sagittal))
     np.testing.assert_array_equal(scan.get_fdata(), values.transpose(2, 0, 1))
     np.testing.assert_allclose(scan.header.get_zooms(), (2, 1, 1))
 
@@ -76,7 +76,7 @@ def test_a_voxel_stays_where_it_was_in_the_scanner(write):
     affine[:3, :3] = Rotation.from_euler("xyz", (10, -20, 5), degrees=True).as_matrix() * -1.5
     affine[:3, 3] = (90, -30, 12)
     path = write(affine=affine)
-    before, after = nib.load(path), conform(path)
+    before, after = nib.load(path), reorient(path)
     position = nib.affines.apply_affine(before.affine, (3, 4, 5))
     voxel = nib.affines.apply_affine(np.linalg.inv(after.affine), position)
     np.testing.assert_allclose(voxel, voxel.round(), atol=1e-3)
@@ -86,7 +86,7 @@ def test_a_voxel_stays_where_it_was_in_the_scanner(write):
 @pytest.mark.parametrize("axes", [(1,), (1, 1)])
 def test_trailing_axes_of_length_one_are_dropped(write, axes):
     values = noise()
-    scan = conform(write(values.reshape(*SHAPE, *axes)))
+    scan = reorient(write(values.reshape(*SHAPE, *axes)))
     np.testing.assert_array_equal(scan.get_fdata(), values)
 
 
@@ -94,7 +94,7 @@ def test_a_shear_too_small_to_see_is_made_orthogonal_and_given_back(write):
     affine = np.diag([1.0, 1.1, 1.2, 1])
     affine[0, 1] = 0.02
     path = write(affine=affine, codes=(1, 0))
-    scan = conform(path)
+    scan = reorient(path)
     axes = scan.affine[:3, :3] / nib.affines.voxel_sizes(scan.affine)
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-6)
     np.testing.assert_array_equal(to_grid_of(scan, path).affine, nib.load(path).affine)
@@ -107,7 +107,7 @@ def test_beside_an_sform_a_quaternion_may_hold_anything(write, code):
     content = bytearray(path.read_bytes())
     content[256:268] = np.array([1, 1, 1], "<f4").tobytes()  # its length must not exceed 1
     path.write_bytes(content)
-    back, file = to_grid_of(conform(path), path), nib.load(path)
+    back, file = to_grid_of(reorient(path), path), nib.load(path)
     np.testing.assert_array_equal(back.affine, file.affine)
     np.testing.assert_array_equal(back.get_fdata(), file.get_fdata())
     back.to_filename(path)
@@ -123,7 +123,7 @@ def with_background(value):
 
 def test_nan_around_what_is_shown_becomes_zero(write):
     np.testing.assert_array_equal(
-        conform(write(with_background(np.nan))).get_fdata(), with_background(0)
+        reorient(write(with_background(np.nan))).get_fdata(), with_background(0)
     )
 
 
@@ -183,7 +183,7 @@ SHEARED[1, 2] = 0.4
 def test_what_cannot_be_a_brain_scan_is_refused_by_name(write, scan, complaint):
     path = write(name="sub-07_FLAIR.nii.gz", **scan)
     with pytest.raises(BadScanError, match=complaint) as error:
-        conform(path)
+        reorient(path)
     assert "sub-07_FLAIR.nii.gz" in str(error.value)
     assert error.value.exit_code == 65
 
@@ -193,7 +193,7 @@ def test_a_colour_image_is_refused_by_name(write):
     colours["R"] = noise() % 255
     path = write(colours, name="sub-07_T1w.nii.gz")
     with pytest.raises(BadScanError, match=r"sub-07_T1w\.nii\.gz"):
-        conform(path)
+        reorient(path)
 
 
 @pytest.mark.parametrize("size", [0, 60, 1000, -300])
@@ -201,27 +201,27 @@ def test_a_copy_that_broke_off_is_called_damaged(write, size):
     path = write()
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(BadScanError, match=r"sub-01_T1w\.nii\.gz is damaged"):
-        conform(path)
+        reorient(path)
 
 
 def test_a_copy_that_broke_off_without_compression_is_called_damaged(write):
     path = write(name="sub-01_T1w.nii")
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(BadScanError, match=r"sub-01_T1w\.nii is damaged"):
-        conform(path)
+        reorient(path)
 
 
 @pytest.mark.parametrize("name", ["sub-01_T1w.nii", "sub-01_T1w.nii.gz"])
 def test_something_else_with_the_name_of_a_scan_is_called_damaged(tmp_path, name):
     (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\n" * 20)
     with pytest.raises(BadScanError, match=f"{name} is damaged"):
-        conform(tmp_path / name)
+        reorient(tmp_path / name)
 
 
 def test_a_missing_file_is_missing_input_and_the_reason_is_said(tmp_path):
     path = tmp_path / "sub-01_T1w.nii.gz"
     with pytest.raises(MissingInputError, match=str(path)) as error:
-        conform(path)
+        reorient(path)
     assert "None" not in str(error.value)
     assert error.value.exit_code == 66
 
@@ -233,20 +233,20 @@ def test_content_that_was_not_fetched_is_missing_input_and_how_to_fetch_it_is_sa
     folder.symlink_to(tmp_path)
     for path in (link, pointer, folder / link.name, folder / pointer.name):
         with pytest.raises(MissingInputError, match=f"{path} is not here: .*datalad get {path}"):
-            conform(path)
+            reorient(path)
 
 
 def test_a_link_to_nothing_is_missing_input(tmp_path):
     path = tmp_path / "sub-01_T1w.nii.gz"
     path.symlink_to("../elsewhere/sub-01_T1w.nii.gz")
     with pytest.raises(MissingInputError, match="cannot be opened: No such file"):
-        conform(path)
+        reorient(path)
 
 
 def test_a_folder_is_no_scan(tmp_path):
     (tmp_path / "sub-01_T1w.nii.gz").mkdir()
     with pytest.raises((BadScanError, MissingInputError), match=r"sub-01_T1w\.nii\.gz"):
-        conform(tmp_path / "sub-01_T1w.nii.gz")
+        reorient(tmp_path / "sub-01_T1w.nii.gz")
 
 
 def test_a_link_to_a_scan_is_followed(write, tmp_path):
@@ -254,7 +254,7 @@ def test_a_link_to_a_scan_is_followed(write, tmp_path):
     (tmp_path / "store").mkdir()
     moved = shutil.move(path, tmp_path / "store" / "content.nii.gz")
     path.symlink_to(moved)
-    np.testing.assert_array_equal(conform(path).get_fdata(), noise())
+    np.testing.assert_array_equal(reorient(path).get_fdata(), noise())
 
 
 @settings(max_examples=25)
@@ -279,7 +279,7 @@ def test_whatever_the_orientation_a_result_goes_back_voxel_for_voxel(
     image.set_qform(affine, codes[1])
     image.to_filename(path)
 
-    scan = conform(path)
+    scan = reorient(path)
     assert nib.aff2axcodes(scan.affine) == ("R", "A", "S")
     back, file = to_grid_of(scan, path), nib.load(path)
     assert back.shape == file.shape
@@ -295,8 +295,8 @@ def test_whatever_the_orientation_a_result_goes_back_voxel_for_voxel(
 def test_what_thick_slices_cost_is_told(write, thickness, is_told, axis):
     zooms = np.ones(4)
     zooms[axis] = thickness
-    conformed = conform_scan(write(noise((40, 40, 40)), np.diag(zooms)))
-    told = [remark for remark in conformed.remarks if "slices are" in remark]
+    reoriented = reorient_scan(write(noise((40, 40, 40)), np.diag(zooms)))
+    told = [remark for remark in reoriented.remarks if "slices are" in remark]
     assert len(told) == (thickness > 4)
     for remark in told:
         assert f"{thickness:g} mm apart" in remark
