@@ -118,7 +118,7 @@ def _in_or_near(row: Row, regions: Sequence[Row]) -> str:
 def _found(lesions: Sequence[Row], regions: Sequence[Row], title: str) -> str:
     if not lesions:
         return say("no_finding", scan=title)
-    highest = _most_unusual(lesions)
+    highest = most_unusual(lesions)
     place, z = _in_or_near(highest, regions), two_digits(float(highest["z_peak"]))
     if len(lesions) == 1:
         return say("one_finding", scan=title, place=place, z=z)
@@ -136,7 +136,8 @@ def _found(lesions: Sequence[Row], regions: Sequence[Row], title: str) -> str:
     )
 
 
-def _most_unusual(lesions: Sequence[Row]) -> Row:
+def most_unusual(lesions: Sequence[Row]) -> Row:
+    """Return the finding with the highest z-score; there has to be one."""
     return max(lesions, key=lambda row: float(row["z_peak"]))
 
 
@@ -178,7 +179,7 @@ def _where(regions: Sequence[Row]) -> str:
 
 
 def _how_unusual(lesions: Sequence[Row], threshold: Threshold) -> str:
-    highest = _most_unusual(lesions)
+    highest = most_unusual(lesions)
     return say(
         "how_unusual",
         z=two_digits(float(highest["z_peak"])),

@@ -1,13 +1,18 @@
 """How numbers are written on a page."""
 
+import re
 from math import floor, log10
 
 CUBIC_MILLIMETRES_IN_ML = 1000
 
 
 def with_minus(text: str) -> str:
-    """Return numbers in words with a minus sign where they have a hyphen."""
-    return text.replace("-", "−")
+    """Return text whose negative numbers have a minus sign; the hyphens of names stay.
+
+    >>> with_minus("sub-01: position is 0.15 (at least -0.22)")
+    'sub-01: position is 0.15 (at least −0.22)'
+    """
+    return re.sub(r"(?<![\w-])-(?=[\d.]|inf)", "−", text)
 
 
 def two_digits(value: float) -> str:

@@ -1,6 +1,6 @@
 """What is known of one scan, and the words that say where a slice of it lies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import nibabel as nib
@@ -59,6 +59,8 @@ class ScanReport:
         Regions of the atlas, 0 outside all; None where the scan is shown as it was acquired.
     finding : Finding or None
         What was found in it, in words.
+    most_unusual : (3,) sequence of float or None
+        Centre of the finding with the highest z-score, in mm; None without a finding.
     lesions, regions : Table or None
         Its findings, and the regions of the atlas that hold them.
     region_chart : Chart or None
@@ -87,6 +89,7 @@ class ScanReport:
     native_brain: nib.Nifti1Image | None = None
     labels: np.ndarray | None = None
     finding: Finding | None = None
+    most_unusual: Sequence[float] | None = None
     lesions: Table | None = None
     regions: Table | None = None
     region_chart: Chart | None = None

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from nibabel.affines import apply_affine
+from scipy import ndimage
 
 from bids_anomaly.preprocessing.atlas import atlas_regions
 from bids_anomaly.reports.figures import GREY, SIGNED, UNUSUAL, Scale, brightest
@@ -19,6 +21,8 @@ STORED_RESIDUAL, LEAST_Z = (-1.27, 1.28), -3.0
 BEYOND_WHITE = 2
 # Shares of the scale of the network's own map from which it is seen, and from which it covers.
 NETWORK_FAINT, NETWORK_OPAQUE = 0.05, 0.5
+# What is marked within this distance of the centre of a finding is that finding.
+SHOWN_WITHIN_MM = 10.0
 
 
 def scan_viewer(scans: Sequence[ScanReport]) -> dict[str, Any]:
@@ -95,8 +99,20 @@ def _subject(scan: ScanReport) -> Subject:
 
 
 def peak_of(scan: ScanReport) -> tuple[float, ...]:
-    """Return x, y and z in mm of the highest z-score in a finding, or in the brain without any."""
+    """Return x, y and z in mm of the highest z-score in the most unusual finding.
+
+    Findings are ranked in the grid of the scan; here, where voxels are larger, the highest z-score
+    of all may lie in another one. A finding that these voxels do not show is gone to by its centre.
+    Without any finding it is the highest z-score in the brain.
+    """
     inside = scan.mask if scan.mask.any() else scan.brain
+    if scan.most_unusual is not None:
+        shown, _ = ndimage.label(scan.mask, np.ones((3, 3, 3)))
+        marked = np.argwhere(scan.mask)
+        away = np.linalg.norm(apply_affine(scan.affine, marked) - scan.most_unusual, axis=1)
+        if not len(marked) or away.min() > SHOWN_WITHIN_MM:
+            return tuple(scan.most_unusual)
+        inside = shown == shown[tuple(marked[away.argmin()])]
     highest = np.argmax(np.where(inside, scan.zscore, -np.inf))
     voxel = np.unravel_index(highest, scan.zscore.shape)
-    return tuple(scan.affine[:3] @ [*voxel, 1])
+    return tuple(apply_affine(scan.affine, voxel))

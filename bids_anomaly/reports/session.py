@@ -10,7 +10,7 @@ from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reports.change import read_change
 from bids_anomaly.reports.commands import viewer_commands
-from bids_anomaly.reports.finding import describe_finding
+from bids_anomaly.reports.finding import describe_finding, most_unusual
 from bids_anomaly.reports.maps import read_scan, reading
 from bids_anomaly.reports.numbers import counted, in_millilitres, percent, two_digits
 from bids_anomaly.reports.ratings import rating_form
@@ -20,6 +20,7 @@ from bids_anomaly.reports.sentences import say
 from bids_anomaly.reports.session_page import Failure, SessionPage, write_session_page
 from bids_anomaly.reports.tables import (
     Row,
+    centre_of,
     lesion_table,
     quality_table,
     quality_warnings,
@@ -72,6 +73,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
                 change=change.of_scan(scan.name),
                 threshold=record.threshold,
             ),
+            "most_unusual": centre_of(most_unusual(lesions)) if lesions and in_template else None,
             "lesions": lesion_table(lesions, in_viewer=in_template),
             "regions": region_table(regions),
             "region_chart": region_chart(regions),

@@ -68,6 +68,11 @@ def region_in_words(name: str) -> str:
     return text[:1].upper() + text[1:] + side
 
 
+def centre_of(lesion: Row) -> list[float]:
+    """Return x, y and z in mm of the centre of a finding, from its row."""
+    return [float(lesion[f"centroid_{axis}"]) for axis in "xyz"]
+
+
 def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
     """Show the largest findings of a scan.
 
@@ -79,7 +84,7 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
         Whether there is a viewer of the template, which goes where a lesion is.
     """
     shown = rows[:MOST_LESIONS]
-    centres = [[float(row[f"centroid_{axis}"]) for axis in "xyz"] for row in shown]
+    centres = [centre_of(row) for row in shown]
     note = [_how_many(len(shown), len(rows), "finding", "findings")]
     if shown:
         note += [say("choose_finding")] if in_viewer else []
@@ -209,7 +214,7 @@ def quality_warnings(rows: Sequence[Row]) -> list[str]:
         )
         scan = row["scan"]
         sentences += describe_flags([check], name=scan, modality=scan.rpartition("_")[2])
-    return sentences
+    return [with_minus(sentence) for sentence in sentences]
 
 
 def _number(text: str, missing: float) -> float:

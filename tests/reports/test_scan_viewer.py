@@ -32,6 +32,19 @@ def test_without_a_finding_the_viewer_begins_at_the_highest_score_of_the_brain(h
     np.testing.assert_allclose(peak, (healthy.affine @ [*inside, 1])[:3])
 
 
+def test_the_viewer_begins_in_the_most_unusual_finding_though_another_scores_more_here(healthy):
+    marked, other = (tuple(voxel) for voxel in np.argwhere(healthy.brain)[[100, -100]])
+    mask, zscore = np.zeros_like(healthy.mask), np.zeros_like(healthy.zscore)
+    mask[marked] = mask[other] = True
+    zscore[marked], zscore[other] = 4, 5
+    scan = replace(healthy, mask=mask, zscore=zscore)
+    for voxel in (marked, other):
+        place = (healthy.affine @ [*voxel, 1])[:3]
+        np.testing.assert_allclose(peak_of(replace(scan, most_unusual=place + 3)), place)
+    far = (healthy.affine @ [*marked, 1])[:3] - 15
+    assert peak_of(replace(scan, most_unusual=far)) == tuple(far)
+
+
 def test_finer_scans_are_packed_while_there_is_room(lesioned, monkeypatch):
     rng = np.random.default_rng(0)
     finer = [
