@@ -14,8 +14,8 @@ from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.preprocessing.brain import strip_mask
 from bids_anomaly.preprocessing.foreground import background_level
 
-# Hot voxels are at most this many, or all of one value, and brighter than the next one by this factor (2.4 at most in
-# clean scans, where vessels are the brightest).
+# Hot voxels are at most this many, or all of one value, and brighter than the next one by this
+# factor (2.4 at most in clean scans, where vessels are the brightest).
 MOST_SPIKES, SPIKE_FACTOR = 50, 3.0
 # Negative values below minus this share of bright tissue are no noise and no ripples.
 CLEARLY_NEGATIVE = 0.5

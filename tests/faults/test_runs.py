@@ -25,9 +25,22 @@ pytestmark = pytest.mark.slow
 # What a user is told to do on, by exit code.
 TOLD = {
     ExitCode.CANNOT_WRITE: ("space", "rights"),
-    ExitCode.TEMPORARY: ("memory", "again"),
+    ExitCode.TEMPORARY: ("memory", "again", "Wait until"),
 }
 AT_MOST_S = 300
+
+
+def differing(found: dict, whole: dict) -> list[str]:
+    """Name the files of a run that are not as in one that nothing disturbed.
+
+    The record of a session may say which of its steps failed.
+    """
+    return sorted(
+        name
+        for name, held in found.items()
+        if whole.get(name)
+        != ({**held, "failed_steps": []} if name.endswith("_report.json") else held)
+    )
 
 
 def steps_of(work: Path) -> list[Path]:
@@ -115,8 +128,7 @@ def test_a_run_that_is_stopped_in_steps_in_turn(stop, every, small_run, undistur
         ended = small_run.end(process) if stop is terminate else None
         assert process.wait() == code, ended
         assert wait_until(lambda group=process.pid: not is_alive(group), at_most=10), step
-        between = small_run.results()
-        assert between.items() <= whole.items(), step
+        assert not differing(small_run.results(), whole), step
         if ended:
             assert "Traceback" not in ended.printed, ended.printed
     ended = small_run()
@@ -149,7 +161,7 @@ def test_a_disk_that_fills_up(place, small_run, undisturbed, small_disk, tell):
     for share in SHARES:
         small_disk(disk, f"size={int(share * needed)}k")
         check_told(small_run())
-        assert small_run.results().items() <= whole.items()
+        assert not differing(small_run.results(), whole)
     small_disk(disk, f"size={4 * needed}k")
     ended = small_run()
     assert ended.code == 0, ended.printed
@@ -166,7 +178,7 @@ def test_a_folder_for_temporary_files_that_fills_up(
     ended = small_run()
     if ended.code:
         check_told(ended)
-        assert small_run.results().items() <= undisturbed.results().items()
+        assert not differing(small_run.results(), undisturbed.results())
         small_disk(tmp_path / "temporary", "size=100m")
         again = small_run()
         assert again.code == 0, again.printed
@@ -180,7 +192,7 @@ def test_an_output_folder_that_becomes_read_only(small_run, undisturbed, small_d
     assert wait_until(lambda: bool(steps_of(small_run.work)), at_most=AT_MOST_S)
     small_disk(small_run.out, "ro")
     check_told(small_run.end(process))
-    assert small_run.results().items() <= undisturbed.results().items()
+    assert not differing(small_run.results(), undisturbed.results())
     small_disk(small_run.out, "rw")
     ended = small_run()
     assert ended.code == 0, ended.printed
@@ -209,7 +221,7 @@ def test_a_quota(place, small_run, undisturbed, shim, tell):
     for size in (sizes[-3] - 1, sizes[-9] - 1):
         small_run.environment = faults | {"FAULT_BYTES": str(size)}
         check_told(small_run())
-        assert small_run.results().items() <= undisturbed.results().items()
+        assert not differing(small_run.results(), undisturbed.results())
     small_run.environment = {}
     ended = small_run()
     assert ended.code == 0, ended.printed
@@ -306,7 +318,7 @@ def test_a_limit_of_the_address_space(gigabytes, small_run, undisturbed, tell):
     ended = small_run(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
     if ended.code:
         check_told(ended, ExitCode.TEMPORARY)
-        assert small_run.results().items() <= undisturbed.results().items()
+        assert not differing(small_run.results(), undisturbed.results())
         tell(f"told, 75: {ended.last_line}")
         return
     assert small_run.results() == undisturbed.results()
