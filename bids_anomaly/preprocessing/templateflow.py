@@ -33,8 +33,8 @@ class OtherTemplate:
     images : dict of int to Path
         T1w images by resolution: those in whose grids results are written, and that of
         :data:`WORKING_RESOLUTION`.
-    brain : Path or None
-        Brain mask of the latter; None where it is not needed.
+    brain : Path
+        Brain mask of the latter, which need not be there where transforms are.
     transforms : tuple of Path
         Transforms that pull images of our template onto this one, and back; empty where the folder
         does not have both.
@@ -42,7 +42,7 @@ class OtherTemplate:
 
     name: str
     images: Mapping[int, Path]
-    brain: Path | None
+    brain: Path
     transforms: tuple[Path, ...]
 
     @property
@@ -54,7 +54,7 @@ class OtherTemplate:
     def digest(self) -> str:
         """Sha256 of all by which it is reached."""
         digest = sha256()
-        for path in filter(None, (self.image, self.brain, *self.transforms)):
+        for path in (self.image, *(self.transforms or (self.brain,))):
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
@@ -85,15 +85,14 @@ def find_template(name: str, resolutions: Collection[int], home: Path) -> OtherT
         number: _file(home, name, f"res-{number:02d}_T1w.nii.gz")
         for number in sorted({*resolutions, WORKING_RESOLUTION})
     }
+    brain = _file(home, name, f"res-{WORKING_RESOLUTION:02d}_desc-brain_mask.nii.gz")
     transforms: tuple[Path, ...] = (
         _file(home, name, f"from-{TEMPLATE}_mode-image_xfm.h5"),
         _file(home, TEMPLATE, f"from-{name}_mode-image_xfm.h5"),
     )
-    brain: Path | None = None
     if not all(map(_is_there, transforms)):
         transforms = ()
-        brain = _file(home, name, f"res-{WORKING_RESOLUTION:02d}_desc-brain_mask.nii.gz")
-    needed = [*images.values(), *([brain] if brain else [])]
+    needed = [*images.values(), *(() if transforms else (brain,))]
     missing = [path.name for path in needed if not _is_there(path)]
     if missing:
         raise MissingInputError(
