@@ -7,11 +7,13 @@ the other template by the same one.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import nibabel as nib
 import numpy as np
 from nibabel.affines import apply_affine
 
 from bids_anomaly.exceptions import BadTemplateError
 from bids_anomaly.preprocessing.composite import write_displacement_field
+from bids_anomaly.preprocessing.images import load_nifti
 from bids_anomaly.preprocessing.registration import (
     masked,
     register_deformable,
@@ -30,6 +32,8 @@ from bids_anomaly.preprocessing.transforms import Chain, move_points
 
 # By how much points of the brain may miss where they were after the way there and back.
 LARGEST_MISS_MM = 2.0
+# Exact in binary, so that files compress.
+STEPS_A_MM = 1024
 
 
 def write_way(there: Path, back: Path, template: OtherTemplate, *, seed: int) -> None:
@@ -64,6 +68,7 @@ def write_way(there: Path, back: Path, template: OtherTemplate, *, seed: int) ->
         for path, chain, onto in zip((there, back), chains, (grid, OUTPUT_GRID), strict=True):
             write_displacement_field(path, chain, onto)
             require_whole(path)
+            _shorten(path)
     if template.transforms:
         _require_inverses(template, there, back)
 
@@ -90,6 +95,15 @@ def _kept(template: OtherTemplate, scratch: Path) -> tuple[Chain, Chain]:
         link.symlink_to(path)
         links.append(Chain.of(link))
     return links[0], links[1]
+
+
+def _shorten(path: Path) -> None:
+    """Round a displacement field, to a third of its size: it is in the transforms of everybody."""
+    field = load_nifti(path)
+    vectors = np.round(field.get_fdata() * STEPS_A_MM) / STEPS_A_MM
+    field.header.set_data_dtype(np.float32)
+    shorter = nib.Nifti1Image(vectors.astype(np.float32), field.affine, field.header)
+    shorter.to_filename(path)
 
 
 def _require_inverses(template: OtherTemplate, there: Path, back: Path) -> None:
