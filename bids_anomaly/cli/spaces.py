@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from shutil import copyfile
-from tempfile import TemporaryDirectory
 
 from bids_anomaly.bids.naming import space_entities
 from bids_anomaly.bids.writing import replacing
@@ -84,12 +82,8 @@ def reach_templates(settings: Settings, tell: Callable[[str], None]) -> None:
             continue
         how = "with the transforms of TemplateFlow" if template.transforms else "by registration"
         tell(f"Bringing {TEMPLATE} to {name} {how}, once for everybody.")
-        with TemporaryDirectory(prefix="bids-anomaly-") as scratch:
-            made = [Path(scratch) / path.name for path in way]
-            write_way(*made, template, seed=settings.seed)
-            for path, kept in zip(made, way, strict=True):
-                with replacing(kept) as temporary:
-                    copyfile(path, temporary)
+        with replacing(way[0]) as there, replacing(way[1]) as back:
+            write_way(there, back, template, seed=settings.seed)
 
 
 def _other_templates(settings: Settings) -> Mapping[str, OtherTemplate]:

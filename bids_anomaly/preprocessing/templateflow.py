@@ -52,10 +52,13 @@ class OtherTemplate:
 
     @property
     def digest(self) -> str:
-        """Sha256 of all by which it is reached."""
+        """Sha256 of all by which it is reached; BadTemplateError where that cannot be read."""
         digest = sha256()
         for path in (self.image, *(self.transforms or (self.brain,))):
-            digest.update(path.read_bytes())
+            try:
+                digest.update(path.read_bytes())
+            except OSError as error:
+                raise _unreadable(path, error) from error
         return digest.hexdigest()
 
 
@@ -116,10 +119,14 @@ def load_template(path: Path) -> nib.Nifti1Image:
         image = load_nifti(path)
         return nib.Nifti1Image(image.get_fdata(dtype=np.float32), image.affine, image.header)
     except UNREADABLE as error:
-        raise BadTemplateError(
-            f"The image {path} of TemplateFlow cannot be read ({error}). Remove it, and fetch it "
-            "again."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> BadTemplateError:
+    return BadTemplateError(
+        f"The file {path} of TemplateFlow cannot be read ({error}). Check its rights, or remove it "
+        "and fetch it again."
+    )
 
 
 def _command(name: str, resolutions: Collection[int]) -> str:
