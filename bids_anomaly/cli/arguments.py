@@ -163,9 +163,9 @@ def add_findings(group: ArgumentGroup) -> None:
         metavar="SPACE",
         reader=values.read_space,
         dest="output_spaces",
-        help=f"{NATIVE} (the grid of each scan), {TEMPLATE} (the template of the group level), and "
-        f"{' and '.join(OTHER_TEMPLATES)} of TemplateFlow, with the resolution "
-        f"{' or '.join(f':res-{number}' for number in RESOLUTIONS)} "
+        help=f"{NATIVE} (the grid of each scan), {TEMPLATE} (the template of the group level), "
+        f"{' and '.join(OTHER_TEMPLATES)} (from TemplateFlow's folder, with "
+        f"{' or '.join(f':res-{number}' for number in RESOLUTIONS)}) "
         f"(default: {' '.join(Settings.output_spaces)})",
     )
     group.add_argument(

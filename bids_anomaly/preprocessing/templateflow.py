@@ -99,10 +99,10 @@ def find_template(name: str, resolutions: Collection[int], home: Path) -> OtherT
     missing = [path.name for path in needed if not _is_there(path)]
     if missing:
         raise MissingInputError(
-            f"--output-spaces {name} needs {' and '.join(missing)}, looked for in "
+            f"--output-spaces {name} needs {', '.join(missing)}, looked for in "
             f"{home / _tpl(name)} ({HOME_VARIABLE}, else {DEFAULT_HOME}); nothing is downloaded "
-            f"here. On a machine with a network, {_command(name, images)} fetches them into that "
-            f"folder; copy it here, and name it with {HOME_VARIABLE}."
+            f"here. On a machine with a network, {_command(name, images)} fetches them; copy "
+            f"the folder that it fills here, and name it with {HOME_VARIABLE}."
         )
     return OtherTemplate(name, images, brain, transforms)
 

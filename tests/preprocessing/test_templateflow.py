@@ -45,7 +45,7 @@ def test_what_is_missing_is_named_with_how_to_get_it(there, missing, tmp_path):
     with pytest.raises(MissingInputError) as caught:
         find_template(NAME, {2}, tmp_path)
     said = str(caught.value)
-    assert f"needs {' and '.join(Path(file).name for file in missing)}, looked for" in said
+    assert f"needs {', '.join(Path(file).name for file in missing)}, looked for" in said
     assert f"in {tmp_path / f'tpl-{NAME}'} (TEMPLATEFLOW_HOME" in said
     assert f"api.get('{NAME}', resolution=[2], desc=None, suffix='T1w')" in said
     assert caught.value.exit_code == 66
