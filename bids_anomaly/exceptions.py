@@ -65,6 +65,12 @@ class BrainExtractionError(BadScanError):
     """No plausible brain was found in a scan."""
 
 
+class BadTemplateError(BidsAnomalyError):
+    """An image or transform of another template that cannot be used."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
 class QualityError(BadScanError):
     """A scan, or its preprocessing, that is not like good ones, where --strict asks for those."""
 

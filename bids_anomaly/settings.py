@@ -7,6 +7,12 @@ from typing import Any
 # The name in TemplateFlow of the space that results are brought to; its images are in
 # bids_anomaly.preprocessing.template.
 TEMPLATE = "MNI152NLin2009aSym"
+# What else TemplateFlow has that results can be brought to: the default of fMRIPrep, and that of
+# FSL. Both have voxels of 1 and 2 mm, which it labels res-01 and res-02.
+OTHER_TEMPLATES = ("MNI152NLin2009cAsym", "MNI152NLin6Asym")
+RESOLUTIONS = (1, 2)
+DEFAULT_RESOLUTION = 2
+NATIVE = "native"
 PATHS = (
     "bids_dir",
     "output_dir",
@@ -62,7 +68,8 @@ class Settings:
     brain_extraction : {'deepbet', 'hd-bet', 'template', 'none'}
         How the brain is found.
     output_spaces : tuple of str
-        ``'native'`` and names of templates.
+        ``'native'``, the own template, and other templates with a resolution, such as
+        ``'MNI152NLin2009cAsym:res-2'``. Reports show maps of one of the first two.
     lesion_roi : Path or None
         Dataset that gets lesion masks for other programs.
     healthy_fpr : float
@@ -108,7 +115,7 @@ class Settings:
     batch_size: int | None = None
     derivatives: tuple[tuple[str, Path], ...] = ()
     brain_extraction: str = "deepbet"
-    output_spaces: tuple[str, ...] = ("native", TEMPLATE)
+    output_spaces: tuple[str, ...] = (NATIVE, TEMPLATE)
     lesion_roi: Path | None = None
     healthy_fpr: float = 0.002
     min_lesion_volume: float = 24.0

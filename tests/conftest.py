@@ -268,6 +268,47 @@ def patients(study) -> np.ndarray:
     return study.masks["06"]
 
 
+@pytest.fixture(scope="session")
+def write_template() -> Callable[..., Path]:
+    """Give a function that writes our template as TemplateFlow keeps another one.
+
+    `ours_from_other` is a matrix that says where points of the other one lie in ours. Voxels are
+    in the order of FSL, from right to left.
+    """
+
+    from bids_anomaly.preprocessing.resample import resample, resample_mask
+    from bids_anomaly.preprocessing.template import Grid, template_brain, template_brain_mask
+    from bids_anomaly.preprocessing.transforms import Chain, write_matrix
+
+    def write(home: Path, name: str, ours_from_other: np.ndarray, *resolutions: int) -> Path:
+        folder = home / f"tpl-{name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        way = folder / "way.mat"
+        write_matrix(way, ours_from_other)
+        for number in resolutions:
+            affine = np.diag([-number, number, number, 1.0])
+            affine[:3, 3] = 90, -126, -72
+            grid = Grid((182 // number, 218 // number, 182 // number), affine)
+            stem = folder / f"tpl-{name}_res-0{number}"
+            brain = resample(template_brain(2), grid, Chain.of(way)).get_fdata()
+            grid.image((8000 * brain).astype(np.int16)).to_filename(f"{stem}_T1w.nii.gz")
+            resample_mask(template_brain_mask(2), grid, Chain.of(way)).to_filename(
+                f"{stem}_desc-brain_mask.nii.gz"
+            )
+        way.unlink()
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def ours_from_other() -> np.ndarray:
+    """A matrix that moves and scales the template by several voxels."""
+    matrix = np.diag([1.04, 0.96, 1.05, 1.0])
+    matrix[:3, 3] = 3, -5, 6
+    return matrix
+
+
 def _place(folder: Path, name: str) -> Path:
     levels = [part for part in name.split("_") if part.startswith(("sub-", "ses-"))]
     path = folder.joinpath(*levels, "anat", f"{name}.nii.gz")

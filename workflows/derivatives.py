@@ -1,6 +1,6 @@
 """Write what was found in a scan, in the spaces that were asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ from nipype.pipeline.engine import Node, Workflow
 from bids_anomaly.bids.scans import Scan
 from bids_anomaly.interfaces.derivatives import WriteRigid, WriteScanMaps
 from bids_anomaly.interfaces.findings import FindAnomalies, WriteFindings
+from bids_anomaly.preprocessing.template import TemplateSpace
 from bids_anomaly.scoring.findings import Threshold
+from bids_anomaly.settings import NATIVE
 from bids_anomaly.workflows.memory import PROCESS_GB, memory_gb
-from bids_anomaly.workflows.wiring import add_list, same
+from bids_anomaly.workflows.wiring import add_list, identifier, same
 
-NATIVE = "native"
 # What the workflow takes, by the names that others give it.
 OF_PREPROCESSING = (
     "corrected",
@@ -48,7 +49,7 @@ def init_scan_derivatives_wf(
     model: Mapping[str, Any],
     atlas_model: Mapping[str, Any] | None,
     reference_modality: str | None,
-    output_spaces: Sequence[str],
+    output_spaces: Mapping[str, TemplateSpace | None],
     threshold: Threshold,
     name: str = "scan_derivatives_wf",
 ) -> Workflow:
@@ -70,8 +71,8 @@ def init_scan_derivatives_wf(
         Whose pseudo-healthy image brings the atlas to the scan, if there is one.
     reference_modality : str or None
         Suffix of the reference scan; None if this scan is the reference.
-    output_spaces : sequence of str
-        ``native`` and template names.
+    output_spaces : mapping
+        By name, None for ``native``.
     threshold : Threshold
         By which anomalies are found.
 
@@ -98,8 +99,8 @@ def init_scan_derivatives_wf(
     outputnode = Node(IdentityInterface(["written"]), name="outputnode")
     # Lesions are told apart where the person was scanned, whatever spaces were asked for.
     found = {
-        space: _find(workflow, inputnode, space, threshold, scan)
-        for space in dict.fromkeys((NATIVE, *output_spaces))
+        space: _find(workflow, inputnode, space, onto, threshold, scan)
+        for space, onto in {NATIVE: None, **output_spaces}.items()
     }
     told = {**about(scan, output_dir), "threshold": threshold}
     write_findings = Node(
@@ -114,15 +115,15 @@ def init_scan_derivatives_wf(
         ]
     )
     writers = [write_findings]
-    for space in output_spaces:
+    for space, onto in output_spaces.items():
         write = Node(
             WriteScanMaps(**told, model=model),
-            name=f"write_{space}",
-            mem_gb=memory_gb("write", scan.path),
+            name=f"write_{identifier(space)}",
+            mem_gb=memory_gb("write", scan.path, onto=onto),
         )
         passed_on = ["brain_method", "white_matter_level", "transforms", "residual", "spread"]
-        if space != NATIVE:
-            write.inputs.space = space
+        if onto is not None:
+            write.inputs.space, write.inputs.onto = space, onto
             passed_on.append("scan_from_template")
         workflow.connect(
             [
@@ -149,16 +150,22 @@ def init_scan_derivatives_wf(
 
 
 def _find(
-    workflow: Workflow, inputnode: Node, space: str, threshold: Threshold, scan: Scan
+    workflow: Workflow,
+    inputnode: Node,
+    space: str,
+    onto: TemplateSpace | None,
+    threshold: Threshold,
+    scan: Scan,
 ) -> Node:
     """Add the node that finds anomalies in a space."""
     find = Node(
         FindAnomalies(threshold=threshold),
-        name=f"find_{space}",
-        mem_gb=memory_gb("find", scan.path),
+        name=f"find_{identifier(space)}",
+        mem_gb=memory_gb("find", scan.path, onto=onto),
     )
     passed_on = ["brain", "zscore"]
-    if space != NATIVE:
+    if onto is not None:
+        find.inputs.onto = onto
         passed_on += ["transforms", "scan_from_template"]
     workflow.connect([(inputnode, find, same(*passed_on))])
     return find

@@ -12,6 +12,8 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
+from bids_anomaly.preprocessing.template import TemplateSpace
+
 # Of a process with all that it has imported and keeps of steps before, whatever the scan.
 PROCESS_GB = 1.1
 # What some take beside that, whatever the scan: networks, and the template at 1 mm.
@@ -38,7 +40,7 @@ MOST_VOXELS = 80e6
 BYTES_A_GB = 1024**3
 
 
-def memory_gb(step: str, *scans: Path) -> float:
+def memory_gb(step: str, *scans: Path, onto: TemplateSpace | None = None) -> float:
     """Estimate the memory of a step.
 
     Parameters
@@ -47,13 +49,16 @@ def memory_gb(step: str, *scans: Path) -> float:
         A key of :data:`COPIES` or :data:`MORE_GB`, or another name.
     scans : sequence of Path
         Those that it holds at the same time.
+    onto : TemplateSpace, optional
+        Whose grid it brings them to, if that has more voxels.
 
     Returns
     -------
     float
         GB of 1024 MB.
     """
-    voxels = min(sum(map(_voxels, scans)), MOST_VOXELS)
+    there = np.prod(onto.shape) if onto else 0
+    voxels = min(max(sum(map(_voxels, scans)), there), MOST_VOXELS)
     fixed = PROCESS_GB + MORE_GB.get(step, 0)
     return fixed + 4 * COPIES.get(step, 1) * voxels / BYTES_A_GB
 

@@ -9,6 +9,7 @@ from bids_anomaly.bids.scans import Session
 from bids_anomaly.interfaces.derivatives import WriteModelGrid
 from bids_anomaly.interfaces.quality import WriteQuality
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
+from bids_anomaly.preprocessing.template import TemplateSpace
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.settings import Machine
@@ -101,7 +102,7 @@ def init_session_wf(
     bundles: Mapping[str, Bundle],
     brain_extraction: str,
     strict: bool,
-    output_spaces: Sequence[str],
+    output_spaces: Mapping[str, TemplateSpace | None],
     threshold: Threshold,
     primary: str | None,
     steps: int | None,
@@ -130,8 +131,8 @@ def init_session_wf(
         deepbet, hd-bet, template or none.
     strict : bool
         Whether scans of doubtful quality stop before the reconstruction.
-    output_spaces : sequence of str
-        ``native`` and template names.
+    output_spaces : mapping
+        By name, None for ``native``.
     threshold : Threshold
         By which anomalies are found.
     primary : str or None

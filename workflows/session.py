@@ -1,17 +1,19 @@
 """What a session has once, whatever its number of scans: transforms and a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
+from bids_anomaly.bids.naming import space_entities
 from bids_anomaly.bids.scans import Session
 from bids_anomaly.interfaces.derivatives import WriteTransforms
 from bids_anomaly.interfaces.reports import WriteReport
+from bids_anomaly.preprocessing.template import TemplateSpace
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.scoring.findings import Threshold
-from bids_anomaly.workflows.derivatives import NATIVE, OF_DEFORMATION, about
+from bids_anomaly.workflows.derivatives import OF_DEFORMATION, about
 from bids_anomaly.workflows.memory import PROCESS_GB, memory_gb
 from bids_anomaly.workflows.wiring import add_list, same
 
@@ -27,7 +29,7 @@ def init_session_outputs_wf(
     *,
     output_dir: Path,
     bundles: Mapping[str, Bundle],
-    output_spaces: Sequence[str],
+    output_spaces: Mapping[str, TemplateSpace | None],
     threshold: Threshold,
     primary: str | None,
     steps: int | None,
@@ -47,8 +49,8 @@ def init_session_outputs_wf(
         Derivative dataset.
     bundles : mapping
         The model for each BIDS suffix.
-    output_spaces : sequence of str
-        ``native`` and template names.
+    output_spaces : mapping
+        By name, None for ``native``.
     threshold : Threshold
         By which anomalies are found.
     primary : str or None
@@ -80,11 +82,13 @@ def init_session_outputs_wf(
     )
     told = {**about(session.scans[0], output_dir), "sources": list(session.sources)}
     derivatives = [(inputnode, "written"), (inputnode, "quality_table")]
-    for space in output_spaces:
-        if space == NATIVE:
-            continue
+    # Transforms are the same for all grids of a template.
+    templates = {
+        space_entities(space)["space"]: onto for space, onto in output_spaces.items() if onto
+    }
+    for space, onto in templates.items():
         write_transforms = Node(
-            WriteTransforms(**told, space=space),
+            WriteTransforms(**told, space=space, onto=onto),
             name=f"write_transforms_{space}",
             mem_gb=PROCESS_GB,
         )

@@ -64,14 +64,32 @@ def output_path(
     modality : str
         BIDS suffix of the scan.
     space : str, optional
-        Template name; None is the grid of the scan.
+        As for :func:`space_entities`; None is the grid of the scan.
     extension : str
         With its dot; ``.tsv`` for a table.
     """
     shown, suffix = OUTPUTS[output].named(modality)
-    located = {"space": space} if space else {}
-    named = {**entities, **located, **shown}
+    named = {**entities, **space_entities(space), **shown}
     return anat_folder(output_dir, entities) / file_name(named, suffix, extension)
+
+
+def space_entities(space: str | None) -> dict[str, str]:
+    """Return the entities by which a file is known to be in a space.
+
+    Parameters
+    ----------
+    space : str or None
+        Template name, with a resolution where there are several; None is the grid of the scan.
+
+    Examples
+    --------
+    >>> space_entities("MNI152NLin2009cAsym:res-2")
+    {'space': 'MNI152NLin2009cAsym', 'res': '2'}
+    """
+    if space is None:
+        return {}
+    name, _, resolution = space.partition(":")
+    return {"space": name} | ({"res": resolution.removeprefix("res-")} if resolution else {})
 
 
 def longest_name(entities: Mapping[str, str], *, modality: str, space: str) -> str:
@@ -84,7 +102,7 @@ def longest_name(entities: Mapping[str, str], *, modality: str, space: str) -> s
     modality : str
         BIDS suffix of the scan.
     space : str
-        Name of the template.
+        As for :func:`space_entities`.
     """
     spaces = [space]
     if "ses" in entities:  # Comparisons name two sessions; the other one is as long as this one.

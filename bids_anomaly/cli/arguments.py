@@ -10,7 +10,7 @@ from collections.abc import Callable
 from bids_anomaly.cli import values
 from bids_anomaly.modalities import PRIMARY_ORDER
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
-from bids_anomaly.settings import Settings
+from bids_anomaly.settings import NATIVE, OTHER_TEMPLATES, RESOLUTIONS, TEMPLATE, Settings
 
 
 class Extend(Action):
@@ -161,9 +161,11 @@ def add_findings(group: ArgumentGroup) -> None:
         group,
         "--output-spaces",
         metavar="SPACE",
-        reader=values.read_word,
+        reader=values.read_space,
         dest="output_spaces",
-        help="native (the grid of each scan) and names of templates "
+        help=f"{NATIVE} (the grid of each scan), {TEMPLATE} (the template of the group level), "
+        f"{' and '.join(OTHER_TEMPLATES)} (from TemplateFlow's folder, with "
+        f"{' or '.join(f':res-{number}' for number in RESOLUTIONS)}) "
         f"(default: {' '.join(Settings.output_spaces)})",
     )
     group.add_argument(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bids_anomaly.cli import values
 from bids_anomaly.cli.main import report_errors
 from bids_anomaly.exceptions import ExitCode, UsageError
+from bids_anomaly.settings import TEMPLATE
 
 PAGE = "evaluation.html"
 
@@ -82,7 +83,7 @@ def _make_parser() -> argparse.ArgumentParser:
         "--space",
         type=values.read_word,
         default="native",
-        help="grid to evaluate in: native, that of each scan, or a template of --output-spaces "
+        help=f"grid to evaluate in: native, that of each scan, or {TEMPLATE} "
         "(default: %(default)s)",
     )
     parser.add_argument(

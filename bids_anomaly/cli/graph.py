@@ -27,6 +27,7 @@ def build_workflow(settings: Settings, sessions: Sequence, bundles: Mapping):
     -------
     nipype.pipeline.engine.Workflow
     """
+    from bids_anomaly.cli.spaces import spaces_of_run
     from bids_anomaly.scoring.findings import Threshold
     from bids_anomaly.workflows.participant import (
         init_run_wf,
@@ -52,7 +53,7 @@ def build_workflow(settings: Settings, sessions: Sequence, bundles: Mapping):
     if settings.stage != "preprocess":
         init_wf = partial(
             init_wf,
-            output_spaces=settings.output_spaces,
+            output_spaces=spaces_of_run(settings),
             threshold=Threshold(settings.healthy_fpr, settings.min_lesion_volume),
             primary=settings.primary,
             steps=settings.steps,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bids_anomaly.exceptions import MissingInputError, UsageError
-from bids_anomaly.settings import Settings
+from bids_anomaly.settings import NATIVE, OTHER_TEMPLATES, Settings
 
 
 def models_of_run(settings: Settings) -> Mapping:
@@ -45,7 +45,8 @@ def sessions_of_run(settings: Settings, bundles: Mapping) -> Sequence:
             template=next(iter(bundles.values())).template,
             strict=settings.strict,
         )
-    for space in {bundle.template for bundle in bundles.values()}:
+    written = {*settings.output_spaces} - {NATIVE}
+    for space in {bundle.template for bundle in bundles.values()} | written:
         check_names_fit(sessions, space, (settings.output_dir, settings.work_dir))
     return sessions
 
@@ -83,13 +84,17 @@ def _check_modalities(settings: Settings, bundles: Mapping) -> None:
 
 
 def _check_spaces(settings: Settings, bundles: Mapping) -> None:
-    known = {"native", *(bundle.template for bundle in bundles.values())}
-    unknown = [space for space in settings.output_spaces if space not in known]
+    """Refuse spaces that cannot be reached."""
+    from bids_anomaly.cli.spaces import spaces_of_run
+
+    known = {NATIVE, *(bundle.template for bundle in bundles.values()), *OTHER_TEMPLATES}
+    unknown = [space for space in settings.output_spaces if space.partition(":")[0] not in known]
     if unknown:
         raise UsageError(
             f"The --output-spaces {', '.join(unknown)} are not available. Known: "
             f"{', '.join(sorted(known))}."
         )
+    spaces_of_run(settings)
 
 
 def _database_dir(settings: Settings) -> Path | None:

@@ -18,7 +18,7 @@ from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.running.allocation import complete_allocation
 from bids_anomaly.running.device import resolve_device
-from bids_anomaly.settings import Settings
+from bids_anomaly.settings import NATIVE, TEMPLATE, Settings
 
 DESCRIPTION = (
     "Build the brain that a person would have without disease, and show where each scan of a BIDS "
@@ -146,7 +146,11 @@ def read_settings(
         environ=environ,
     )
     work_dir = asked.pop("work_dir", values.read_path(str(Settings.work_dir)))
-    settings = Settings(work_dir=work_dir, **asked, **asdict(allocation))
+    spaces = asked.pop("output_spaces", Settings.output_spaces)
+    if not {NATIVE, TEMPLATE}.intersection(spaces):
+        # Which reports show, and comparisons of sessions are made of.
+        spaces = (NATIVE, *spaces)
+    settings = Settings(work_dir=work_dir, output_spaces=spaces, **asked, **asdict(allocation))
     check_settings(settings)
     if settings.analysis_level == "group":
         return settings

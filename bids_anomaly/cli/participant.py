@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from bids_anomaly import __version__
@@ -117,16 +118,19 @@ def _run(
     if settings.use_plugin is None:
         prepare_workers()
     from bids_anomaly.bids.dataset import write_dataset_files
+    from bids_anomaly.cli.spaces import reach_templates
     from bids_anomaly.running.console import make_console
     from bids_anomaly.running.progress import RunProgress, is_plumbing, session_of
     from bids_anomaly.running.workfolder import forget_lost_outputs
     from bids_anomaly.workflows.participant import session_wf_name
 
+    console = make_console()
+    if settings.stage != "preprocess":
+        reach_templates(settings, partial(console.print, markup=False))
     workflow = build_workflow(settings, sessions, bundles)
     graph = workflow._create_flat_graph()
     steps = Counter(session_of(node) for node in graph.nodes() if not is_plumbing(node))
     labels = {session_wf_name(session): session.label for session in sessions}
-    console = make_console()
     used = {scan.suffix for session in sessions for scan in session.scans}
     used_bundles = {name: bundles[name] for name in sorted(used)}
     _announce(settings, sessions, used_bundles, console)

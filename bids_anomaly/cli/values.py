@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_anomaly.running.device import DEVICE
+from bids_anomaly.settings import DEFAULT_RESOLUTION, OTHER_TEMPLATES, RESOLUTIONS
 
 # BIDS labels are letters and digits; "+" joins them.
 LABEL = re.compile(r"[A-Za-z0-9+]+")
@@ -50,6 +51,18 @@ def read_session_label(text: str) -> str:
 def read_word(text: str) -> str:
     """Read the name of a modality or template: letters and digits."""
     return _match(WORD, text, text)
+
+
+def read_space(text: str) -> str:
+    """Read a name of a space; templates of TemplateFlow have a resolution, as in ``NAME:res-2``."""
+    name, colon, resolution = text.partition(":")
+    if name not in OTHER_TEMPLATES:
+        return read_word(text)
+    resolution = resolution if colon else f"res-{DEFAULT_RESOLUTION}"
+    known = [f"res-{number}" for number in RESOLUTIONS]
+    if resolution not in known:
+        raise ArgumentTypeError(f"{name}:{f' or {name}:'.join(known)} is needed, not {text!r}")
+    return f"{name}:{resolution}"
 
 
 def read_device(text: str) -> str:

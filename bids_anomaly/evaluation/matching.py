@@ -116,7 +116,9 @@ def find_predictions(
         if path.parent.name != "anat" or not fnmatch(path.name, f"*_desc-{desc}_*.nii.gz"):
             continue
         entities, modality = entities_of(path), suffix_of(path)
-        if entities.get("space") == space and (modalities is None or modality in modalities):
+        # Other templates have a resolution in their names; theirs are not evaluated.
+        here = "res" not in entities and entities.get("space") == space
+        if here and (modalities is None or modality in modalities):
             predictions.append(Prediction(derivatives, of_the_scan(entities), modality, space))
     return sorted(predictions, key=lambda one: (one.entities["sub"], one.name))
 

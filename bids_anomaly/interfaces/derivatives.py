@@ -23,6 +23,7 @@ from bids_anomaly.bids.writing import replacing, write_image, write_json
 from bids_anomaly.interfaces.base import StepInterface
 from bids_anomaly.interfaces.records import record_written
 from bids_anomaly.preprocessing.images import load_nifti
+from bids_anomaly.preprocessing.template import TemplateSpace
 from bids_anomaly.scoring.findings import Findings, Threshold
 
 
@@ -33,7 +34,9 @@ class WriteInput(BaseInterfaceInputSpec):
     entities = traits.Dict(mandatory=True, desc="BIDS entities of the (reference) scan")
     modality = traits.Str(mandatory=True, desc="its suffix")
     sources = traits.List(traits.Str(), mandatory=True, desc="BIDS URIs")
-    space = traits.Str(desc="template; undefined is the grid of the scan itself")
+    space = traits.Str(
+        desc="as bids.naming.space_entities reads it; undefined is the grid of the scan itself"
+    )
     original = traits.Str(mandatory=True, hash_files=False, desc="file of the (reference) scan")
 
 
@@ -61,6 +64,7 @@ class _WriteScanMapsInput(FoundInput):
     scan = File(exists=True, mandatory=True, desc="bias-corrected, native")
     brain_method = traits.Str(mandatory=True)
     white_matter_level = traits.Float(mandatory=True)
+    onto = traits.Instance(TemplateSpace, desc="not for native outputs")
     scan_from_template = File(
         exists=True, desc="pulls the model grid onto the template; not for native outputs"
     )
@@ -78,16 +82,16 @@ class WriteScanMaps(StepInterface):
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.brain import had_no_skull
         from bids_anomaly.preprocessing.resample import resample
-        from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
+        from bids_anomaly.preprocessing.template import Grid
         from bids_anomaly.preprocessing.transforms import Chain
         from bids_anomaly.scoring.maps import scan_maps
 
         inputs = self.inputs
         scan = load_nifti(inputs.scan)
         scan_to_model = Chain.of(*inputs.transforms)
-        if isdefined(inputs.space):
-            to_model = Chain.of(inputs.scan_from_template)
-            scan = resample(scan, OUTPUT_GRID, to_model + scan_to_model)
+        if isdefined(inputs.onto):
+            to_model = Chain.of(*inputs.onto.template_from_space, inputs.scan_from_template)
+            scan = resample(scan, inputs.onto.grid, to_model + scan_to_model)
         else:
             to_model = scan_to_model.inverse()
         normalised = scan.get_fdata(dtype=np.float32) / np.float32(inputs.white_matter_level)
@@ -148,13 +152,14 @@ class WriteModelGrid(StepInterface):
 
 
 class _WriteTransformsInput(WriteInput):
+    onto = traits.Instance(TemplateSpace, mandatory=True)
     affine = File(exists=True, mandatory=True, desc="pulls the reference scan onto the template")
     scan_from_template = File(exists=True, mandatory=True, desc="displacement field")
     template_from_scan = File(exists=True, mandatory=True, desc="displacement field")
 
 
 class WriteTransforms(StepInterface):
-    """Write the transforms between the reference scan and the template, for antsApplyTransforms."""
+    """Write the transforms between the reference scan and a template, for antsApplyTransforms."""
 
     input_spec = _WriteTransformsInput
     output_spec = WriteOutput
@@ -164,9 +169,9 @@ class WriteTransforms(StepInterface):
         from bids_anomaly.preprocessing.transforms import Chain
 
         inputs = self.inputs
-        affine = Chain.of(inputs.affine)
-        forward = Chain.of(inputs.scan_from_template) + affine
-        backward = affine.inverse() + Chain.of(inputs.template_from_scan)
+        affine, onto = Chain.of(inputs.affine), inputs.onto
+        forward = Chain.of(*onto.template_from_space, inputs.scan_from_template) + affine
+        backward = affine.inverse() + Chain.of(inputs.template_from_scan, *onto.space_from_template)
         written = []
         for origin, target, chain in (
             (inputs.modality, inputs.space, forward),

@@ -29,12 +29,14 @@ from bids_anomaly.interfaces.derivatives import (
 )
 from bids_anomaly.interfaces.records import record_written
 from bids_anomaly.preprocessing.images import load_nifti
+from bids_anomaly.preprocessing.template import TemplateSpace
 from bids_anomaly.scoring.findings import Threshold, find
 
 
 class _FindAnomaliesInput(BaseInterfaceInputSpec):
     brain = File(exists=True, mandatory=True, desc="native")
     zscore = File(exists=True, mandatory=True, desc="native")
+    onto = traits.Instance(TemplateSpace, desc="not for native findings")
     transforms = InputMultiObject(File(exists=True), desc="pull the scan onto the model grid")
     scan_from_template = File(
         exists=True, desc="pulls the model grid onto the template; not for native findings"
@@ -50,7 +52,7 @@ class _FindAnomaliesOutput(TraitedSpec):
 
 
 class FindAnomalies(StepInterface):
-    """Find what is anomalous in one scan, in its own grid or in that of the template.
+    """Find what is anomalous in one scan, in its own grid or in that of a template.
 
     All that is written of it, as maps, lesions and regions, comes from here.
     """
@@ -60,16 +62,18 @@ class FindAnomalies(StepInterface):
 
     def _step(self, folder: Path) -> dict:
         from bids_anomaly.preprocessing.resample import resample_mask
-        from bids_anomaly.preprocessing.template import OUTPUT_GRID, Grid
+        from bids_anomaly.preprocessing.template import Grid
         from bids_anomaly.preprocessing.transforms import Chain
         from bids_anomaly.scoring.maps import resample_in_brain
 
         inputs = self.inputs
         brain, zscore = load_nifti(inputs.brain), load_nifti(inputs.zscore)
-        if isdefined(inputs.scan_from_template):
-            chain = Chain.of(inputs.scan_from_template, *inputs.transforms)
-            zscore = resample_in_brain(zscore, brain, OUTPUT_GRID, chain)
-            brain = resample_mask(brain, OUTPUT_GRID, chain)
+        if isdefined(inputs.onto):
+            chain = Chain.of(
+                *inputs.onto.template_from_space, inputs.scan_from_template, *inputs.transforms
+            )
+            zscore = resample_in_brain(zscore, brain, inputs.onto.grid, chain)
+            brain = resample_mask(brain, inputs.onto.grid, chain)
         grid = Grid.of(brain)
         found = find(
             zscore.get_fdata(dtype=np.float32),

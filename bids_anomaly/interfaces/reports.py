@@ -86,6 +86,7 @@ class WriteReport(StepInterface):
                     inputs.brain_method_list,
                     steps=inputs.steps,
                     threshold=inputs.threshold,
+                    spaces=inputs.spaces,
                 )
             ),
             warnings=(

@@ -5,8 +5,10 @@ download is needed (Fonov et al. 2011, doi 10.1016/j.neuroimage.2010.07.033).
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import nibabel as nib
@@ -134,6 +136,46 @@ MODEL_GRID_2MM = Grid.isotropic((80, 96, 80), (-79.0, -112.0, -75.0), 2.0)
 
 # The grid of outputs in template space: that of nilearn's template at 2 mm.
 OUTPUT_GRID = Grid.isotropic((99, 117, 95), (-98.0, -134.0, -72.0), 2.0)
+
+
+@dataclass(frozen=True)
+class TemplateSpace:
+    """A grid in a template that results are brought to, and the way there from our own template.
+
+    It has no arrays, so that Nipype, which knows the inputs of a step by their text, sees every
+    number.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    affine : tuple of tuple of float
+        Rows of the affine from voxel indices to mm in RAS+.
+    template_from_space : tuple of Path
+        Displacement fields that take points of this space to points of our template, and so pull
+        images of our template onto this grid. None for our template itself.
+    space_from_template : tuple of Path
+        And back.
+    """
+
+    shape: tuple[int, int, int]
+    affine: tuple[tuple[float, ...], ...]
+    template_from_space: tuple[Path, ...] = ()
+    space_from_template: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(cls, grid: Grid, *, there: Path | None = None, back: Path | None = None):
+        """Return the space of a grid, with `there` to our template and `back` from it."""
+        rows = tuple(tuple(map(float, row)) for row in grid.affine)
+        x, y, z = map(int, grid.shape)
+        return cls((x, y, z), rows, *((path,) if path else () for path in (there, back)))
+
+    @property
+    def grid(self) -> Grid:
+        """The grid."""
+        return Grid(self.shape, np.array(self.affine))
+
+
+OUTPUT_SPACE = TemplateSpace.of(OUTPUT_GRID)
 
 
 @cache

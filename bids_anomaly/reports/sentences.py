@@ -129,6 +129,8 @@ SENTENCES = {
     "to_template_prepared": "The {first} scan was registered to the template {template} by an "
     "affine; results in the template follow the deformation that came with it, in one "
     "interpolation.",
+    "to_others": "Results in {spaces} went on from there by a transform between the templates, the "
+    "same for all participants, and were interpolated once too.",
     "bias": "Bias fields were estimated from healthy tissue alone, as a smooth field of cosines "
     "beside three tissues and an outlier class (after Ashburner and Friston 2005 and Van Leemput "
     "et al. 2001), so that lesions were not taken for shading.",

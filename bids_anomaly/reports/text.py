@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from bids_anomaly import __version__
+from bids_anomaly.bids.naming import space_entities
 from bids_anomaly.bids.scans import TRANSFORMS_TOO
 from bids_anomaly.citation import works_behind
 from bids_anomaly.preprocessing.brain import ALREADY_STRIPPED, PREPARED_BY
@@ -13,6 +14,7 @@ from bids_anomaly.reconstruction.methods import COMPARISON, METHODS
 from bids_anomaly.reports.numbers import counted
 from bids_anomaly.reports.sentences import say
 from bids_anomaly.scoring.findings import Threshold
+from bids_anomaly.settings import OTHER_TEMPLATES
 
 
 def methods_text(
@@ -21,6 +23,7 @@ def methods_text(
     *,
     steps: int | None,
     threshold: Threshold,
+    spaces: Sequence[str],
 ) -> list[str]:
     """Describe what was done to the scans of a session.
 
@@ -34,6 +37,8 @@ def methods_text(
         What ``--steps`` asked for.
     threshold : Threshold
         By which anomalies were found.
+    spaces : sequence of str
+        In which maps were written, as ``--output-spaces`` names them.
 
     Returns
     -------
@@ -41,10 +46,13 @@ def methods_text(
         Paragraphs.
     """
     first, deformed = bundles[0], _deformed_here(brain_methods)
+    named = (space_entities(space).get("space") for space in spaces)
+    others = [name for name in dict.fromkeys(named) if name in OTHER_TEMPLATES]
     preprocessing = [
         say("processed", version=__version__),
         *dict.fromkeys(map(_brain_sentence, brain_methods)),
         say("to_template" if deformed else "to_template_prepared", **_registered(first)),
+        say("to_others", spaces=" and ".join(others)) if others else "",
         say("to_first", first=first.modality) if len(bundles) > 1 else "",
         say("bias") if _corrected_here(brain_methods) else "",
         say("intensities"),

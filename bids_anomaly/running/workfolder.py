@@ -18,6 +18,7 @@ STAMP = "bids-anomaly.json"
 # Folders that the app makes in a work folder, beside whatever a user keeps there.
 WORKFLOW_NAME = "bids_anomaly_wf"
 GROUP_PREFIX = "bids_anomaly_group-"
+TEMPLATES_NAME = "bids_anomaly_templates"
 # What Nipype leaves in the folder of a node that is done; the name holds the hash of its inputs.
 DONE = "_0x*.json"
 
@@ -103,7 +104,8 @@ def _check_not_moved(folder: Path, before: str | None) -> None:
 def _remove_own(folder: Path) -> None:
     """Remove what the app made in a work folder; the stamp goes last."""
     try:
-        for child in (folder / WORKFLOW_NAME, *folder.glob(f"{GROUP_PREFIX}*"), folder / STAMP):
+        shared = (folder / WORKFLOW_NAME, folder / TEMPLATES_NAME)
+        for child in (*shared, *folder.glob(f"{GROUP_PREFIX}*"), folder / STAMP):
             if child.is_dir() and not child.is_symlink():
                 shutil.rmtree(child)
             else:

@@ -95,6 +95,19 @@ def test_a_transform_says_where_it_leads():
     assert path == OUT / expected
 
 
+@pytest.mark.parametrize(
+    ("space", "name"),
+    [
+        ("MNI152NLin2009cAsym:res-2", "space-MNI152NLin2009cAsym_res-2_desc-zscore_T1w"),
+        ("MNI152NLin2009aSym", "space-MNI152NLin2009aSym_desc-zscore_T1w"),
+        (None, "desc-zscore_T1w"),
+    ],
+)
+def test_a_space_with_several_resolutions_says_which(space, name):
+    path = output_path(OUT, "zscore", {"sub": "01"}, modality="T1w", space=space)
+    assert path.name == f"sub-01_{name}.nii.gz"
+
+
 def test_the_sidecar_lies_beside_its_image():
     image = output_path(OUT, "residual", {"sub": "01"}, modality="T1w")
     assert sidecar_path(image) == OUT / "sub-01/anat/sub-01_desc-residual_T1w.json"

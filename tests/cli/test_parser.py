@@ -218,6 +218,8 @@ def test_names_are_not_abbreviated(parse):
             "asks for 2, and --exclude-participant-label leaves the same out",
         ),
         (["--output-spaces", "MNI:res-2"], "--output-spaces"),
+        (["--output-spaces", "MNI152NLin6Asym:res-3"], "MNI152NLin6Asym:res-1 or .*:res-2.*res-3"),
+        (["--output-spaces", "MNI152NLin6Asym:"], "MNI152NLin6Asym:res-1 or"),
         (["--primary", "T1w,FLAIR"], "--primary"),
         (["--primary", "FLAIR", "--modalities", "T1w"], "--primary FLAIR cannot lead.*T1w leaves"),
         (["--controls", "group"], "--controls.*COLUMN=VALUE"),
@@ -236,6 +238,22 @@ def test_a_wrong_value_is_refused_in_a_sentence_that_names_it(parse, options, co
 
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("MNI152NLin2009aSym MNI152NLin6Asym", "MNI152NLin2009aSym MNI152NLin6Asym:res-2"),
+        (
+            "native,MNI152NLin2009cAsym:res-1,MNI152NLin2009cAsym",
+            "native MNI152NLin2009cAsym:res-1 MNI152NLin2009cAsym:res-2",
+        ),
+        # Reports and comparisons need maps that they can read.
+        ("MNI152NLin2009cAsym", "native MNI152NLin2009cAsym:res-2"),
+    ],
+)
+def test_other_templates_have_a_resolution_and_are_not_alone(asked, written, parse):
+    assert parse("--output-spaces", *asked.split()).output_spaces == tuple(written.split())
 
 
 # How fMRIPrep, MRIQC and QSIPrep spell it, and how it is spelled here.

@@ -38,6 +38,15 @@ def masks(tmp_path, *names):
     return find_truth(tmp_path / "truth")["01"]
 
 
+def test_results_in_templates_with_a_resolution_are_passed_over(tmp_path):
+    anat = tmp_path / "sub-01" / "anat"
+    anat.mkdir(parents=True)
+    for space in ("", "space-MNI152NLin6Asym_res-1_", "space-MNI152NLin6Asym_res-2_"):
+        (anat / f"sub-01_{space}desc-zscore_T1w.nii.gz").touch()
+    assert len(find_predictions(tmp_path)) == 1
+    assert find_predictions(tmp_path, space="MNI152NLin6Asym") == []
+
+
 def test_entities_that_a_mask_leaves_out_fit_every_scan(tmp_path):
     found = masks(tmp_path, "sub-01_label-lesion")
     assert match(prediction(tmp_path, ses="2", run="1", acq="iso"), found) == found[0]

@@ -24,6 +24,9 @@ FMRIPREP = f"{PREPARED_BY}fMRIPrep 25.2.0"
 DEFORMED = f"{PREPARED_BY}sMRIPrep 0.19.0{TRANSFORMS_TOO}"
 
 
+OTHERS = ("native", "MNI152NLin6Asym:res-2", "MNI152NLin6Asym:res-1", "MNI152NLin2009cAsym:res-2")
+
+
 class Case(NamedTuple):
     """How a session was processed.
 
@@ -39,6 +42,8 @@ class Case(NamedTuple):
         How many steps that is, of which `usual` would be taken where nobody asks.
     usual : int or None
     threshold : Threshold
+    spaces : tuple of str
+        In which maps were written.
     """
 
     model: str
@@ -47,6 +52,7 @@ class Case(NamedTuple):
     taken: int | None = None
     usual: int | None = None
     threshold: Threshold = Threshold()
+    spaces: tuple[str, ...] = ("native", TEMPLATE)
 
     @property
     def first(self) -> str:
@@ -68,15 +74,15 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("restore", {"T1w": "deepbet"}, taken=2, usual=2),
+    Case("restore", {"T1w": "deepbet"}, taken=2, usual=2, spaces=OTHERS),
     Case("restore", {"T1w": "deepbet", "FLAIR": "deepbet"}, steps=8, taken=8, usual=2),
     Case("restore", {"T1w": DEFORMED, "FLAIR": "deepbet"}, steps=1, taken=1, usual=2),
     Case("restore", dict.fromkeys(("T1w", "FLAIR", "T2w"), ALREADY_STRIPPED), taken=2, usual=2),
     Case("restore", {"FLAIR": "hd-bet"}, threshold=Threshold(0.001, 30.0), taken=2, usual=2),
     Case("threshold", {"T1w": "hd-bet", "FLAIR": "hd-bet"}, threshold=Threshold(0.01)),
     Case("threshold", {"T2w": "template"}, steps=8),
-    Case("threshold", {"FLAIR": ALREADY_STRIPPED}),
-    Case("ae", {"T1w": "template"}, steps=3),
+    Case("threshold", {"FLAIR": ALREADY_STRIPPED}, spaces=OTHERS[:2]),
+    Case("ae", {"T1w": "template"}, steps=3, spaces=OTHERS),
     Case("features", {"T1w": DEFORMED, "FLAIR": "hd-bet"}),
     Case("anoddpm", {"T1w": FMRIPREP, "FLAIR": "template"}, steps=7, taken=7, usual=10),
     Case("guided", {"T1w": DEFORMED}, steps=1, taken=1, usual=3),
@@ -140,6 +146,10 @@ CHECKS: dict[str, Callable[[Case, Mapping[str, str]], bool]] = {
     "to_template_prepared": lambda case, said: (
         case.is_deformed_elsewhere and said["first"] == case.first
     ),
+    "to_others": lambda case, said: (
+        set(said["spaces"].split(" and "))
+        == {space.split(":")[0] for space in case.spaces} - {"native", TEMPLATE}
+    ),
     "bias": lambda case, said: any(PREPARED_BY not in brain for brain in case.brains.values()),
     "intensities": lambda case, said: True,
     "by_intensity": lambda case, said: (
@@ -183,7 +193,9 @@ CHECKS: dict[str, Callable[[Case, Mapping[str, str]], bool]] = {
 def texts_of(case: Case) -> list[str]:
     """What is said of a session, by paragraph and warning."""
     brains = list(case.brains.values())
-    made = methods_text(case.bundles, brains, steps=case.steps, threshold=case.threshold)
+    made = methods_text(
+        case.bundles, brains, steps=case.steps, threshold=case.threshold, spaces=case.spaces
+    )
     return [*made, *model_warnings(case.bundles, steps=case.steps)]
 
 
@@ -199,6 +211,7 @@ def test_what_is_said_of_methods_and_models_is_true(case, recognise):
     painted = sum(modality != "T1w" for modality in case.brains) * (case.model != "threshold")
     assert number["synthesised"] == painted
     assert number["to_template"] + number["to_template_prepared"] == 1
+    assert number["to_others"] == any(":" in space for space in case.spaces)
     assert number["to_first"] == number["each_by_itself"] == several(case, {})
     assert number["no_model"] == (case.model == "threshold")
     assert number["short_training"] == (case.model not in ("restore", "threshold"))

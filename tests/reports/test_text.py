@@ -80,7 +80,9 @@ def test_the_methods_text_says_what_made_the_maps(model, steps, sentence):
         bundle=f"{bundle.name} {bundle.version}",
         people=bundle.description.get("training", {}).get("data"),
     )
-    assert expected in methods_text([bundle], ["hd-bet"], steps=steps, threshold=Threshold())
+    assert expected in methods_text(
+        [bundle], ["hd-bet"], steps=steps, threshold=Threshold(), spaces=["native"]
+    )
 
 
 PREPARED = "prepared by fMRIPrep 23.2.0"

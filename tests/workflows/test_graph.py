@@ -20,6 +20,7 @@ MODALITIES = ("T1w", "FLAIR", "T2w")
 TEMPLATE = "MNI152NLin2009aSym"
 SUBSETS = [subset for size in (1, 2, 3) for subset in itertools.combinations(MODALITIES, size)]
 SPACES = [("native",), (TEMPLATE,), ("native", TEMPLATE)]
+OTHER = ("native", TEMPLATE, "MNI152NLin6Asym:res-1", "MNI152NLin6Asym:res-2")
 
 
 @cache
@@ -114,6 +115,18 @@ def test_what_is_written_of_a_scan_in_a_space_was_found_once(spaces, build):
     graph = build(session_of(MODALITIES), output_spaces=spaces)
     # Lesions and regions are those of the native grid, whatever spaces are asked for.
     assert interfaces(graph).count("FindAnomalies") == len(MODALITIES) * len({"native", *spaces})
+
+
+def test_a_template_with_two_resolutions_has_its_transforms_once(
+    build, write_template, ours_from_other, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TEMPLATEFLOW_HOME", str(tmp_path))
+    write_template(tmp_path, "MNI152NLin6Asym", ours_from_other, 1, 2)
+    graph = build(session_of(("T1w", "FLAIR")), output_spaces=OTHER)
+    assert_sound(graph)
+    assert interfaces(graph).count("WriteScanMaps") == 2 * len(OTHER)
+    writers = [node for node in graph.nodes if type(node.interface).__name__ == "WriteTransforms"]
+    assert sorted(node.inputs.space for node in writers) == [TEMPLATE, "MNI152NLin6Asym"]
 
 
 @pytest.mark.parametrize("strict", [False, True])
