@@ -97,7 +97,9 @@ def cross_validate(
     tests: list[Trial] = []
     for left_out in folds_of(len(repeated), FOLDS, seed):
         seen = [course for number, course in enumerate(repeated) if number not in left_out]
-        tests += forecast_errors([repeated[number] for number in left_out], seen, seed=seed, tell=tell)
+        tests += forecast_errors(
+            [repeated[number] for number in left_out], seen, seed=seed, tell=tell
+        )
     return tests
 
 

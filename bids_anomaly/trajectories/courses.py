@@ -298,7 +298,9 @@ def _plain_number(text: str) -> float:
 def _numeric(names: Iterable[str], rows: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the columns with a number anywhere; those with words alone are of something else."""
     return [
-        name for name in names if any(math.isfinite(_plain_number(row[name] or "x")) for row in rows)
+        name
+        for name in names
+        if any(math.isfinite(_plain_number(row[name] or "x")) for row in rows)
     ]
 
 

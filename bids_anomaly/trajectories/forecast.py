@@ -57,9 +57,7 @@ def learn(courses: Sequence[Course], *, seed: int = 0) -> Model:
     return Model(Population(repeated, seed=seed), learn_shrinkage(held_out))
 
 
-def forecast(
-    model: Model, courses: Sequence[Course], years: Sequence[np.ndarray]
-) -> list[Outcome]:
+def forecast(model: Model, courses: Sequence[Course], years: Sequence[np.ndarray]) -> list[Outcome]:
     """Forecast people.
 
     Parameters

@@ -127,9 +127,7 @@ class Population:
         self._noise = float(likelihood.noise.detach()) * scale
         self._level = float(torch.exp(self._process.own.log_level.detach())) * scale
 
-    def outlooks(
-        self, courses: Sequence[Course], years: Sequence[np.ndarray]
-    ) -> list[Outlook]:
+    def outlooks(self, courses: Sequence[Course], years: Sequence[np.ndarray]) -> list[Outlook]:
         """Say what to expect of people, given their first session, age and sex.
 
         Parameters
@@ -147,7 +145,10 @@ class Population:
 
     def _outlooks(self, courses, years) -> list[Outlook]:
         inputs = torch.cat(
-            [self._inputs(c, when, -1 - who) for who, (c, when) in enumerate(zip(courses, years, strict=True))]
+            [
+                self._inputs(c, when, -1 - who)
+                for who, (c, when) in enumerate(zip(courses, years, strict=True))
+            ]
         )
         with torch.no_grad(), gpytorch.settings.debug(False):
             expected = self._process(inputs)
@@ -169,9 +170,7 @@ class Population:
     def _inputs(self, course: Course, years: np.ndarray, who: int) -> torch.Tensor:
         """Return a row a time: who, years, and what is known, each about 1 in size."""
         known = (self._age(course.age), course.sex, self._first(course.values[0]))
-        rows = [
-            [who, year / self._years.spread, self._years(year), *known] for year in years
-        ]
+        rows = [[who, year / self._years.spread, self._years(year), *known] for year in years]
         return torch.as_tensor(np.array(rows, dtype=float).reshape(-1, 6))
 
 

@@ -102,9 +102,7 @@ def learn_shrinkage(held_out: Sequence[HeldOut]) -> Shrinkage:
         Of people whom the model that gave the views did not learn from.
     """
     counts = np.bincount([one.person for one in held_out], [one.values.size for one in held_out])
-    shares = np.concatenate(
-        [np.full(one.values.size, 1 / counts[one.person]) for one in held_out]
-    )
+    shares = np.concatenate([np.full(one.values.size, 1 / counts[one.person]) for one in held_out])
     # After one session there is nothing to weigh.
     weighed = [one for one in held_out if one.known.sessions > 1]
 
