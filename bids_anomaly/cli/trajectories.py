@@ -40,9 +40,9 @@ def _make_parser() -> argparse.ArgumentParser:
         "table",
         metavar="TABLE",
         type=values.read_path,
-        help="table (.tsv) with participant_id, session_id or time (years since the first session), "
-        "age, values, and optionally sex; or the output folder of bids-anomaly after its group "
-        "level",
+        help="table (.tsv) with participant_id, session_id or time (years since the first "
+        "session), age, values, and optionally sex; or the output folder of bids-anomaly after its "
+        "group level",
     )
     parser.add_argument(
         "output", metavar="OUTPUT_DIR", type=values.read_path, help="where tables and page go"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bids_anomaly.bids.writing import write_text
-from bids_anomaly.reports.charts import COLOURS, INK, Chart, as_chart, new_axes
+from bids_anomaly.reports.charts import COLOURS, INK, Chart, add_legend, as_chart, new_axes
 from bids_anomaly.reports.numbers import counted, two_digits, with_minus
 from bids_anomaly.reports.page import render
 from bids_anomaly.reports.tables import Table
@@ -26,6 +26,9 @@ from bids_anomaly.trajectories.tables import LEVEL, Drawn, Row
 
 # On the page; all are files.
 MOST_CHARTS = 24
+MARKERS = "osD^v"  # beside the colours
+# Of legends, in two columns.
+ABOVE = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2, "borderaxespad": 0.2}
 # In words, in the order of the charts' colours.
 NAMES = {
     SHRINKAGE: "forecast",
@@ -38,19 +41,20 @@ NAMES = {
 METHODS_TEXT = (
     "Personalised forecasts after adaptive shrinkage estimation (Tassopoulou et al. 2025, arXiv "
     "2504.08840). The population model is a Gaussian process with a deep kernel (GPyTorch): change "
-    "since the first session, given years, age, sex and the first value, with an own level and rate "
-    "for each person. The person's model is the least-squares line of the own sessions about the "
-    "population's course. The forecast lies between both; the weight depends on how sure each "
+    "since the first session, given years, age, sex and the first value, with an own level and "
+    "rate for each person. The person's model is the least-squares line of the own sessions about "
+    "the population's course. The forecast lies between both. Its weight depends on how sure each "
     "is, on the number of sessions and on how many years they reach, and is learned on later "
-    "sessions of people whom the population model had not seen. There the widths of the intervals "
-    "were set, too.",
+    "sessions of people whom the population model had not seen; so are the widths of the "
+    "intervals.",
     "Errors and coverage are from five-fold cross-validation by person: every later session was "
-    "forecast from each number of first ones, by models that had seen nothing of the person. People "
-    "count alike; intervals are 95 % percentile intervals from bootstrap draws of people. The linear "
-    "mixed model has years, age, sex and their interactions, and an own level and rate given the "
-    "person's sessions; the last value carried forward has no interval.",
-    "A forecast says what was usual in the people of this table. It knows nothing of treatment, of a "
-    "change of scanner, or of a disease that begins after the last session.",
+    "forecast from each number of first ones, by models that had seen nothing of the person. "
+    "People count alike; intervals are 95 % percentile intervals from bootstrap draws of people. "
+    "The linear mixed model has years, age, sex and the interactions of years with both, and an "
+    "own level and rate, given the person's sessions. The last value carried forward has no "
+    "interval.",
+    "A forecast says what was usual in the people of this table. It knows nothing of treatment, of "
+    "a change of scanner, or of a disease that begins after the last session.",
 )
 
 
@@ -188,8 +192,8 @@ def _section(measure: Measure) -> Section:
     )
     if len(measure.drawn) > len(shown):
         note += (
-            f" The {len(shown)} of {len(measure.drawn)} people whose forecast departs most from the "
-            "population's; the others are in the folder figures."
+            f" Shown are the {len(shown)} of {len(measure.drawn)} people whose forecast departs "
+            "most from the population's; the others are in the folder figures."
         )
     return Section(
         measure.name,
@@ -210,18 +214,20 @@ def _departure(one: Drawn) -> float:
 
 def _verdict(figures: Sequence[Figure]) -> Iterator[str]:
     """Say in words whether the forecast is better than what it has to beat."""
+    own = next(one for one in figures if one.method == SHRINKAGE and one.seen == ALL)
+    yield f"Forecasts of later sessions missed by {_number(own.error.estimate)} on average."
     for figure in figures:
         if figure.seen != ALL or figure.gain is None or figure.method == "person":
             continue
         name = NAMES[figure.method]
         share = figure.gain.estimate / figure.error.estimate if figure.error.estimate else 0.0
         if figure.gain.high < 0:
-            said = f"smaller than that of the {name} by {two_digits(-100 * share)} %"
+            said = f"less than the {name} misses, by {two_digits(-100 * share)} %"
         elif figure.gain.low > 0:
-            said = f"larger than that of the {name} by {two_digits(100 * share)} %: use that one"
+            said = f"more than the {name} misses, by {two_digits(100 * share)} %: use that one"
         else:
-            said = f"not told apart from that of the {name}"
-        yield f"Its error is {said}."
+            said = f"not told apart from what the {name} misses"
+        yield f"That is {said}."
 
 
 def _accuracy_table(figures: Sequence[Figure]) -> Table:
@@ -240,8 +246,9 @@ def _accuracy_table(figures: Sequence[Figure]) -> Table:
     ]
     return Table(
         "How far forecasts miss",
-        "Known sessions: from how many first sessions later ones were forecast. Difference: error of "
-        "the forecast minus that of the line, in the same people; below 0 the forecast is better. "
+        "Known sessions: from how many first sessions later ones were forecast. Difference: error "
+        "of the forecast minus that of the line, in the same people; below 0 the forecast is "
+        "better. "
         "Inside: share of later values in the 95 % interval. In parentheses 95 % intervals over "
         "people.",
         ["Known sessions", "From", "People", "Mean absolute error", "Difference", "Inside (%)"],
@@ -286,7 +293,7 @@ def _error_chart(measure: Measure) -> Chart:
             np.array(places) + offset,
             [error.estimate for error in errors],
             yerr=np.maximum(np.nan_to_num(bars), 0),
-            fmt="osD^v"[position],
+            fmt=MARKERS[position],
             color=COLOURS[position],
             markersize=4.5,
             elinewidth=1.2,
@@ -294,8 +301,7 @@ def _error_chart(measure: Measure) -> Chart:
         )
     axes.set_xticks(range(len(SEEN)), SEEN)
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, labelcolor=INK, fontsize="small", loc="lower left",
-                bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)  # fmt: skip
+    add_legend(axes, **ABOVE)
     caption = "Mean over people; bars are 95 % intervals."
     return as_chart(f"{measure.name}: error by known sessions", figure, axes, caption)
 
@@ -308,8 +314,9 @@ def _coverage_chart(measure: Measure) -> Chart:
         found = [one for one in measure.figures if one.method == method and one.seen == ALL]
         if found and found[0].coverage and method != "person":
             shares = [100 * found[0].coverage[level].estimate for level in LEVELS]
-            axes.plot(levels, shares, "osD^v"[position] + "-", color=COLOURS[position],
+            axes.plot(levels, shares, MARKERS[position] + "-", color=COLOURS[position],
                       markersize=4.5, linewidth=1.6, label=NAMES[method])  # fmt: skip
+    add_legend(axes, **ABOVE)
     axes.set(xlim=(45, 100), ylim=(min(45, axes.get_ylim()[0]), 101))
     caption = (
         "Share of later values inside intervals; below the dotted line they are too narrow, above "

@@ -67,17 +67,16 @@ def learn_mixed_model(courses: Sequence[Course]) -> MixedModel:
     values = np.concatenate([course.values for course in courses])
     spread = float(values.std()) or 1.0
     design = np.concatenate([_design(course, course.years) for course in courses])
-    # A column that does not vary, such as the sex of men alone, cannot be fitted.
-    varies = [0, *(i for i in range(1, design.shape[1]) if np.ptp(design[:, i]) > 0)]
+    told_apart = _independent(design)
     groups = np.repeat(np.arange(len(courses)), [len(course.years) for course in courses])
     random = np.concatenate([_random(course.years) for course in courses])
     with warnings.catch_warnings():
         # A variance at its limit of 0 is a fine answer to a forecast.
         warnings.simplefilter("ignore")
-        model = MixedLM(values / spread, design[:, varies], groups=groups, exog_re=random)
+        model = MixedLM(values / spread, design[:, told_apart], groups=groups, exog_re=random)
         fitted = model.fit(reml=True, method=["lbfgs", "powell"], maxiter=200)
     fixed = np.zeros(design.shape[1])
-    fixed[varies] = np.asarray(fitted.fe_params)
+    fixed[told_apart] = np.asarray(fitted.fe_params)
     return MixedModel(fixed, np.asarray(fitted.cov_re), float(fitted.scale), spread)
 
 
@@ -88,6 +87,15 @@ def _design(course: Course, years: np.ndarray) -> np.ndarray:
     return np.column_stack(
         [np.ones(years.shape), years, decades, sex, years * decades, years * sex]
     )
+
+
+def _independent(design: np.ndarray) -> list[int]:
+    """Return the columns that say more than those before; the sex of men alone says nothing."""
+    kept: list[int] = []
+    for column in range(design.shape[1]):
+        if np.linalg.matrix_rank(design[:, [*kept, column]]) > len(kept):
+            kept.append(column)
+    return kept
 
 
 def _random(years: np.ndarray) -> np.ndarray:

@@ -235,10 +235,9 @@ def _of_person(
 ) -> list[Session]:
     """Return the sessions of a person in the order of time, ages and times checked."""
     ages = [_number(row["age"], "age", person, name, table) for name, row in rows]
+    times = ages
     if time:
         times = [_number(row[time], time, person, name, table) for name, row in rows]
-    else:
-        times = ages
     order = np.argsort(times, kind="stable")
     steps = np.diff(np.array(times)[order])
     if (steps < SAME_TIME).any():

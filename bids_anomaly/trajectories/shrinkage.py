@@ -15,8 +15,8 @@ from bids_anomaly.trajectories.person import Views
 
 # Of intervals, as shares of values that should lie within.
 LEVELS = (0.5, 0.8, 0.9, 0.95)
-# Without evidence the weight is the one with the least variance: the odds are the ratio of what both
-# views do not know, and nothing else counts. That many people weigh as much as this.
+# Without evidence the weight is the one with the least variance: the odds are the ratio of what
+# both views do not know, and nothing else counts. That many people weigh as much as this.
 START = np.array([0.0, 1.0, 0.0, 0.0])
 PEOPLE_OF_START = 5.0
 # Misses below this share of what is expected are as good as none; keeps their size smooth.

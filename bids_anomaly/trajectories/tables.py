@@ -28,8 +28,8 @@ COLUMNS = {
     "low": {"Description": "Lower end of the interval that should hold 95 % of what would be "
             "measured."},
     "high": {"Description": "Its upper end."},
-    "population": {"Description": "Value to expect from how people change who had the same age, sex "
-                   "and first value, at the level of the person's sessions."},
+    "population": {"Description": "Value to expect from how people change who had the same age, "
+                   "sex and first value, at the level of the person's sessions."},
     "person": {"Description": "Value to expect from the rate of the person's own sessions; n/a "
                "after one."},
     "weight_population": {"Description": "Share of the population in the forecast, 0 to 1."},
@@ -62,8 +62,8 @@ ACCURACY_COLUMNS = {
         for name, words in (
             ("error", "Mean absolute error, in the unit of the measure"),
             ("coverage", "Share of held-out values in the 95 % interval, 0 to 1"),
-            ("gain", "Error of the shrinkage minus that of the method, negative where the shrinkage "
-             "is better"),
+            ("gain", "Error of the shrinkage minus that of the method, negative where the "
+             "shrinkage is better"),
         )
         for end, said in (
             ("", "."),
