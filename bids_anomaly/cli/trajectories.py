@@ -1,6 +1,7 @@
 """The command ``bids-anomaly-trajectories``."""
 
 import argparse
+import importlib.util
 import math
 import shlex
 import sys
@@ -151,13 +152,11 @@ def _forecast(arguments: argparse.Namespace, command: Sequence[str]) -> ExitCode
 
 
 def _require_gpytorch() -> None:
-    try:
-        import gpytorch  # noqa: F401
-    except ModuleNotFoundError as error:
+    if importlib.util.find_spec("gpytorch") is None:
         raise PackageUnavailableError(
-            f"Forecasts need {error.name}, which is not installed. Install it with: pip install "
+            "Forecasts need GPyTorch, which is not installed. Install it with: pip install "
             '"bids-anomaly[trajectories]".'
-        ) from error
+        )
 
 
 def _chosen(labels: Sequence[str] | None, there: set[str]) -> set[str] | None:

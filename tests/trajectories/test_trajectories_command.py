@@ -1,9 +1,9 @@
 """``bids-anomaly-trajectories`` by its command, from a table or results to tables and a page."""
 
-import builtins
 import csv
 import json
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -126,13 +126,6 @@ def test_a_missing_table_is_named(tmp_path, capsys):
 
 
 def test_without_gpytorch_it_says_what_to_install(tmp_path, capsys, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *rest):
-        if name == "gpytorch":
-            raise ModuleNotFoundError("No module named 'gpytorch'", name="gpytorch")
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "gpytorch", None)
     assert main([str(tmp_path / "t.tsv"), str(tmp_path / "out")]) == 69
     assert "[trajectories]" in capsys.readouterr().err
