@@ -35,7 +35,7 @@ RUN pip wheel --no-deps --wheel-dir /wheel .
 FROM python
 LABEL org.opencontainers.image.title="bids-anomaly" \
       org.opencontainers.image.description="Pseudo-healthy reconstruction and anomaly maps for BIDS datasets" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.source="https://github.com/bids-anomaly/bids-anomaly" \
       org.opencontainers.image.documentation="https://github.com/bids-anomaly/bids-anomaly/blob/main/docs/containers.md" \
       org.opencontainers.image.licenses="Apache-2.0 AND CC-BY-SA-4.0"
@@ -47,7 +47,7 @@ ENV PATH=/opt/bids-anomaly/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
-    BIDS_ANOMALY_CONTAINER=bids-anomaly/bids-anomaly:0.1.0
+    BIDS_ANOMALY_CONTAINER=bids-anomaly/bids-anomaly:0.2.0
 COPY --from=build /opt/bids-anomaly /opt/bids-anomaly
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
     pip install --no-cache-dir --no-deps --no-index --compile /wheel/*.whl

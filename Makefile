@@ -61,7 +61,7 @@ $(DOCS_READY): setup.cfg constraints.txt | $(BIN)/python
 # Container image, as docs/containers.md explains it. What your machine needs besides, such as mounts for a
 # package mirror, limits or a CPU build of torch, comes in through the variables.
 ENGINE ?= docker
-IMAGE ?= bids-anomaly/bids-anomaly:0.1.0
+IMAGE ?= bids-anomaly/bids-anomaly:0.2.0
 BUILD_FLAGS ?=
 RUN_FLAGS ?=
 APPTAINER ?= apptainer

@@ -14,7 +14,7 @@ from bids_anomaly.exceptions import BadScanError
 from bids_anomaly.preprocessing.brain import strip_mask
 from bids_anomaly.preprocessing.foreground import background_level
 
-# Hot voxels are at most this many, and brighter than the next one by this factor (2.4 at most in
+# Hot voxels are at most this many, or all of one value, and brighter than the next one by this factor (2.4 at most in
 # clean scans, where vessels are the brightest).
 MOST_SPIKES, SPIKE_FACTOR = 50, 3.0
 # Negative values below minus this share of bright tissue are no noise and no ripples.
@@ -185,10 +185,16 @@ def _roughness(values: np.ndarray, where: np.ndarray) -> float:
 
 
 def _without_spikes(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Give a few voxels that are far beyond all others the median of their neighbourhood."""
-    if values.size <= 10 * MOST_SPIKES:
+    """Give voxels that are far beyond all others the median of their neighbourhood.
+
+    They are a few, or any number that share one value, as text has that was burned into a scan.
+    """
+    rest = values[values < values.max()]
+    if values.size - rest.size <= MOST_SPIKES:
+        rest = values.ravel()
+    if rest.size <= 10 * MOST_SPIKES:
         return values, []
-    low, top = np.partition(values, (MOST_SPIKES, values.size - MOST_SPIKES - 1), axis=None)[
+    low, top = np.partition(rest, (MOST_SPIKES, rest.size - MOST_SPIKES - 1))[
         [MOST_SPIKES, -MOST_SPIKES - 1]
     ]
     bright = max(top, 0)

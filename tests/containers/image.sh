@@ -11,7 +11,7 @@ source tests/containers/checks.sh
 
 read -ra engine <<<"${ENGINE:-docker}"
 read -ra run_flags <<<"${RUN_FLAGS:-}"
-image=${IMAGE:-bids-anomaly/bids-anomaly:0.1.0}
+image=${IMAGE:-bids-anomaly/bids-anomaly:0.2.0}
 command=$(realpath "${BIDS_ANOMALY:-.venv/bin/bids-anomaly}")
 # Nobody: a user and a group that neither the image nor, most likely, the machine knows.
 uid=23456

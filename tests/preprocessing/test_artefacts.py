@@ -100,6 +100,26 @@ def test_hot_and_cold_voxels_get_the_value_around_them_and_are_told(
     assert mended.values.max() <= clean.max()
 
 
+@settings(max_examples=10)
+@given(
+    scan=st.sampled_from(["whole head", "stripped", "air of zeros"]),
+    corner=st.tuples(*[st.integers(1, 4)] * 3),
+    thick=st.integers(1, 5),
+    factor=st.sampled_from([4, 70]),
+)
+def test_text_that_was_burned_into_a_scan_becomes_air_and_is_told(scan, corner, thick, factor):
+    clean = SCANS[scan]
+    x, y, z = corner
+    text = np.zeros(SHAPE, bool)
+    text[x : x + thick, y : y + 8, z : z + 6] = True
+    text[x : x + 6, y : y + thick, z : z + 6] = True
+    values = np.where(text, factor * clean.max(), clean)
+    mended = mend(values)
+    assert f"{text.sum()} voxels are far beyond" in mended.remarks[0]
+    np.testing.assert_array_equal(mended.values[~text], clean[~text])
+    assert mended.values[text].max() <= clean[RADIUS > 26].max()
+
+
 @settings(max_examples=20)
 @given(
     scan=st.sampled_from(["whole head", "stripped", "air of zeros"]),
