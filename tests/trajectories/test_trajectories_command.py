@@ -57,14 +57,13 @@ def test_most_true_values_lie_in_the_intervals(forecast, people):
     assert sum(inside) > 0.85 * len(rows)
 
 
-def test_each_column_is_described(forecast):
+def test_each_column_is_described_and_how_it_was_made(forecast):
     for table in ("trajectories", "accuracy"):
         described = json.loads((forecast / f"{table}.json").read_text())
         assert set(read(forecast / f"{table}.tsv")[0]) <= set(described)
-    assert (
-        "Seed" in described
-        or json.loads((forecast / "trajectories.json").read_text())["GeneratedBy"]["Seed"]
-    )
+    made = json.loads((forecast / "trajectories.json").read_text())["GeneratedBy"]
+    assert made["Seed"] == "0"
+    assert "--ahead 2 0.5" in made["Command"]
 
 
 def test_accuracy_names_what_has_to_be_beaten(forecast):
