@@ -83,6 +83,8 @@ def _cells(kind: str, noise: float, seen: str, found: dict[str, Figure]) -> Sequ
 def _interval(interval: Interval | None, form: str) -> str:
     if interval is None:
         return ABSENT
+    if interval == Interval(0, 0, 0):
+        return "the same"
     return f"{interval.estimate:{form}} ({interval.low:{form}} to {interval.high:{form}})"
 
 
