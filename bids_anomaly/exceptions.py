@@ -51,6 +51,12 @@ class NothingFoundError(BidsAnomalyError):
     exit_code = ExitCode.NOTHING_FOUND
 
 
+class BadTableError(BidsAnomalyError):
+    """A table whose values cannot be used: words for numbers, doubtful rows."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
 class BadScanError(BidsAnomalyError):
     """A scan that cannot be read, or whose content cannot be a brain scan."""
 
@@ -105,6 +111,12 @@ class AnalysisError(BidsAnomalyError):
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class PackageUnavailableError(BidsAnomalyError):
+    """A package that only some commands need is not installed."""
+
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class TrainingError(BidsAnomalyError):

@@ -1,7 +1,7 @@
 """In which order a participant was scanned, and which scans of two sessions are compared."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ OF_DAY = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S", "T%H
 # Fields of sidecars that hold a day.
 DAYS = ("AcquisitionDate", "SeriesDate", "ContentDate", "StudyDate")
 DAYS_AND_TIMES = ("AcquisitionDateTime", "acq_time")
+SECONDS_A_YEAR = 365.25 * 24 * 3600
 _RANK = re.compile("[0-9]{1,9}")
 _LETTERED = re.compile(r"\d[a-zA-Z]$")
 
@@ -64,13 +65,8 @@ def in_order(dataset: Path, participant: str, sessions: Iterable[str]) -> Order:
     ranks = table.get(RANK, {})
     if all(_RANK.fullmatch(ranks.get(label, "")) for label in labels):
         return Order(sorted(labels, key=lambda label: int(ranks[label])), is_known=True)
-    sources: tuple[Callable[[str], str | None], ...] = (
-        table.get(TIME, {}).get,
-        lambda label: _of_scans(dataset, participant, label),
-        lambda label: _of_sidecars(dataset, participant, label),
-    )
-    for source in sources:
-        by_time = _by_time({label: source(label) or MISSING for label in labels})
+    for times in _times(dataset, participant, labels):
+        by_time = _by_time(times)
         if by_time is not None:
             return Order(by_time, is_known=True)
     # A visit between 1 and 2 is often called 1b.
@@ -80,6 +76,31 @@ def in_order(dataset: Path, participant: str, sessions: Iterable[str]) -> Order:
     texts = {re.sub(r"\d+", "0", label) for label, _ in parts}
     numbers = {(*(number for _, number, _ in _natural(own)), letter) for own, letter in parts}
     return Order(labels, is_known=len(texts) < 2 and len(numbers) == len(labels))
+
+
+def years_between(
+    dataset: Path, participant: str, sessions: Iterable[str]
+) -> dict[str, float] | None:
+    """Return when sessions took place, in years since the first of them.
+
+    Parameters
+    ----------
+    dataset, participant, sessions
+        As for :func:`in_order`.
+
+    Returns
+    -------
+    dict or None
+        By label; None where no source has a time for every session, or its times can be read in
+        several ways.
+    """
+    labels = sorted(set(sessions))
+    for times in _times(dataset, participant, labels):
+        ways = [[read(times[label]) for label in labels] for read in _readers(times.values())]
+        days = {tuple((moment - min(way)).total_seconds() for moment in way) for way in ways}
+        if len(days) == 1:
+            return dict(zip(labels, (s / SECONDS_A_YEAR for s in days.pop()), strict=True))
+    return None
 
 
 def sessions_table(dataset: Path, participant: str) -> Path:
@@ -153,6 +174,17 @@ def common_entities(first: Mapping[str, str], second: Mapping[str, str]) -> dict
 
 def _without_session(entities: Mapping[str, str]) -> dict[str, str]:
     return {key: label for key, label in entities.items() if key != "ses"}
+
+
+def _times(dataset: Path, participant: str, labels: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Yield what each source says of when sessions took place, the most trusted first."""
+    sources: tuple[Callable[[str], str | None], ...] = (
+        _columns(sessions_table(dataset, participant)).get(TIME, {}).get,
+        lambda label: _of_scans(dataset, participant, label),
+        lambda label: _of_sidecars(dataset, participant, label),
+    )
+    for source in sources:
+        yield {label: source(label) or MISSING for label in labels}
 
 
 def _by_time(times: Mapping[str, str]) -> list[str] | None:
