@@ -14,7 +14,11 @@ from bids_anomaly.exceptions import (
     some_of,
 )
 from bids_anomaly.running.console import make_console
-from bids_anomaly.running.execution import START_METHOD, require_semaphores
+from bids_anomaly.running.execution import (
+    START_METHOD,
+    require_address_space,
+    require_semaphores,
+)
 from bids_anomaly.running.runs import exit_code
 from bids_anomaly.settings import Settings
 
@@ -60,6 +64,7 @@ def rebuild_reports(settings: Settings) -> ExitCode:
     # As in a run, no process inherits the threads of another, and one imports for all.
     set_forkserver_preload(["bids_anomaly.reports.session"])
     require_semaphores()
+    require_address_space()
     workers = ProcessPoolExecutor(min(settings.nprocs, len(records)), get_context(START_METHOD))
     with workers:
         results = workers.map(

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Any
 
 from bids_anomaly.bids.writing import write_text
 from bids_anomaly.exceptions import TemporaryError, UsageError
+from bids_anomaly.running.allocation import BYTES_A_GB
 from bids_anomaly.running.device import only_gpu
 
 # Nipype reads its own file from this folder, and in every worker; the user's home stays untouched.
@@ -39,6 +41,8 @@ enabled = false
 START_METHOD = "forkserver"
 # A cluster is asked about every job each time.
 CLUSTER_POLL_S = 5.0
+# What loading takes, and some of a small scan.
+LEAST_ADDRESS_SPACE_GB = 1.5
 
 
 def prepare_environment(*, threads: int, device: str) -> None:
@@ -102,6 +106,26 @@ def require_semaphores() -> None:
         ) from error
 
 
+def require_address_space() -> None:
+    """Check that a process may have the address space that it takes to load what steps need.
+
+    With less, the linear algebra of SciPy waits for memory for ever instead of failing (OpenBLAS
+    0.3).
+
+    Raises
+    ------
+    TemporaryError
+        If it is limited to less than :data:`LEAST_ADDRESS_SPACE_GB`.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE_GB * BYTES_A_GB:
+        raise TemporaryError(
+            f"A process may have {limit / BYTES_A_GB:.1f} GB of address space here, and needs "
+            f"{LEAST_ADDRESS_SPACE_GB} GB at least, of which memory is a part. Raise the limit "
+            "(ulimit -v, h_vmem), then run again."
+        )
+
+
 def prepare_workers() -> None:
     """Start the process that workers are forked from, which meanwhile imports what steps need.
 
@@ -110,9 +134,10 @@ def prepare_workers() -> None:
     Raises
     ------
     TemporaryError
-        See :func:`require_semaphores`.
+        See :func:`require_semaphores` and :func:`require_address_space`.
     """
     require_semaphores()
+    require_address_space()
     multiprocessing.set_forkserver_preload(["bids_anomaly.running.preloaded"])
     forkserver.ensure_running()
 

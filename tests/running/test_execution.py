@@ -1,5 +1,6 @@
 import errno
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -8,14 +9,15 @@ import numpy as np
 import pytest
 from scipy.sparse import lil_matrix
 
-from bids_anomaly.exceptions import ExitCode, UsageError
-from bids_anomaly.running.execution import read_plugin
+from bids_anomaly.exceptions import ExitCode, TemporaryError, UsageError
+from bids_anomaly.running.execution import read_plugin, require_address_space
 from bids_anomaly.running.processes import Dependencies, run_step
 
 # What a worker of a run sees, as Nipype starts it.
 PROGRAM = """
 import multiprocessing
 import os
+import resource
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
@@ -327,6 +329,16 @@ def test_a_plugin_that_cannot_be_used_is_refused(plugin, complaint, tmp_path):
     (tmp_path / "plugin.yaml").write_text(plugin)
     with pytest.raises(UsageError, match=complaint):
         read_plugin(tmp_path / "plugin.yaml")
+
+
+@pytest.mark.parametrize("limit", [1024**3, resource.RLIM_INFINITY, 4 * 1024**3])
+def test_too_little_address_space_is_told_before_anything_waits_for_it(limit, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda of: (limit, limit))
+    if limit == 1024**3:
+        with pytest.raises(TemporaryError, match=r"1\.0 GB of address space.*needs 1\.5 GB"):
+            require_address_space()
+    else:
+        require_address_space()
 
 
 SHARES_LOCKS = """
