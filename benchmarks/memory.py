@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--voxel", type=float, required=True, metavar="MM")
     parser.add_argument("--folder", type=Path, help="where all is kept (default: nowhere)")
     parser.add_argument("options", nargs="*", help="of the participant level, after --")
-    arguments = parser.parse_args(argv)
+    # A list of options that begins after another option is not found otherwise.
+    arguments = parser.parse_intermixed_args(argv)
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         shape = write_finer(arguments.scan, folder / "bids", arguments.voxel)
