@@ -199,6 +199,25 @@ def _not_utf8(path: Path) -> InvalidBidsError:
     )
 
 
+def read_rows(table: Path) -> list[dict[str, str]]:
+    """Read a table that a user has named, as :func:`rows_of` does.
+
+    Raises
+    ------
+    MissingInputError
+        If it cannot be read.
+    InvalidBidsError
+        See :func:`rows_of`.
+    """
+    require_content(table)
+    try:
+        return rows_of(table.read_text(encoding="utf-8-sig"), table)
+    except (OSError, UnicodeDecodeError) as error:
+        raise MissingInputError(
+            f"The table {table} cannot be read ({error}). Check the path."
+        ) from error
+
+
 def participants_by(table: Path, column: str) -> dict[str, set[str]]:
     """Return the participants by their value in a column of a table.
 
@@ -216,13 +235,7 @@ def participants_by(table: Path, column: str) -> dict[str, set[str]]:
     InvalidBidsError
         See :func:`rows_of`.
     """
-    require_content(table)
-    try:
-        rows = rows_of(table.read_text(encoding="utf-8-sig"), table)
-    except (OSError, UnicodeDecodeError) as error:
-        raise MissingInputError(
-            f"The table {table} cannot be read ({error}). Check the path."
-        ) from error
+    rows = read_rows(table)
     rows = [{canonical_column(name): value for name, value in row.items()} for row in rows]
     column = canonical_column(column)
     for needed in ("participant_id", column):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bids_anomaly.bids.participants import canonical_column, clean, rows_of
+from bids_anomaly.bids.participants import canonical_column, clean, read_rows
 from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.exceptions import BadTableError, MissingInputError, NothingFoundError, some_of
 from bids_anomaly.reconstruction.covariates import SEXES, stated_age
@@ -130,13 +130,9 @@ def read_visits(table: Path, columns: Sequence[str] = ()) -> Visits:
         If ages, times or values are not numbers, two rows are of one session or one time, or there
         is nothing to forecast.
     """
-    try:
-        rows = rows_of(table.read_text(encoding="utf-8-sig"), table)
-    except (OSError, UnicodeDecodeError) as error:
-        raise MissingInputError(
-            f"The table {table} cannot be read ({error}). Check the path."
-        ) from error
-    rows = [{_canonical(name): clean(cell) for name, cell in row.items()} for row in rows]
+    rows = [
+        {_canonical(name): clean(cell) for name, cell in row.items()} for row in read_rows(table)
+    ]
     return visits_of(rows, table, columns)
 
 
