@@ -271,7 +271,7 @@ def test_a_machine_without(lacking, small_run, undisturbed, tell):
 
 SURROUNDINGS = {
     "no HOME": {"HOME": None, "USER": None, "LOGNAME": None},
-    "a HOME that is not there": {"HOME": "/nowhere", "XDG_CACHE_HOME": None},
+    "a HOME that cannot be made": {"HOME": "/proc/nowhere", "XDG_CACHE_HOME": None},
     "locale C": {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     "an empty environment but for PATH": {name: None for name in os.environ if name != "PATH"},
 }
