@@ -189,9 +189,9 @@ def _without_spikes(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
 
     They are a few, or any number that share one value, as text has that was burned into a scan.
     """
-    rest = values[values < values.max()]
-    if values.size - rest.size <= MOST_SPIKES:
-        rest = values.ravel()
+    brightest = values == values.max()
+    # Nearly all scans have one such voxel, and need no copy.
+    rest = values[~brightest] if np.count_nonzero(brightest) > MOST_SPIKES else values.ravel()
     if rest.size <= 10 * MOST_SPIKES:
         return values, []
     low, top = np.partition(rest, (MOST_SPIKES, rest.size - MOST_SPIKES - 1))[

@@ -7,6 +7,7 @@ The folder is read as it is: nothing is downloaded (Ciric et al. 2022, doi
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class OtherTemplate:
         """T1w image to register to."""
         return self.images[WORKING_RESOLUTION]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Sha256 of all by which it is reached; BadTemplateError where that cannot be read."""
         digest = sha256()

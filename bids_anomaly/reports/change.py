@@ -32,7 +32,13 @@ from bids_anomaly.reports.finding import place_in_words
 from bids_anomaly.reports.maps import load_map
 from bids_anomaly.reports.numbers import counted, in_millilitres, millilitres, two_digits
 from bids_anomaly.reports.sentences import say
-from bids_anomaly.reports.tables import Row, Table, location_in_words, region_in_words
+from bids_anomaly.reports.tables import (
+    Row,
+    Table,
+    location_in_words,
+    places_of,
+    region_in_words,
+)
 
 # The largest changes come first; the rest stands in the files.
 MOST_LESIONS, MOST_SLICES = 100, 5
@@ -249,9 +255,7 @@ def _table(
             for row in shown
         ],
         numeric=(2, 3),
-        places=[" ".join(f"{float(row[f'centroid_{a}']):.1f}" for a in "xyz") for row in shown]
-        if located
-        else (),
+        places=places_of(shown) if located else (),
         what="finding",
     )
 

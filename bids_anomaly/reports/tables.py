@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from bids_anomaly.bids.tables import MISSING
@@ -73,6 +73,11 @@ def centre_of(lesion: Row) -> list[float]:
     return [float(lesion[f"centroid_{axis}"]) for axis in "xyz"]
 
 
+def places_of(lesions: Iterable[Row]) -> list[str]:
+    """Return where findings are, as the viewer is told by a table."""
+    return [" ".join(f"{value:.1f}" for value in centre_of(lesion)) for lesion in lesions]
+
+
 def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
     """Show the largest findings of a scan.
 
@@ -84,7 +89,6 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
         Whether there is a viewer of the template, which goes where a lesion is.
     """
     shown = rows[:MOST_LESIONS]
-    centres = [centre_of(row) for row in shown]
     note = [_how_many(len(shown), len(rows), "finding", "findings")]
     if shown:
         note += [say("choose_finding")] if in_viewer else []
@@ -101,14 +105,14 @@ def lesion_table(rows: Sequence[Row], *, in_viewer: bool = True) -> Table:
                 region_in_words(row["region"]),
                 location_in_words(row),
                 # Spaces at which no line is broken.
-                ",\u00a0".join(with_minus(f"{value:+.0f}") for value in centre),
+                ",\u00a0".join(with_minus(f"{value:+.0f}") for value in centre_of(row)),
                 two_digits(float(row["z_peak"])),
                 _confidence(float(row["confidence"])),
             ]
-            for row, centre in zip(shown, centres, strict=True)
+            for row in shown
         ],
         numeric=(1, 5, 6),
-        places=[" ".join(f"{value:.1f}" for value in c) for c in centres] if in_viewer else (),
+        places=places_of(shown) if in_viewer else (),
         what="finding",
     )
 

@@ -95,8 +95,7 @@ def cross_validate(
     """
     repeated = [course for course in courses if len(course.years) > 1]
     tests: list[Trial] = []
-    for left_out in folds_of(len(repeated), FOLDS, seed):
-        seen = [course for number, course in enumerate(repeated) if number not in left_out]
+    for left_out, seen in folds_of(repeated, FOLDS, seed):
         tests += forecast_errors(
             [repeated[number] for number in left_out], seen, seed=seed, tell=tell
         )

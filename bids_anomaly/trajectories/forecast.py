@@ -48,8 +48,7 @@ def learn(courses: Sequence[Course], *, seed: int = 0) -> Model:
     """
     repeated = [course for course in courses if len(course.years) > 1]
     held_out: list[HeldOut] = []
-    for left_out in folds_of(len(repeated), FOLDS, seed):
-        seen = [course for number, course in enumerate(repeated) if number not in left_out]
+    for left_out, seen in folds_of(repeated, FOLDS, seed):
         people = [repeated[number] for number in left_out]
         outlooks = Population(seen, seed=seed).outlooks(people, [one.years for one in people])
         for number, course, outlook in zip(left_out, people, outlooks, strict=True):
@@ -82,11 +81,14 @@ def known_of(course: Course) -> Known:
     return Known(len(course.years), float(course.years[-1]))
 
 
-def folds_of(people: int, folds: int, seed: int) -> Iterator[list[int]]:
-    """Yield who is left out in each fold, by number; everybody is once."""
-    order = np.random.default_rng(seed).permutation(people)
+def folds_of(
+    people: Sequence[Course], folds: int, seed: int
+) -> Iterator[tuple[list[int], list[Course]]]:
+    """Yield who is left out in each fold, by number, and the others; everybody is out once."""
+    order = np.random.default_rng(seed).permutation(len(people))
     for part in np.array_split(order, folds):
-        yield sorted(map(int, part))
+        left_out = sorted(map(int, part))
+        yield left_out, [one for number, one in enumerate(people) if number not in left_out]
 
 
 def _held_out(number: int, course: Course, outlook: Outlook) -> Iterator[HeldOut]:
