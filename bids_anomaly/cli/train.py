@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from bids_anomaly.cli import values
@@ -31,7 +31,8 @@ def _make_parser() -> argparse.ArgumentParser:
         description="Train a method on T1w scans of healthy people, from which other contrasts are "
         "synthesised, and calibrate it on others. OUTPUT gets a bundle METHOD-MODALITY for each "
         "modality. Started again with the same options, it goes on where it stopped. For several "
-        "GPUs start it with torchrun.",
+        "GPUs start it with torchrun. With --labels, lesions that raters have marked are learned "
+        "from too.",
     )
     parser.add_argument(
         "derivatives",
@@ -79,6 +80,20 @@ def _make_parser() -> argparse.ArgumentParser:
         dest="start",
         metavar="BUNDLE",
         help="start from the weights of a bundle: a folder, or a name such as restore-T1w",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="MASKS",
+        type=values.read_path,
+        help="also learn from real scans whose lesions a rater has marked: a derivative dataset of "
+        "masks (*_mask.nii.gz, in the space of the scan) of people in DERIVATIVES",
+    )
+    parser.add_argument(
+        "--people",
+        metavar="N",
+        type=values.read_count,
+        help="how many people with lesions learn; thresholds come from the lesion-free voxels of "
+        "the others, if they are three or more (default: all but a third)",
     )
     parser.add_argument(
         "--steps", type=values.read_count, default=30_000, help="(default: %(default)s)"
@@ -129,13 +144,27 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     from bids_anomaly.training.people import find_people, write_splits
     from bids_anomaly.training.recipes import RECIPES
 
-    batch_size = arguments.batch_size or RECIPES[arguments.method].batch_size
+    recipe = RECIPES[arguments.method]
+    batch_size = arguments.batch_size or recipe.batch_size
     worker.share(batch_size)
     derivatives, output = arguments.derivatives, arguments.output
     modalities = sorted(set(arguments.modalities), key=MODALITIES.index)
     start = named_bundle(arguments.start) if arguments.start else None
+    if arguments.people and not arguments.labels:
+        raise UsageError("--people says how many people of --labels learn. Add --labels.")
+    if arguments.labels and not recipe.learns_lesions:
+        raise UsageError(
+            f"The method {arguments.method} does not learn from lesions, so it cannot take "
+            "--labels. Use --method restore."
+        )
     dataset = describe_dataset(derivatives)
-    splits, t1w, trained_on = _people_of_splits(arguments, dataset["name"])
+    learning, held_out = _lesions(arguments, modalities)
+    splits, t1w, trained_on = _people_of_splits(
+        arguments, dataset["name"], with_lesions=_people_of(learning, held_out)
+    )
+    if learning:
+        count = len(_people_of(learning))
+        trained_on += f", and on the lesion masks of {count} others with lesions"
     if arguments.preview:
         usable = set().union(*splits.values())
         real = {m: find_people(derivatives, modality=m, participants=usable) for m in modalities}
@@ -144,9 +173,12 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     make_folder(output)
     if worker.writes and arguments.splits is None:
         write_splits(output / "splits.tsv", splits)
-    controls, whom = _controls_of_modalities(
-        arguments, modalities, splits["calibration"], t1w["calibration"], dataset["name"]
+    controls, whom, left_out = _controls_of_modalities(
+        arguments, modalities, splits["calibration"], t1w["calibration"], held_out, dataset["name"]
     )
+    if learning and worker.writes:
+        named = {"learn": _people_of(learning), "held out": _people_of(held_out)}
+        write_splits(output / "lesions.tsv", named)
     _say(worker, f"Training on {trained_on}, on {device}; calibrating on {whom[modalities[0]]}.")
     if not t1w["dev"]:
         _say(worker, "Nobody is in the split dev, so the training is not validated.")
@@ -164,6 +196,8 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
             start=start,
             noise=arguments.noise,
             interval=arguments.validate_every,
+            marked=learning,
+            left_out=left_out,
             worker=worker,
             description={
                 "version": arguments.bundle_version,
@@ -186,23 +220,67 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         print(f"Wrote {bundle.name} {bundle.version} to {bundle.folder}.")
         print(f"Calibrated on {whom[bundle.modality]}.")
         say_rates(bundle, scores)
+        if held_out.get(bundle.modality):
+            _say_held_out(start, bundle, held_out[bundle.modality], device)
     if any("synthesised" in people for people in whom.values()):
         print("Real scans have other rates than synthesised ones: use bids-anomaly-calibrate.")
     return ExitCode.OK
 
 
+def _lesions(
+    arguments: argparse.Namespace, modalities: Sequence[str]
+) -> tuple[Mapping[str, Sequence], Mapping[str, Sequence]]:
+    """Return by modality the marked scans that are learned from, and those held out."""
+    if not arguments.labels:
+        return {}, {}
+    from bids_anomaly.training.marked import divide, find_marked
+
+    found = find_marked(arguments.derivatives, arguments.labels, modalities)
+    return divide(found, arguments.people, seed=arguments.seed)
+
+
+def _people_of(*scans: Mapping[str, Sequence]) -> set[str]:
+    """Return whose scans these are."""
+    return {one.participant for some in scans for own in some.values() for one in own}
+
+
+def _say_held_out(start, bundle, marked: Sequence, device: str) -> None:
+    """Print how well the lesions of people who were held out are found, before and after."""
+    from bids_anomaly.training.marked import auprc_by_person
+
+    after = auprc_by_person(bundle, marked, device=device)
+    before = auprc_by_person(start, marked, device=device) if start else {}
+    print("AUPRC of the lesions of those held out:")
+    for person, value in after.items():
+        was = f", before {before[person]:.3f}" if person in before else ""
+        print(f"  {person}: {value:.3f}{was}")
+
+
 def _people_of_splits(
-    arguments: argparse.Namespace, dataset: str
+    arguments: argparse.Namespace, dataset: str, *, with_lesions: Collection[str]
 ) -> tuple[Mapping[str, set[str]], dict[str, list], str]:
     """Return who is in each split, their T1w scans, and in words who is trained on.
 
-    Those of the split ``train`` include what is drawn from label maps.
+    Those of the split ``train`` include what is drawn from label maps. People with lesions are in
+    none.
     """
+    from bids_anomaly.exceptions import MissingInputError
     from bids_anomaly.preprocessing.template import Grid
     from bids_anomaly.training.loading import people_from_labels
     from bids_anomaly.training.people import load_people, read_splits, split_people
 
-    everybody = load_people(arguments.derivatives, modality="T1w")
+    listed = read_splits(arguments.splits) if arguments.splits else {}
+    for name, people in listed.items():
+        if ill := sorted(people & set(with_lesions)):
+            raise MissingInputError(
+                f"The table {arguments.splits} has {ill[0]} in the split {name}, and --labels has "
+                "lesions of this person. Splits are of healthy people: take the row out."
+            )
+    everybody = [
+        scan
+        for scan in load_people(arguments.derivatives, modality="T1w")
+        if scan.participant not in with_lesions
+    ]
     splits = split_people(
         {scan.participant for scan in everybody},
         arguments.splits,
@@ -216,8 +294,7 @@ def _people_of_splits(
     trained_on = f"{len(splits['train'])} people of {dataset}"
     if arguments.label_maps:
         # Nobody may be trained on as a label map and calibrate as a scan.
-        listed = read_splits(arguments.splits) if arguments.splits else splits
-        known = {scan.participant for scan in everybody}.union(*listed.values())
+        known = {scan.participant for scan in everybody}.union(*(listed or splits).values())
         drawn = people_from_labels(
             arguments.label_maps,
             grid=Grid.of(everybody[0].scan),
@@ -234,14 +311,26 @@ def _controls_of_modalities(
     modalities: Sequence[str],
     participants: set[str],
     t1w: Sequence,
+    held_out: Mapping[str, Sequence],
     dataset: str,
-) -> tuple[dict[str, list], dict[str, str]]:
-    """Return by modality the scans that calibrate, and in words whose they are."""
-    from bids_anomaly.training.loading import controls_of
-    from bids_anomaly.training.people import find_people
+) -> tuple[dict[str, list], dict[str, str], dict]:
+    """Return by modality the scans that calibrate, and in words whose they are; and known lesions.
 
-    controls, whom = {}, {}
+    If enough people with lesions do not learn from them, their lesion-free voxels calibrate.
+    """
+    from bids_anomaly.training.lesions import near_lesions
+    from bids_anomaly.training.loading import controls_of
+    from bids_anomaly.training.people import FEWEST, find_people
+
+    controls, whom, left_out = {}, {}, {}
     for modality in modalities:
+        marked = held_out.get(modality, ())
+        count = len(_people_of({modality: marked}))
+        if count >= FEWEST["calibration"]:
+            controls[modality] = [one.scan for one in marked]
+            left_out |= {one.scan.path: near_lesions(one.lesions) for one in marked}
+            whom[modality] = f"{count} people with lesions of {dataset}, lesion-free voxels"
+            continue
         controls[modality], painted = controls_of(
             find_people(arguments.derivatives, modality=modality, participants=participants),
             t1w,
@@ -251,7 +340,7 @@ def _controls_of_modalities(
         count = len({scan.participant for scan in controls[modality]})
         whom[modality] = f"{count} people of {dataset} (split calibration)"
         whom[modality] += f", {modality} synthesised from T1w" * painted
-    return controls, whom
+    return controls, whom, left_out
 
 
 def _device(requested: str, local_rank: int, *, several: bool) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from bids_anomaly.training.distributed import ONE_WORKER, Worker, connected
 from bids_anomaly.training.export import write_bundle
 from bids_anomaly.training.loading import volumes_of
 from bids_anomaly.training.loop import train
+from bids_anomaly.training.marked import Marked, stack_marked, with_marked
 from bids_anomaly.training.people import Preprocessed
 from bids_anomaly.training.recipes import RECIPES
 from bids_anomaly.training.validation import held_out_slabs, validate
@@ -53,6 +55,8 @@ def train_bundles(
     start: Bundle | None,
     interval: int,
     noise: str | None = None,
+    marked: Mapping[str, Sequence[Marked]] = MappingProxyType({}),
+    left_out: Mapping[Path, np.ndarray] | None = None,
     worker: Worker = ONE_WORKER,
     description: Mapping[str, Any],
     on_step: Callable[[int, Mapping[str, float]], None],
@@ -83,6 +87,10 @@ def train_bundles(
     noise : str or None
         Key of :data:`bids_anomaly.synthesis.corrupt.KINDS` for methods that learn from noise;
         None is the method's own.
+    marked : mapping
+        Scans of each modality whose lesions are learned from, besides painted ones.
+    left_out : mapping, optional
+        See :func:`bids_anomaly.training.controls.scores_by_person`: lesions of those who calibrate.
     description : mapping
         ``version``, ``licence``, ``calibration_data`` and ``training`` of the bundles.
     on_control : callable
@@ -110,6 +118,8 @@ def train_bundles(
                 "modalities with models of the same grid."
             )
     recipe = RECIPES[method]
+    if marked:
+        recipe = with_marked(recipe, stack_marked(marked).to(torch.device(device)))
     network = _network(method, start, grid, people[0].path, noise=noise, seed=seed)
     modalities = list(controls)
     training = folder / "training"
@@ -125,6 +135,8 @@ def train_bundles(
         "from": start and start.digest,
         "scans": [person.path.name for person in people],
     }
+    if marked:
+        configuration["marked"] = [one.scan.path.name for own in marked.values() for one in own]
     volumes = volumes_of(people)
     with connected(worker, device):
         claim_folder(training, configuration, worker=worker)
@@ -159,6 +171,7 @@ def train_bundles(
             modality=modality,
             grid=grid,
             device=device,
+            left_out=left_out,
             description=description,
             on_control=on_control,
         )
@@ -277,6 +290,7 @@ def _write_calibrated(
     modality: str,
     grid: Grid,
     device: str,
+    left_out: Mapping[Path, np.ndarray] | None,
     description: Mapping[str, Any],
     on_control: Callable[[Preprocessed, float], None],
 ) -> Trained:
@@ -297,7 +311,9 @@ def _write_calibrated(
     unknown = Calibration(np.array([0.0, 1.0]), np.array([0.9, 0.1]), people=0)
     with TemporaryDirectory(dir=folder) as draft:
         bundle = write_bundle(Path(draft), calibration=unknown, **contents)
-        scores = scores_by_person(bundle, controls, device=device, on_scan=on_control)
+        scores = scores_by_person(
+            bundle, controls, device=device, left_out=left_out, on_scan=on_control
+        )
     bundle = write_bundle(
         folder / f"{method}-{modality}", calibration=calibrate(scores), **contents
     )

@@ -56,7 +56,9 @@ class Healthy:
 class Batch:
     """Slabs with anomalies: (B, S, H, W) `slab` and `brains`; else middle slices, (B, 1, H, W).
 
-    `modality` is (B,), an index into :data:`bids_anomaly.modalities.MODALITIES`.
+    `known` is 1 where `healthy` is known, and 0 in lesions of real scans, of which nobody knows
+    what was there before. `modality` is (B,), an index into
+    :data:`bids_anomaly.modalities.MODALITIES`.
     """
 
     slab: Tensor
@@ -66,6 +68,7 @@ class Batch:
     lesion: Tensor
     brain: Tensor
     brains: Tensor
+    known: Tensor
     modality: Tensor
 
 
@@ -128,7 +131,7 @@ def draw_healthy(
             generator=generator,
         )
         pure = pure.index_copy(0, chosen, other)
-    pure = _vary_contrast(pure, painted, generator)
+    pure = vary_contrast(pure, painted, generator)
     pure, brain = miss_the_brain(pure, anatomy.brain, generator)
     anatomy = replace(anatomy, brain=brain, t1w=anatomy.t1w * brain)
     scanner = Scanner.draw(pure.shape, painted, repeated, generator)
@@ -160,19 +163,25 @@ def draw_batch(
     )
     slab = drawn.scanner.scan(anomalous.scan, drawn.brain)
     middle = slice(slices // 2, slices // 2 + 1)
-    mirrored = slab[:, middle].flip(-1)
-    shown = torch.rand(size, 1, 1, 1, device=device, generator=generator) < 0.5
+    mirrored = mirrored_or_not(slab[:, middle], generator)
     coverage = drawn.scanner.resolve(anomalous.coverage)
     return Batch(
         slab=slab,
-        mirrored=mirrored * shown,
+        mirrored=mirrored,
         level=level,
         healthy=drawn.scan[:, middle],
         lesion=where_seen(slab, drawn.scan, coverage, drawn.modality)[:, middle],
         brain=drawn.brain[:, middle],
         brains=drawn.brain,
+        known=torch.ones_like(drawn.brain[:, middle]),
         modality=drawn.modality,
     )
+
+
+def mirrored_or_not(slices: Tensor, generator: Generator) -> Tensor:
+    """Return (B, 1, H, W) slices with left and right exchanged, half of them left out (0)."""
+    shown = torch.rand(len(slices), 1, 1, 1, device=slices.device, generator=generator) < 0.5
+    return slices.flip(-1) * shown
 
 
 def _draw_slices(volumes: HealthyVolumes, slices: int, size: int, generator: Generator) -> Tensor:
@@ -186,12 +195,29 @@ def _draw_slices(volumes: HealthyVolumes, slices: int, size: int, generator: Gen
 def _vary_anatomy(
     anatomy: Anatomy, regions: Tensor, generator: Generator
 ) -> tuple[Anatomy, Tensor]:
-    """Mirror half of the slabs, and move, turn, scale and bend all of them a little, in plane.
+    """Vary slabs as :func:`moves_in_plane` does, and widen their fluid.
 
     `regions` are (B, H, W) labels of the middle slices, which come back moved, as int64.
     """
-    size, slices, height, width = anatomy.t1w.shape
-    device = anatomy.t1w.device
+    size, slices = anatomy.t1w.shape[:2]
+    grid = moves_in_plane(size, anatomy.t1w.shape[-2:], generator)
+    stacked = torch.cat(
+        [anatomy.t1w, anatomy.brain, anatomy.white_matter[:, None], anatomy.deep[:, None]], dim=1
+    )
+    moved = F.grid_sample(stacked, grid, mode="bilinear", align_corners=True)
+    brain = (moved[:, slices : 2 * slices] > 0.5).float()
+    t1w = _widen_fluid(moved[:, :slices], brain, Draws(size, generator.device, generator))
+    labels = F.grid_sample(regions[:, None].float(), grid, mode="nearest", align_corners=True)
+    return Anatomy(t1w * brain, brain, moved[:, -2], moved[:, -1]), labels[:, 0].long()
+
+
+def moves_in_plane(size: int, shape: Sequence[int], generator: Generator) -> Tensor:
+    """Draw the variation of `size` slices of a `shape`, for ``grid_sample``: (B, H, W, 2).
+
+    Half of the slices are mirrored, and all of them moved, turned, scaled and bent a little.
+    """
+    device = generator.device
+    height, width = shape
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, device=device, generator=generator)
@@ -209,15 +235,7 @@ def _vary_anatomy(
     bend = F.interpolate(
         0.015 * normal(size, 2, 7, 6), size=(height, width), mode="bicubic", align_corners=True
     )
-    grid = grid + bend.permute(0, 2, 3, 1)
-    stacked = torch.cat(
-        [anatomy.t1w, anatomy.brain, anatomy.white_matter[:, None], anatomy.deep[:, None]], dim=1
-    )
-    moved = F.grid_sample(stacked, grid, mode="bilinear", align_corners=True)
-    brain = (moved[:, slices : 2 * slices] > 0.5).float()
-    t1w = _widen_fluid(moved[:, :slices], brain, Draws(size, device, generator))
-    labels = F.grid_sample(regions[:, None].float(), grid, mode="nearest", align_corners=True)
-    return Anatomy(t1w * brain, brain, moved[:, -2], moved[:, -1]), labels[:, 0].long()
+    return grid + bend.permute(0, 2, 3, 1)
 
 
 def _widen_fluid(t1w: Tensor, brain: Tensor, draw: Draws) -> Tensor:
@@ -230,7 +248,7 @@ def _widen_fluid(t1w: Tensor, brain: Tensor, draw: Draws) -> Tensor:
     return t1w + amount * where * beside_fluid * (darkest - t1w).clamp(max=0)
 
 
-def _vary_contrast(healthy: Tensor, painted: Tensor, generator: Generator) -> Tensor:
+def vary_contrast(healthy: Tensor, painted: Tensor, generator: Generator) -> Tensor:
     """Vary contrast by an exponent; white matter stays 1, and painted contrasts vary already."""
     draw = Draws(len(healthy), healthy.device, generator)
     gamma = torch.where(painted, draw.uniform(-0.1, 0.1), draw.uniform(-0.35, 0.35))

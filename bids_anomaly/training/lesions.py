@@ -30,8 +30,7 @@ def known_lesions(person: Preprocessed, derivatives: Path, masks: Path) -> np.nd
     (X, Y, Z) bool array
         In the model grid.
     """
-    touched = lesion_share(person, derivatives, masks) > TOUCHED
-    return binary_dilation(touched, iterations=MARGIN_VOXELS)
+    return near_lesions(lesion_share(person, derivatives, masks))
 
 
 def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.ndarray:
@@ -75,6 +74,16 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
         share = resample(read_mask(path), Grid.of(person.scan), Chain.of(transform))
         lesions = np.maximum(lesions, share.get_fdata(dtype=np.float32))
     return lesions
+
+
+def has_mask(person: Preprocessed, masks: Path) -> bool:
+    """Tell whether a scan has a mask in a derivative dataset, empty or not."""
+    return bool(_masks_of(of_the_scan(entities_of(person.path)), suffix_of(person.path), masks))
+
+
+def near_lesions(share: np.ndarray) -> np.ndarray:
+    """Return where lesions are, with a margin of two voxels, from :func:`lesion_share`."""
+    return binary_dilation(share > TOUCHED, iterations=MARGIN_VOXELS)
 
 
 def transform_to_model_grid(person: Preprocessed, derivatives: Path) -> Path:

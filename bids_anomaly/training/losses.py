@@ -14,6 +14,8 @@ SSIM = SSIMLoss(spatial_dims=2, data_range=1.5, win_size=7, kernel_type="uniform
 def restoration_loss(healthy: Tensor, lesion_logit: Tensor, batch: Batch) -> dict[str, Tensor]:
     """Compare restored slices with the healthy ones, and the lesion output with the truth.
 
+    Where nobody knows the healthy slice, the image is not compared.
+
     l1 (three times heavier inside the anomaly) and SSIM for the image, cross-entropy and Dice for
     the lesion output; the weights follow Behrendt et al. 2024 (arXiv 2403.14262) for l1 and SSIM.
     All terms are functions of sums over the batch, which are taken over all processes.
@@ -24,13 +26,14 @@ def restoration_loss(healthy: Tensor, lesion_logit: Tensor, batch: Batch) -> dic
         The weighted terms; their sum is what training minimises.
     """
     brain, lesion = batch.brain, batch.lesion
-    weight = brain * (1 + 2 * lesion)
+    seen = brain * batch.known
+    weight = seen * (1 + 2 * lesion)
     cross_entropy = F.binary_cross_entropy_with_logits(lesion_logit, lesion, reduction="none")
     probability = brain * lesion_logit.sigmoid()
     sums = [
         (weight * (healthy - batch.healthy).abs()).sum(),
         weight.sum(),
-        SSIM(healthy * brain, batch.healthy),
+        SSIM(healthy * seen, batch.healthy * batch.known),
         brain.new_tensor(len(brain)),
         (brain * cross_entropy).sum(),
         brain.sum(),

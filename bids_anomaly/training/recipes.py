@@ -88,6 +88,11 @@ class Recipe:
     finish: Callable[..., None] | None = None
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: OWN_SCORES)
 
+    @property
+    def learns_lesions(self) -> bool:
+        """Whether the network has an output for lesions, which masks can teach."""
+        return self.draw is draw_batch
+
 
 DENSE = {"channels": (32, 64, 128, 192), "code": 128}
 FLAT = (32, 64, 96, 128)

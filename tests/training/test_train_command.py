@@ -3,12 +3,15 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -19,6 +22,8 @@ from bids_anomaly.reconstruction.registry import load_network
 from bids_anomaly.training.people import load_people, read_splits
 
 OPTIONS = ("--steps", "4", "--batch-size", "4", "--validate-every", "2", "--device", "cpu")
+# How far scans lie to the left of the model grid (tests/conftest.py).
+SHIFT_MM = 10.0
 COMMAND = (sys.executable, "-m", "bids_anomaly.cli.train")
 TORCHRUN = (
     *(sys.executable, "-m", "torch.distributed.run"),
@@ -218,6 +223,127 @@ def test_label_maps_of_people_who_are_held_out_are_not_trained_on(
 def test_a_folder_without_label_maps_is_an_error(preprocessed, tmp_path, capsys):
     assert run(preprocessed, tmp_path / "output", "--label-maps", tmp_path) == 18
     assert "has no label map" in capsys.readouterr().err
+
+
+@pytest.fixture
+def with_lesions(preprocessed, write_person, write_masks, tmp_path):
+    """The healthy people, and five others with a bright ball on FLAIR and masks of it."""
+    folder = tmp_path / "with lesions"
+    shutil.copytree(preprocessed, folder)
+    people = [f"L{number}" for number in range(5)]
+    for number, label in enumerate(people):
+        for modality in ("T1w", "FLAIR"):
+            write_person(folder, label, modality, seed=number)
+    return folder, write_masks(folder, tmp_path / "masks", people)
+
+
+@pytest.fixture
+def write_masks():
+    """Give a function that writes masks of a ball in the scans of people, and makes it bright."""
+
+    def write(folder, masks, people, *, away_mm=0.0, empty=False):
+        scans = load_people(
+            folder, modality="FLAIR", participants={f"sub-{label}" for label in people}
+        )
+        for scan in scans:
+            values, affine = scan.scan.get_fdata(dtype=np.float32), scan.scan.affine
+            ball = np.zeros(values.shape, np.uint8)
+            ball[12:16, 20:25, 14:18] = not empty
+            nib.Nifti1Image(values * (1 + ball), affine).to_filename(scan.path)
+            # The scan lies beside the model grid.
+            moved = affine.copy()
+            moved[0, 3] -= SHIFT_MM - away_mm
+            anat = masks / scan.participant / "anat"
+            anat.mkdir(parents=True, exist_ok=True)
+            nib.Nifti1Image(ball, moved).to_filename(
+                anat / f"{scan.participant}_label-lesion_mask.nii"
+            )
+        return masks
+
+    return write
+
+
+def test_a_few_marked_scans_are_learned_from_and_others_calibrate(with_lesions, tmp_path, capsys):
+    folder, masks = with_lesions
+    output = tmp_path / "output"
+    options = ("--modalities", "FLAIR", "--labels", masks, "--people", 2)
+    assert run(folder, output, *options) == 0
+    said = capsys.readouterr().out
+    bundle = load_bundle(output / "restore-FLAIR")
+    assert bundle.description["training"]["data"].endswith(
+        "and on the lesion masks of 2 others with lesions"
+    )
+    assert bundle.description["calibration"]["data"].startswith("3 people with lesions")
+    assert len(re.findall(r"^  sub-L\d: [01]\.\d{3}$", said, re.MULTILINE)) == 3
+    chosen = read_splits(output / "lesions.tsv")
+    assert sorted(map(len, chosen.values())) == [2, 3]
+    assert not set(read_splits(output / "splits.tsv")["train"]) & set.union(*chosen.values())
+    configuration = json.loads((output / "training" / "configuration.json").read_text())
+    assert len(configuration["marked"]) == 2
+    # Other people would be another training.
+    assert run(folder, output, *options[:-1], 3) == 2
+    assert "marked" in capsys.readouterr().err
+
+
+def test_thresholds_are_of_healthy_people_where_too_few_are_held_out(
+    with_lesions, tmp_path, capsys
+):
+    folder, masks = with_lesions
+    start = tmp_path / "start"
+    assert run(folder, start, "--modalities", "FLAIR", "--labels", masks) == 0
+    assert "of those held out" not in capsys.readouterr().out
+    assert "split calibration" in str(load_bundle(start / "restore-FLAIR").calibrated_on)
+    output = tmp_path / "output"
+    options = ("--labels", masks, "--people", 4, "--from", start / "restore-FLAIR")
+    assert run(folder, output, "--modalities", "FLAIR", *options) == 0
+    said = capsys.readouterr().out
+    assert len(re.findall(r"^  sub-L\d: [01]\.\d{3}, before [01]\.\d{3}$", said, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "said"),
+    [
+        ("nowhere", 66, "There is no folder of masks"),
+        ("empty masks", 18, "has a lesion in"),
+        ("elsewhere", 65, "marks nothing of the brain"),
+        ("too many people", 18, "asks for 6 people"),
+        ("people alone", 2, "Add --labels"),
+        ("other method", 2, "Use --method restore"),
+        ("in both", 66, "take the row out"),
+        ("other modality", 18, "No preprocessed T2w scan"),
+    ],
+)
+def test_labels_that_cannot_be_learned_from_are_an_error_of_one_sentence(
+    with_lesions, write_masks, tmp_path, capsys, wrong, code, said
+):
+    folder, masks = with_lesions
+    people = [f"L{number}" for number in range(5)]
+    options = ["--modalities", "FLAIR", "--labels", masks]
+    if wrong == "nowhere":
+        options[-1] = tmp_path / "nowhere"
+    elif wrong == "empty masks":
+        write_masks(folder, masks, people, empty=True)
+    elif wrong == "elsewhere":
+        write_masks(folder, masks, people, away_mm=-500)
+    elif wrong == "too many people":
+        options += ["--people", 6]
+    elif wrong == "people alone":
+        options = ["--people", 2]
+    elif wrong == "other method":
+        options += ["--method", "ae"]
+    elif wrong == "other modality":
+        options[1] = "T2w"
+    else:
+        table = tmp_path / "splits.tsv"
+        rows = ["participant_id\tsplit", "sub-L1\ttrain", *(f"sub-P{n}\ttrain" for n in range(4))]
+        table.write_text("\n".join([*rows, *(f"sub-P{n}\tcalibration" for n in range(4, 8))]))
+        options += ["--splits", table]
+    output = tmp_path / "output"
+    assert run(folder, output, *options) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert not (output / "restore-FLAIR").exists()
 
 
 def test_a_batch_that_does_not_fit_is_an_error_that_says_so(preprocessed, tmp_path, capsys):
