@@ -106,7 +106,9 @@ def test_a_network_can_learn_one_batch_by_heart(method, ellipsoids):
         sum(losses.values()).backward()
         optimizer.step()
         totals.append(float(sum(losses.values()).detach()))
-    assert totals[-1] < 0.6 * totals[0]
+        if totals[-1] < 0.6 * totals[0]:
+            return
+    pytest.fail(f"from {totals[0]} to {totals[-1]}")
 
 
 def test_critic_generator_and_encoder_learn_in_turn(ellipsoids):
