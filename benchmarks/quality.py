@@ -34,7 +34,10 @@ from bids_anomaly.preprocessing.transforms import Chain
 from bids_anomaly.scoring.quality import measure_quality
 from bids_anomaly.scoring.quality_limits import check_quality
 
-DATASETS = ("ixi-healthy", "elderly-wmh", "ms-longitudinal")
+DATASETS = (
+    *("ixi-healthy", "elderly-wmh", "nsk-t1w", "ucla-t1w-t2w"),
+    *("ms", "wmh-manual", "tumour-flair", "ms-longitudinal"),
+)
 SPLITS = ("train", "calibration", "dev")
 FITTED = "train, calibration"
 SCRATCH = tempfile.TemporaryDirectory()
@@ -140,7 +143,7 @@ def renamed_rows(scans: list[Good]) -> Iterator[str]:
 
 
 def scans_to_break(data: Path, at_most: int | None) -> Iterator[Path]:
-    """Yield scans of `dev` people; those of MS are large and slow."""
+    """Yield scans of `dev` people of IXI and of the elderly."""
     for dataset in DATASETS[:2]:
         for person in people(dataset, "dev")[:at_most]:
             yield from sorted((data / dataset / f"sub-{person}").rglob("anat/*.nii.gz"))

@@ -250,7 +250,7 @@ def test_every_limit_has_a_sentence_that_says_what_to_do():
     (sentence,) = describe_flags(checks, name="sub-01_T1w", modality="T1w")
     assert sentence.startswith("sub-01_T1w: GM/WM intensity ratio is 1.4 ")
     assert set(MEASURES) >= names
-    assert "at least 0.68 and at most 0.97" in sentence
+    assert "at least 0.61 and at most 0.97" in sentence
     assert "suffix" in sentence
 
 
