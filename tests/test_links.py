@@ -122,3 +122,13 @@ def test_a_broken_link_or_anchor_fails_the_build_of_the_site():
 
 def test_the_readme_is_for_someone_in_a_hurry():
     assert len((ROOT / "README.md").read_text().split()) <= MOST_WORDS_OF_THE_README
+
+
+def test_every_test_that_a_page_names_is_there():
+    named = {
+        (page.name, path)
+        for page in PAGES
+        for path in re.findall(r"`(tests/[\w./-]+)`", page.read_text())
+    }
+    assert ("coming-from.md", "tests/bids/test_ratings.py") in named
+    assert not [(page, path) for page, path in named if not (ROOT / path).exists()]
