@@ -1,7 +1,7 @@
 """Measure what good scans have, and which scans that were broken on purpose are noticed.
 
-Good scans are those that the app has preprocessed (``--stage preprocess`` is enough); their tables
-of quality are read. Scans of ``dev`` people are broken in several ways and preprocessed again::
+Good scans are those that the app has preprocessed (``--stage preprocess`` is enough), in folders
+with the names of the datasets; their tables of quality are read. Scans of ``dev`` people are broken in several ways and preprocessed again::
 
     python benchmarks/quality.py DATA --preprocessed FOLDER [FOLDER ...]
 """
@@ -99,11 +99,17 @@ class Good(NamedTuple):
 def read_good(folders: list[Path]) -> list[Good]:
     """Read the tables of quality of all people who may be looked at."""
     split_of = {
-        person: split for split in SPLITS for name in DATASETS for person in people(name, split)
+        (name, person): split
+        for split in SPLITS
+        for name in DATASETS
+        for person in people(name, split)
     }
     found = []
     for path in sorted(p for f in folders for p in f.rglob("sub-*_desc-quality_stats.tsv")):
-        split = split_of.get(path.name.split("_")[0].removeprefix("sub-"))
+        person = path.name.split("_")[0].removeprefix("sub-")
+        # People of several datasets have the same label.
+        dataset = next((name for name in DATASETS if name in path.parts), "")
+        split = split_of.get((dataset, person))
         if split is None:
             continue
         scans: dict[str, dict[str, float]] = {}

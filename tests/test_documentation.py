@@ -54,6 +54,42 @@ def test_pybids_and_nilearn_read_outputs_as_the_page_of_outputs_says(outputs, tm
     assert frequency.get_fdata().sum() == pytest.approx(2 / 3)
 
 
+def test_the_lines_for_a_filled_scan_change_the_lesion_alone(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    # As acquired: another order of axes, integers, shading, and a head around the brain.
+    grid = nib.Nifti1Image(np.zeros((20, 24, 22)), np.diag([-1.5, 1.5, 2, 1]))
+    healthy = random.uniform(0.6, 1.1, grid.shape)
+    shading = 400 * (1 + 0.3 * np.linspace(-1, 1, 24)[:, None])
+    lesion, brain = np.zeros((2, *grid.shape), bool)
+    brain[3:17, 3:20, 3:19] = True
+    lesion[6:9, 6:9, 6:9] = True
+    scan = np.where(lesion, 0.6 * healthy, healthy)
+    raw = nib.Nifti1Image((scan * shading).astype(np.int16), grid.affine)
+    anat = tmp_path / "out" / "sub-01" / "anat"
+    anat.mkdir(parents=True)
+    (tmp_path / "bids" / "sub-01" / "anat").mkdir(parents=True)
+    raw.to_filename(tmp_path / "bids/sub-01/anat/sub-01_T1w.nii.gz")
+    images = {
+        "desc-preproc_T1w": scan * brain,
+        "desc-pseudohealthy_T1w": healthy * brain,
+        "label-lesion_desc-anomalyT1w_mask": lesion,
+    }
+    for name, values in images.items():
+        image = nib.Nifti1Image(values.astype(np.float32), grid.affine)
+        nib.as_closest_canonical(image).to_filename(anat / f"sub-01_{name}.nii.gz")
+    code = python_block("docs/chaining.md", "filled").replace("/data/", f"{tmp_path}/")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "chaining.md", "exec"), {})
+    filled = nib.load("sub-01_filled_T1w.nii.gz")
+    before = nib.as_closest_canonical(raw)
+    np.testing.assert_array_equal(filled.affine, before.affine)
+    assert filled.get_data_dtype() == raw.get_data_dtype()
+    marked = np.flip(lesion, 0)
+    np.testing.assert_array_equal(filled.get_fdata()[~marked], before.get_fdata()[~marked])
+    wanted = np.flip(healthy * shading, 0)[marked]
+    np.testing.assert_allclose(filled.get_fdata()[marked], wanted, atol=3)
+
+
 def test_filter_files_of_the_questions_are_ones(tmp_path):
     blocks = re.findall(r"```json\n(.*?)```", (ROOT / "docs/faq.md").read_text(), flags=re.DOTALL)
     assert blocks
