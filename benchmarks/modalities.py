@@ -47,7 +47,7 @@ def main() -> None:
         f"{ELDERLY.title}, {arguments.split}, in the grid of the T1w scan",
         {model: [person[model] for person in measured] for model in models},
     )
-    print(markdown(rows, models, ALONE))
+    print(markdown(rows, models, [ALONE]))
 
 
 def measures(data: Path, outputs: Path, person: str) -> dict[str, dict[str, float]]:

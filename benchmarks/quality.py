@@ -1,7 +1,8 @@
 """Measure what good scans have, and which scans that were broken on purpose are noticed.
 
 Good scans are those that the app has preprocessed (``--stage preprocess`` is enough), in folders
-with the names of the datasets; their tables of quality are read. Scans of ``dev`` people are broken in several ways and preprocessed again::
+with the names of the datasets; their tables of quality are read. Scans of ``dev`` people are broken
+in several ways and preprocessed again::
 
     python benchmarks/quality.py DATA --preprocessed FOLDER [FOLDER ...]
 """

@@ -62,7 +62,7 @@ def init_preprocess_wf(
     --------------
     reorient -> extract_brain -> register -> correct_bias -> to_model_grid -> measure_quality
     -> require_quality. Of a prepared scan the brain is read (read_brain), and correct_bias is left
-    out.
+    out. Registration to the reference scan also trims the brain to that of the reference.
 
     Parameters
     ----------
@@ -135,13 +135,20 @@ def init_preprocess_wf(
             mem_gb=memory_gb("register_to_template", scan),
         )
         links = [(register, "transform")]
+        has_brain = find_brain
     else:
         register = Node(
             RegisterToReference(seed=seed),
             name="register_to_reference",
             mem_gb=memory_gb("register_to_reference", scan, reference),
         )
-        workflow.connect([(inputnode, register, same("reference", "reference_mask"))])
+        workflow.connect(
+            [
+                (inputnode, register, same("reference", "reference_mask")),
+                (find_brain, register, [("method", "brain_method")]),
+            ]
+        )
+        has_brain = register
         links = [(inputnode, "reference_affine"), (register, "transform")]
     chain = add_list(workflow, links, name="chain_transforms")
     corrected = reorient
@@ -150,7 +157,7 @@ def init_preprocess_wf(
         workflow.connect(
             [
                 (reorient, corrected, [("out_file", "in_file")]),
-                (find_brain, corrected, [("out_mask", "in_mask")]),
+                (has_brain, corrected, [("out_mask", "in_mask")]),
                 (chain, corrected, [("out", "transforms")]),
             ]
         )
@@ -164,10 +171,11 @@ def init_preprocess_wf(
             (reorient, register, [("out_file", "in_file")]),
             (find_brain, register, [("out_mask", "in_mask")]),
             (corrected, to_model_grid, [("out_file", "in_file")]),
-            (find_brain, to_model_grid, [("out_mask", "in_mask")]),
+            (has_brain, to_model_grid, [("out_mask", "in_mask")]),
             (chain, to_model_grid, [("out", "transforms")]),
             (corrected, outputnode, [("out_file", "corrected")]),
-            (find_brain, outputnode, [("out_mask", "brain"), ("method", "brain_method")]),
+            (has_brain, outputnode, [("out_mask", "brain")]),
+            (find_brain, outputnode, [("method", "brain_method")]),
             (register, outputnode, [("transform", "transform")]),
             (chain, outputnode, [("out", "transforms")]),
             (to_model_grid, outputnode, [("brain", "brain_in_model_grid"), *LEVEL]),
@@ -179,7 +187,7 @@ def init_preprocess_wf(
         modality=modality,
         strict=strict,
         reorient=reorient,
-        find_brain=find_brain,
+        has_brain=has_brain,
         to_model_grid=to_model_grid,
         outputnode=outputnode,
     )
@@ -193,7 +201,7 @@ def _connect_quality(
     modality: str,
     strict: bool,
     reorient: Node,
-    find_brain: Node,
+    has_brain: Node,
     to_model_grid: Node,
     outputnode: Node,
 ) -> None:
@@ -208,7 +216,7 @@ def _connect_quality(
     workflow.connect(
         [
             (reorient, measure_quality, [("out_file", "scan")]),
-            (find_brain, measure_quality, [("out_mask", "brain")]),
+            (has_brain, measure_quality, [("out_mask", "brain")]),
             (to_model_grid, measure_quality, [*in_model_grid, *LEVEL]),
             (measure_quality, outputnode, [("quality", "quality")]),
         ]

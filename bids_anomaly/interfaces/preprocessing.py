@@ -138,28 +138,45 @@ class RegisterToTemplate(StepInterface):
 
 
 class _RegisterToReferenceInput(_ScanAndBrainInput):
+    brain_method = traits.Str(mandatory=True, desc="how the brain of the scan was found")
     reference = File(exists=True, mandatory=True)
     reference_mask = File(exists=True, mandatory=True)
     seed = traits.Int(mandatory=True)
 
 
+class _RegisterToReferenceOutput(_TransformOutput):
+    out_mask = File(exists=True, desc="the brain of the scan, trimmed to that of the reference")
+
+
 class RegisterToReference(StepInterface):
-    """Find the rigid transform that pulls a scan onto the reference scan of the same person."""
+    """Find the rigid transform that pulls a scan onto the reference scan of the same person.
+
+    With it, skull that was taken for brain is left out of the mask, see
+    :func:`bids_anomaly.preprocessing.brain.trim_brain`.
+    """
 
     input_spec = _RegisterToReferenceInput
-    output_spec = _TransformOutput
+    output_spec = _RegisterToReferenceOutput
 
     def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.brain import is_exact, trim_brain
         from bids_anomaly.preprocessing.registration import masked, register_linear
+        from bids_anomaly.preprocessing.transforms import Chain
 
+        brain, reference_brain = map(load_nifti, (self.inputs.in_mask, self.inputs.reference_mask))
         transform = register_linear(
-            masked(load_nifti(self.inputs.in_file), load_nifti(self.inputs.in_mask)),
-            masked(load_nifti(self.inputs.reference), load_nifti(self.inputs.reference_mask)),
+            masked(load_nifti(self.inputs.in_file), brain),
+            masked(load_nifti(self.inputs.reference), reference_brain),
             kind="Rigid",
             seed=self.inputs.seed,
             folder=folder,
         )
-        return {"transform": str(transform)}
+        if not is_exact(self.inputs.brain_method):
+            brain = trim_brain(brain, reference_brain, Chain.of(transform).inverse())
+        return {
+            "transform": str(transform),
+            "out_mask": save_image(brain, folder / "brain.nii.gz"),
+        }
 
 
 class _ToModelGridInput(_ScanAndBrainInput):

@@ -4,12 +4,15 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from bids_anomaly.exceptions import BrainExtractionError, UsageError
 from bids_anomaly.preprocessing.brain_finders import FINDERS
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.foreground import as_one_piece, foreground
+from bids_anomaly.preprocessing.resample import isotropic_grid, resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid, same_grid, voxels_apart
+from bids_anomaly.preprocessing.transforms import Chain
 
 # Intracranial volumes of adults lie between 0.9 and 2.0 litres.
 PLAUSIBLE_LITRES = (0.6, 2.3)
@@ -18,6 +21,10 @@ PLAUSIBLE_LITRES = (0.6, 2.3)
 LARGEST_SECTION_CM2 = 220.0
 # Eyes or nerves that a skull-stripping left beside the brain, as a share of the brain.
 LARGEST_REMAINDER = 0.05
+# What lies further than that, and than a voxel, beyond the brain of the reference scan is skull or
+# scalp. A mask that would lose more than that share of its brain is left alone.
+TRIM_MM = 2.0
+MOST_TRIMMED = 0.2
 ALREADY_STRIPPED = "already stripped"
 PREPARED_BY = "prepared by "
 
@@ -114,6 +121,44 @@ def prepared_mask(scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str
     if strip_mask(scan) is not None:
         method = f"{ALREADY_STRIPPED}, {method}"
     return BrainMask(Grid.of(scan).image(brain.astype(np.uint8)), method)
+
+
+def trim_brain(brain: nib.Nifti1Image, reference: nib.Nifti1Image, chain: Chain) -> nib.Nifti1Image:
+    """Leave out of a brain mask what lies beyond the brain of the reference scan.
+
+    Brain extraction has learned from T1w scans, and on others takes bright scalp for brain here and
+    there, which is then called anomalous.
+
+    Parameters
+    ----------
+    brain, reference : nibabel.Nifti1Image
+        Masks of a scan and of the reference scan of its session, each in its own grid.
+    chain : Chain
+        From the space of the scan to that of the reference scan.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        uint8, in the grid of `brain`: 0 further than 2 mm, and than a voxel of the reference scan,
+        from its brain. Beyond its field of view the mask stays as it was; so does all of it if the
+        two do not fit.
+    """
+    coarse = isotropic_grid(reference, TRIM_MM)
+    outside = np.asanyarray(resample_mask(reference, coarse).dataobj) == 0
+    distance = ndimage.distance_transform_edt(outside, sampling=TRIM_MM).astype(np.float32)
+    # Beyond the field of view of the reference scan it is 0, which trims nothing.
+    margin = max(TRIM_MM, float(Grid.of(reference).spacing.max()))
+    grid, own = Grid.of(brain), np.asanyarray(brain.dataobj) > 0
+    beyond = resample(coarse.image(distance), grid, chain).get_fdata(dtype=np.float32) > margin
+    kept = as_one_piece(own & ~beyond)
+    if kept.sum() < (1 - MOST_TRIMMED) * own.sum():
+        return brain
+    return grid.image(kept.astype(np.uint8))
+
+
+def is_exact(method: str) -> bool:
+    """Tell from the method of a :class:`BrainMask` whether it was not found here by a tool."""
+    return had_no_skull(method) or method.startswith(PREPARED_BY)
 
 
 def had_no_skull(method: str) -> bool:
