@@ -13,10 +13,18 @@ from bids_anomaly.exceptions import (
     ModelUnavailableError,
     UsageError,
 )
-from bids_anomaly.preprocessing.brain import brain_mask, had_no_skull, prepared_mask, strip_mask
+from bids_anomaly.preprocessing.brain import (
+    brain_mask,
+    had_no_skull,
+    is_exact,
+    prepared_mask,
+    strip_mask,
+    trim_brain,
+)
 from bids_anomaly.preprocessing.brain_finders import FINDERS
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.template import Grid
+from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 
 # Not symmetric about any plane, so that a flipped mask would be noticed.
 GRID = Grid.isotropic((64, 80, 72), (-90.0, -126.0, -110.0), 3.0)
@@ -264,3 +272,76 @@ def test_a_mask_that_cannot_be_a_brain_is_refused(head, brain):
     few[30:40, 30:40, 30:40] = True
     with pytest.raises(BrainExtractionError, match=r"0\.03 litres.*--derivatives"):
         prepared_mask(GRID.image(head), GRID.image(few.astype(np.uint8)), pipeline="fMRIPrep")
+
+
+# Of the scan that is trimmed: finer, off the grid of the reference scan, and not cubic.
+FINE = Grid(
+    (110, 130, 60),
+    np.array([[1.5, 0, 0, -80], [0, 1.7, 0, -108], [0, 0, 3.5, -100], [0, 0, 0, 1.0]]),
+)
+
+
+def as_mask(values, grid=GRID):
+    return grid.image(values.astype(np.uint8))
+
+
+def test_scalp_that_was_taken_for_brain_is_left_out_and_nothing_else(brain):
+    own = inside((66, 82, 60), grid=FINE) & ~inside((20, 20, 20), (50, 60, -30), grid=FINE)
+    scalp = inside((14, 20, 16), (60, 50, 20), grid=FINE) & ~own
+    trimmed = (
+        np.asanyarray(trim_brain(as_mask(own | scalp, FINE), as_mask(brain), SAME_SPACE).dataobj)
+        > 0
+    )
+    assert not trimmed[~(own | scalp)].any()
+    assert trimmed[own].all()
+    # What is left of it is a rim of a voxel of the reference scan.
+    near = inside((70.5, 86.5, 64.5), grid=FINE)
+    assert (scalp & trimmed & ~near).sum() == 0
+    assert (scalp & ~trimmed).sum() > 0.5 * scalp.sum()
+
+
+def test_a_brain_is_trimmed_in_the_space_of_its_own_scan(brain, tmp_path):
+    import ants
+
+    shift = ants.create_ants_transform(dimension=3, translation=(-9.0, 0.0, 0.0))
+    ants.write_transform(shift, str(tmp_path / "shift.mat"))
+    # ITK counts x the other way round: the reference lies 9 mm to the right of the scan.
+    own = np.roll(brain, -3, axis=0)
+    blob = inside((12, 12, 12), (-80, 0, 0))
+    chain = Chain.of(tmp_path / "shift.mat")
+    there, back = (
+        np.asanyarray(trim_brain(as_mask(own | blob), as_mask(brain), way).dataobj) > 0
+        for way in (chain, chain.inverse())
+    )
+    assert there[own].all()
+    assert (there & ~own).sum() < 0.5 * (blob & ~own).sum()
+    assert not back[own].all()
+
+
+def test_beyond_the_field_of_view_of_the_reference_a_brain_stays(brain):
+    low = Grid((64, 80, 40), GRID.affine)
+    cut = as_mask(brain[:, :, :40], low)
+    trimmed = np.asanyarray(trim_brain(as_mask(brain), cut, SAME_SPACE).dataobj) > 0
+    np.testing.assert_array_equal(trimmed, brain)
+
+
+def test_a_mask_that_does_not_fit_the_reference_is_left_alone(brain):
+    far = np.roll(brain, 20, axis=1)
+    assert trim_brain(as_mask(far), as_mask(brain), SAME_SPACE) is not None
+    np.testing.assert_array_equal(trim_brain(as_mask(far), as_mask(brain), SAME_SPACE).dataobj, far)
+
+
+@pytest.mark.parametrize(
+    ("method", "exact"),
+    [
+        ("deepbet", False),
+        ("hd-bet", False),
+        ("template", False),
+        ("none", True),
+        ("already stripped", True),
+        ("prepared by fmriprep", True),
+        ("already stripped, prepared by fmriprep", True),
+    ],
+)
+def test_only_masks_that_a_tool_has_found_here_are_trimmed(method, exact):
+    assert is_exact(method) == exact
