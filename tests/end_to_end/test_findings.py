@@ -202,6 +202,7 @@ def doubtful_run(doubtful_scans, command, tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_a_doubtful_scan_is_warned_about_and_goes_on(doubtful_run, assert_valid_bids):
     finished, out, _ = doubtful_run
     assert finished.code == 0, finished.stderr
@@ -218,6 +219,7 @@ def test_a_doubtful_scan_is_warned_about_and_goes_on(doubtful_run, assert_valid_
     assert "sub-good: warning" not in finished.stderr
 
 
+@pytest.mark.slow
 def test_a_strict_run_fails_at_a_doubtful_scan_and_still_writes_why(
     doubtful_scans, doubtful_run, command, tmp_path
 ):
