@@ -15,7 +15,7 @@ from bids_anomaly.reports.numbers import two_digits, with_minus
 from bids_anomaly.reports.tables import Table, region_in_words
 
 # Of each group: regions in a sentence, and lines in the table.
-MOST_NAMED, MOST_ROWS = 3, 8
+MOST_NAMED, MOST_ROWS = 3, 5
 NO_DIAGNOSIS = "It says whom the profile of a person resembles among these people; no diagnosis."
 
 
