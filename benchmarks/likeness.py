@@ -61,7 +61,7 @@ def _measure(effect: float, people: int, seed: int) -> list[float]:
     random = np.random.default_rng(seed)
     values, blocks, groups = simulate(people, effect=effect, site=SITE, random=random)
     profiles = profiles_of(values, blocks, groups)
-    # Half of what the group level has, of which a p below .05 takes 20.
+    # Half as many as at the group level, to save time.
     found = recognise(profiles, groups, seed=seed, permutations=100)
     plain = distances(profiles, make_prototypes(profiles, groups, threshold=0)).argmin(axis=1)
     far = distances(profiles, make_prototypes(profiles, groups))

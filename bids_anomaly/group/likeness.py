@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bids_anomaly.bids.participants import SITE
+from bids_anomaly.exceptions import some_of
 from bids_anomaly.group.burden import REGIONS, Burden
 from bids_anomaly.group.cohorts import KNOWN_SHARE, Cohorts, numbers_known
 from bids_anomaly.group.comparison import LEVEL
@@ -134,8 +135,9 @@ def judge_likeness(burdens: Sequence[Burden], cohorts: Cohorts, *, seed: int) ->
     kept = is_known & ((numbers != NO_GROUP) | (of == ""))
     if not is_known.all():
         notes.append(
-            f"{(~is_known).sum()} people are left out of likeness, because less than half of what "
-            "is compared is known of them."
+            "Left out of likeness, because less than half of what is compared is known of them: "
+            + some_of(people[at].member.label for at in np.flatnonzero(~is_known))
+            + "."
         )
     if min(np.bincount(numbers[kept & (numbers != NO_GROUP)], minlength=len(groups))) < FEWEST:
         notes.append(
@@ -259,16 +261,21 @@ def _of_what_is_known(names: Sequence[str], known: Recognition | None) -> list[s
     notes = []
     if known is not None and known.p < LEVEL:
         notes.append(
-            f"{' and '.join(names).capitalize()} alone tell the groups apart too (balanced "
+            f"{_all_of(names).capitalize()} alone tell the groups apart too (balanced "
             f"accuracy {known.accuracy.estimate:.2f}): what makes people alike may be that, and "
             "not disease."
         )
     if lacking:
         notes.append(
-            f"Whether {' or '.join(lacking)} could explain likeness is not known: participants.tsv "
+            f"Whether {_all_of(lacking)} could explain likeness is not known: participants.tsv "
             "does not say it of enough people, or all are the same."
         )
     return notes
+
+
+def _all_of(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _deciding(groups, features, measured, numbers, speaks) -> list[Deciding]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from bids_anomaly.evaluation.statistics import Interval, Statistic, bootstrap
 
-# Below this many standard errors from the mean of all groups, a group's mean is that of all. Of 0,
-# 0.5, 1, 1.5 and 2, 1 and 1.5 tell simulated groups of 5 to 20 people apart best.
+# Below this many standard errors from the mean of all groups, a group's mean is that of all.
+# benchmarks/likeness.py compares it with 0.
 THRESHOLD = 1.0
 PERMUTATIONS = 200
 # How far distances are divided before they become probabilities: regions go together, so that
