@@ -132,13 +132,15 @@ def _write_results(
     from bids_anomaly.bids.reading import describe_dataset, read_object
     from bids_anomaly.group.analysis import Analysis, analyse
     from bids_anomaly.group.images import write_maps
+    from bids_anomaly.group.likeness import judge_likeness
     from bids_anomaly.group.tables import write_tables
     from bids_anomaly.reports.group import write_group
 
     output_dir = settings.output_dir
     LOGGER.info("Comparing groups.")
     analysis = analyse(collected, cohorts, seed=settings.seed) if cohorts else Analysis()
-    for note in analysis.notes:
+    likeness = judge_likeness(collected.burdens, cohorts, seed=settings.seed) if cohorts else None
+    for note in (*analysis.notes, *(likeness.notes if likeness else ())):
         LOGGER.warning(note)
     written = [
         *write_tables(
@@ -147,6 +149,7 @@ def _write_results(
             described=read_object(output_dir / "participants.json"),
             cohorts=cohorts,
             analysis=analysis,
+            likeness=likeness,
         ),
         *write_maps(output_dir, collected, cohorts=cohorts, analysis=analysis),
     ]
@@ -159,6 +162,7 @@ def _write_results(
         title=describe_dataset(output_dir)["name"],
         cohorts=cohorts,
         analysis=analysis,
+        likeness=likeness,
         absent=[]
         if settings.participant_labels
         else sorted(label for label in known if label.removeprefix("sub-") not in there),

@@ -150,7 +150,7 @@ def design(
     rows = np.flatnonzero([value in (cases, controls) for value in values])
     is_case = np.array([values[row] == cases for row in rows], dtype=bool)
     used, notes = {}, []
-    for name, numbers in _numbers([known[row] for row in rows]).items():
+    for name, numbers in numbers_known([known[row] for row in rows]).items():
         there = np.isfinite(numbers).all(axis=1)
         shares = [there[group].mean() if group.any() else 0.0 for group in (is_case, ~is_case)]
         if min(shares) < KNOWN_SHARE:
@@ -197,7 +197,7 @@ def design(
     return Design(rows, is_case, covariates, names, tuple(notes))
 
 
-def _numbers(known: Sequence[Mapping[str, str]]) -> dict[str, np.ndarray]:
+def numbers_known(known: Sequence[Mapping[str, str]]) -> dict[str, np.ndarray]:
     """Return by name what is known of each of M people, (M, C) arrays; NaN where it is not.
 
     A site has a column that says whether a person is of it; the first site has none.

@@ -13,7 +13,10 @@ from bids_anomaly.bids.tables import MISSING, read_table, without_formula, write
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.group.analysis import Analysis, region_rows
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden, modified_z
-from bids_anomaly.group.cohorts import Cohorts
+from bids_anomaly.group.cohorts import Cohorts, cohort_labels
+from bids_anomaly.group.likeness import Likeness
+from bids_anomaly.group.people import PRIMARY
+from bids_anomaly.group.prototypes import Recognition
 from bids_anomaly.group.rates import marked_shares
 
 WHO = {
@@ -77,6 +80,31 @@ DIFFERENCES = {
     "covariates": {"Description": "What was held constant, separated by commas."},
 }
 
+RECOGNITION = {
+    "by": {"Description": "What tells the groups apart: profiles of regions, or what "
+           "participants.tsv says of age, sex and site alone."},
+    "group": {"Description": "Group of the people; n/a for all."},
+    "people": {"Description": "Number of people.", "Format": "integer"},
+    "recognised": {"Description": "Share that is most like its own group, 0 to 1; of all, the mean "
+                   "over groups (balanced accuracy)."},
+    "low": {"Description": "Lower end of its 95 % bootstrap interval over people."},
+    "high": {"Description": "Upper end of that interval."},
+    "chance": {"Description": "Mean balanced accuracy when groups are dealt out at random."},
+    "p": {"Description": "How often that is as high; one-sided, by permutation."},
+}  # fmt: skip
+LIKENESS = {
+    "group": {"Description": "Group of the person; n/a where participants.tsv has none."},
+    "most_like": {"Description": "Group with the nearest prototype, from all people but this one. "
+                  "It is no diagnosis."},
+}  # fmt: skip
+DECIDING = {
+    "group": {"Description": "Group that the region speaks for."},
+    **{name: COMPARED[name] for name in (*_REGION, "modality", "measure")},
+    "mean": {"Description": "Mean of the group."},
+    "mean_others": {"Description": "Mean of the people of all other groups."},
+    "share": {"Description": "Share of all that speaks for the group, 0 to 1."},
+}
+
 
 def write_tables(
     output_dir: Path,
@@ -85,6 +113,7 @@ def write_tables(
     described: Mapping[str, Any],
     cohorts: Cohorts | None,
     analysis: Analysis,
+    likeness: Likeness | None,
 ) -> list[Path]:
     """Write all tables of the group level, each with a JSON file about its columns.
 
@@ -98,6 +127,7 @@ def write_tables(
         What ``participants.json`` says of the columns of ``participants.tsv``.
     cohorts : Cohorts or None
     analysis : Analysis
+    likeness : Likeness or None
 
     Returns
     -------
@@ -137,6 +167,8 @@ def write_tables(
             ({**atlas, "desc": "comparisons"}, "Every group against controls in every region.",
              COMPARED, [row for one in analysis.comparisons for row in region_rows(one)]),
         ]  # fmt: skip
+    if likeness is not None and likeness.profiles is not None:
+        tables += _likeness(burdens, cohorts, likeness)
     written = []
     for entities, description, columns, rows in tables:
         path = group_path(output_dir, entities, "stats", ".tsv")
@@ -254,6 +286,50 @@ def _lesions(burdens: Iterable[Burden]) -> Iterator[tuple]:
     for burden in burdens:
         for row in read_table(burden.member.file("lesions", burden.member.primary)):
             yield (*who(burden), *(row.get(column, MISSING) for column in columns))
+
+
+def _likeness(burdens: Sequence[Burden], cohorts: Cohorts, likeness: Likeness) -> list[tuple]:
+    """Return the tables of who is like whom; without single people where that is chance."""
+    labels = cohort_labels(likeness.groups)
+    by = [("profiles", likeness.profiles), (", ".join(likeness.known_names), likeness.known)]
+    tables = [
+        ({"desc": "recognition"}, "How well groups are told apart, each person left out.",
+         {**RECOGNITION, **{f"as_{label}": {"Description": f"People most like {name}.",
+                                            "Format": "integer"}
+                            for name, label in labels.items()}},
+         [row for what, found in by if found is not None
+          for row in _recognised(what, found, likeness.groups)]),
+    ]  # fmt: skip
+    if not likeness.is_above_chance:
+        return tables
+    return [
+        *tables,
+        ({"desc": "likeness"}, "Which group each person is most like, when left out. It is no "
+         "diagnosis.",
+         {**WHO, **LIKENESS, **{f"probability_{label}": {
+             "Description": f"Of {name}, if all groups are as likely before, 0 to 1."}
+             for name, label in labels.items()}},
+         [(*who(burdens[one.burden]),
+           cohorts.of.get(burdens[one.burden].member.participant, MISSING), one.most_like,
+           *map(float, one.probabilities))
+          for one in likeness.people]),
+        ({"atlas": "DLMUSE", "desc": "deciding"}, "Regions that speak for each group.", DECIDING,
+         [(one.group, *REGIONS[one.region], one.modality,
+           "anomalous_fraction" if one.modality == PRIMARY else "z_mean",
+           one.mean, one.mean_others, one.share)
+          for one in likeness.regions]),
+    ]  # fmt: skip
+
+
+def _recognised(what: str, found: Recognition, groups: Sequence[str]) -> list[tuple]:
+    shares = np.diag(found.confusion) / found.confusion.sum(axis=1)
+    everybody = found.confusion.sum(axis=0)
+    return [
+        (what, MISSING, int(everybody.sum()), *found.accuracy, found.chance, found.p,
+         *map(int, everybody)),
+        *((what, name, int(row.sum()), float(share), *[MISSING] * 4, *map(int, row))
+          for name, share, row in zip(groups, shares, found.confusion, strict=True)),
+    ]  # fmt: skip
 
 
 def _rating(burden: Burden) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from bids_anomaly.group.cohorts import FEWEST, Cohorts
 from bids_anomaly.group.collect import Collected, compared_voxels
 from bids_anomaly.group.comparison import LEVEL, PERMUTATIONS
 from bids_anomaly.group.images import in_grid
+from bids_anomaly.group.likeness import Likeness
 from bids_anomaly.group.maps import Sums
 from bids_anomaly.group.origin import count_origins, differing_origins
 from bids_anomaly.group.people import PRIMARY, Member, in_words, warn_of_primaries
@@ -36,6 +37,7 @@ from bids_anomaly.reports.group_tables import (
     volumes_by_group,
 )
 from bids_anomaly.reports.group_viewer import GroupMaps, group_viewer, most_frequent_place
+from bids_anomaly.reports.likeness import likeness_methods, likeness_section
 from bids_anomaly.reports.numbers import with_minus
 from bids_anomaly.reports.quality_strips import quality_strips
 from bids_anomaly.reports.tables import region_in_words
@@ -50,6 +52,7 @@ def write_group(
     title: str,
     cohorts: Cohorts | None,
     analysis: Analysis,
+    likeness: Likeness | None,
     absent: Sequence[str],
     rejected: Sequence[Member],
     primary: str | None,
@@ -69,6 +72,7 @@ def write_group(
         Name of the dataset.
     cohorts : Cohorts or None
     analysis : Analysis
+    likeness : Likeness or None
     absent : sequence of str
         Who is in the table of participants and has no results.
     rejected : sequence of Member
@@ -135,7 +139,8 @@ def write_group(
             for i in outliers
         ],
         outlier_rule=rule,
-        people=people_list(output_dir, burdens, cohorts),
+        likeness=likeness_section(likeness) if likeness else None,
+        people=people_list(output_dir, burdens, cohorts, likeness),
         quality=quality_counts(burdens),
         strips=quality_strips(burdens, partial(link_to, output_dir)),
         flagged=[
@@ -146,7 +151,10 @@ def write_group(
             )
             for one in flagged
         ],
-        methods=_methods(collected, cohorts, analysis),
+        methods=[
+            *_methods(collected, cohorts, analysis),
+            *(likeness_methods(likeness) if likeness else ()),
+        ],
         provenance={
             "bids-anomaly": __version__,
             **{what[:1].upper() + what[1:]: ", ".join(values) for what, values in origins.items()},

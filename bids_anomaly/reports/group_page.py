@@ -73,6 +73,14 @@ class Finding(NamedTuple):
     text: str
 
 
+class LikenessSection(NamedTuple):
+    """What profiles tell of groups: sentences, tables, maps of what decides (or None)."""
+
+    findings: Sequence[Finding]
+    tables: Sequence[Table]
+    maps: MapTable | None
+
+
 class Linked(NamedTuple):
     """Somebody, the address of the page about them (may be empty), and a sentence."""
 
@@ -128,6 +136,8 @@ class GroupPage:
     outliers : sequence of Linked
     outlier_rule : str
         Who counts as one.
+    likeness : LikenessSection or None
+        None without groups.
     people : People
     quality : Table
         How many scans each measure flags.
@@ -152,6 +162,7 @@ class GroupPage:
     regions: Sequence[Table]
     outliers: Sequence[Linked]
     outlier_rule: str
+    likeness: LikenessSection | None
     people: People
     quality: Table
     strips: Sequence[QualityStrip]

@@ -12,6 +12,7 @@ from bids_anomaly.group.analysis import Analysis
 from bids_anomaly.group.burden import REGIONS, TISSUES, Burden
 from bids_anomaly.group.cohorts import FEWEST, Cohorts
 from bids_anomaly.group.comparison import LEVEL, PERMUTATIONS
+from bids_anomaly.group.likeness import Likeness
 from bids_anomaly.group.rates import marked_shares
 from bids_anomaly.group.tables import burden_z, most_affected
 from bids_anomaly.preprocessing.atlas import output_labels
@@ -196,8 +197,17 @@ def rates_table(burdens: Sequence[Burden], cohorts: Cohorts | None) -> Table:
     )
 
 
-def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | None) -> People:
+def people_list(
+    output_dir: Path,
+    burdens: Sequence[Burden],
+    cohorts: Cohorts | None,
+    likeness: Likeness | None = None,
+) -> People:
     """List everybody, one line a timepoint."""
+    alike = {
+        one.burden: f"{one.most_like} ({one.probabilities.max():.2f})"
+        for one in (likeness.people if likeness else ())
+    }
     tissues = np.array([[one.tissue_volume(tissue) for tissue in TISSUES] for one in burdens])
     columns = [
         "Primary scan",
@@ -210,9 +220,11 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
         "Age",
         "Sex",
         "Rating",
+        *(["Most like"] if alike else []),
     ]
     rows = []
-    for one, parts, z in zip(burdens, tissues, burden_z(burdens, cohorts), strict=True):
+    against = burden_z(burdens, cohorts)
+    for at, (one, parts, z) in enumerate(zip(burdens, tissues, against, strict=True)):
         region = most_affected(one)
         cells = [
             one.member.primary,
@@ -225,6 +237,7 @@ def people_list(output_dir: Path, burdens: Sequence[Burden], cohorts: Cohorts | 
             _rounded(stated(one.known, "age")),
             stated(one.known, "sex"),
             one.member.rating.level if one.member.rating else "",
+            *([alike.get(at, "")] if alike else []),
         ]
         words = ", ".join(
             f"{tissue} {millilitres(part)}"

@@ -70,6 +70,20 @@ def test_a_planted_difference_is_found_where_it_is(finished, patients):
     assert float(pair["difference"]) > 2000
 
 
+def test_patients_are_like_patients_when_they_are_left_out(finished):
+    out, *_ = finished
+    people = read_table(out / "group" / "desc-likeness_stats.tsv")
+    assert len(people) == 10
+    assert all(row["most_like"] == row["group"] for row in people)
+    told = read_table(out / "group" / "desc-recognition_stats.tsv")
+    assert float(told[0]["p"]) < 0.05
+    decide = read_table(out / "group" / "atlas-DLMUSE_desc-deciding_stats.tsv")
+    assert "Parietal_WM_L" in {row["name"] for row in decide if row["group"] == "patient"}
+    page = (out / "group.html").read_text()
+    assert "Regions that decide" in page
+    assert "Most like" in page
+
+
 @pytest.fixture(scope="module")
 def finished_without_difference(study, tmp_path_factory):
     """Two wards that do not differ; and which files were mapped when their folder was removed."""
@@ -93,7 +107,10 @@ def test_where_nothing_differs_nothing_is_found(finished_without_difference):
     out, *_ = finished_without_difference
     logp = read(out / "group" / f"cohort-b_{MAP}_desc-logpT1w_statmap.nii.gz")
     assert (10**-logp).min() > 0.05
-    assert "No voxel differs" in (out / "group.html").read_text()
+    page = (out / "group.html").read_text()
+    assert "No voxel differs" in page
+    assert "nobody is said to be like a group" in page
+    assert not (out / "group" / "desc-likeness_stats.tsv").exists()
 
 
 def test_files_are_let_go_before_they_are_removed(finished_without_difference):

@@ -15,6 +15,7 @@ from bids_anomaly.reports.group_maps import Map, map_table
 from bids_anomaly.reports.group_page import (
     Finding,
     GroupPage,
+    LikenessSection,
     Linked,
     People,
     Person,
@@ -73,6 +74,7 @@ def report(tmp_path_factory):
         regions=[table._replace(places=["", "-10 -20 30"], what="region")],
         outliers=[Linked("sub-0", "sub-0.html", LABEL)],
         outlier_rule=LABEL,
+        likeness=LikenessSection([Finding(LABEL, LABEL)], [table], maps),
         people=People(["Anomalous (ml)", LABEL], (0, 1), ["grey", "white"],
                       [*people, person(11, "control", LABEL)], True),
         quality=table,
