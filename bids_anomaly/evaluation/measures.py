@@ -189,6 +189,12 @@ GROUP_MEASURES: dict[str, Measure] = {
         "ml",
     ),
     "volume_agreement_high_ml": Measure("Upper limit of agreement: plus 1.96.", "ml"),
+    "volume_icc": Measure(
+        "Intraclass correlation of the volume of the mask with that of the truth, in patients: "
+        "two-way, absolute agreement, single measurement (ICC(A,1), McGraw and Wong 1996); n/a for "
+        "fewer than five.",
+        more_is_better=True,
+    ),
     **{
         f"froc_sensitivity_at_{level}": Measure(
             f"Share of all lesions of at least 8 mm3 that are found at the threshold with at most "

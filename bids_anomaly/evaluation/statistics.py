@@ -52,6 +52,46 @@ def difference_of(one: Statistic, other: Statistic) -> Statistic:
     return lambda weights: one(weights) - other(weights)
 
 
+def agreement_of(ratings: np.ndarray) -> Statistic:
+    """Return the statistic that says how well raters agree: the intraclass correlation ICC(A,1).
+
+    Two-way, absolute agreement, a single measurement (McGraw and Wong 1996, 10.1037/1082-989X.1.1.30;
+    ICC(2,1) of Shrout and Fleiss 1979): 1 where all give one value; a rater who always gives more
+    lowers it.
+
+    Parameters
+    ----------
+    ratings : (N, K) array
+        What each of K >= 2 raters says of each person, without NaN.
+
+    Returns
+    -------
+    callable
+        NaN where fewer than two people are drawn, or nothing varies.
+    """
+    ratings = np.asarray(ratings, dtype=float)
+    # Of the order of the differences, so that squares keep their digits.
+    ratings = ratings - ratings.mean()
+    raters = ratings.shape[1]
+
+    def agreement(weights: np.ndarray) -> np.ndarray:
+        people = weights.sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            of_raters = weights @ ratings / people[:, None]
+            middle = of_raters.mean(axis=1)
+            between_people = raters * (weights @ ratings.mean(axis=1) ** 2 - people * middle**2)
+            between_raters = people * ((of_raters - middle[:, None]) ** 2).sum(axis=1)
+            total = weights @ (ratings**2).sum(axis=1) - raters * people * middle**2
+            error = (total - between_people - between_raters) / ((people - 1) * (raters - 1))
+            between_people = between_people / (people - 1)
+            between_raters = between_raters / (raters - 1)
+            return (between_people - error) / (
+                between_people + (raters - 1) * error + raters / people * (between_raters - error)
+            )
+
+    return agreement
+
+
 def bootstrap(
     statistic: Statistic,
     people: int,

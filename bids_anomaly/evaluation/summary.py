@@ -17,7 +17,10 @@ from bids_anomaly.evaluation.measures import (
 from bids_anomaly.evaluation.raw import RAW_INTENSITY
 from bids_anomaly.evaluation.restoration import FEWEST_HEALTHY, Moments, group_ahi
 from bids_anomaly.evaluation.statistics import (
+    FEWEST,
+    Interval,
     Statistic,
+    agreement_of,
     bootstrap,
     difference_of,
     holm,
@@ -98,36 +101,54 @@ def _group_lines(rows: Sequence[Row]) -> list[dict]:
     statistics: dict[str, Statistic] = {
         "patients_vs_controls_auroc": _patients_vs_controls(rows, whose),
         "group_ahi": _group_ahi(rows, whose),
-        "volume_agreement_low_ml": _volume_agreement(rows, whose, -AGREEMENT_DEVIATIONS),
-        "volume_agreement_high_ml": _volume_agreement(rows, whose, AGREEMENT_DEVIATIONS),
     }
     for level in FROC_LEVELS:
         statistics[f"froc_sensitivity_at_{level}"] = _froc_sensitivity(rows, whose, level)
-    lines = []
-    for measure in GROUP_MEASURES:
-        interval = bootstrap(statistics[measure], len(people))
-        if np.isfinite(interval.estimate):
-            lines.append({"measure": measure, "people": len(people), **interval._asdict()})
-    return lines
+    found = {
+        measure: (len(people), bootstrap(statistic, len(people)))
+        for measure, statistic in statistics.items()
+    } | _volumes(rows)
+    return [
+        {"measure": measure, "people": count, **interval._asdict()}
+        for measure, (count, interval) in ((name, found[name]) for name in GROUP_MEASURES)
+        if np.isfinite(interval.estimate)
+    ]
 
 
-def _volume_agreement(rows: Sequence[Row], whose: np.ndarray, deviations: float) -> Statistic:
-    """Return a limit of agreement of the patients' volumes, several scans of a person averaged."""
-    errors = np.array(
-        [r.figures["volume_error_ml"] if r.group == PATIENT else np.nan for r in rows]
-    )
-    scans = whose & np.isfinite(errors)
-    count = scans.sum(axis=1)
-    by_person = np.where(scans, errors, 0).sum(axis=1) / np.maximum(count, 1)
+def _volumes(rows: Sequence[Row]) -> dict[str, tuple[int, Interval]]:
+    """Return how far volumes of mask and truth agree over patients, and how many there are."""
+    patients = [row for row in rows if row.group == PATIENT]
+    marked, true = (by_person(patients, volume) for volume in ("burden_ml", "lesion_ml"))
+    pairs = np.array([(marked[who], true[who]) for who in marked if who in true]).reshape(-1, 2)
+    statistics = {
+        "volume_agreement_low_ml": _limit_of_agreement(pairs, -AGREEMENT_DEVIATIONS),
+        "volume_agreement_high_ml": _limit_of_agreement(pairs, AGREEMENT_DEVIATIONS),
+        "volume_icc": agreement_of(pairs) if len(pairs) >= FEWEST else _undefined,
+    }
+    return {
+        measure: (
+            len(pairs),
+            bootstrap(statistic, len(pairs)) if len(pairs) else Interval(*[np.nan] * 3),
+        )
+        for measure, statistic in statistics.items()
+    }
+
+
+def _undefined(weights: np.ndarray) -> np.ndarray:
+    return np.full(len(weights), np.nan)
+
+
+def _limit_of_agreement(pairs: np.ndarray, deviations: float) -> Statistic:
+    """Return the mean difference of (N, 2) volumes, and so many standard deviations."""
+    errors = pairs[:, 0] - pairs[:, 1]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        weights = weights * (count > 0)
         people = weights.sum(axis=1)
         # One person has no standard deviation.
         known = people > 1
         safe = np.where(known, people, 2)
-        mean = weights @ by_person / safe
-        square = (weights * (by_person - mean[:, None]) ** 2).sum(axis=1) / (safe - 1)
+        mean = weights @ errors / safe
+        square = (weights * (errors - mean[:, None]) ** 2).sum(axis=1) / (safe - 1)
         return np.where(known, mean + deviations * np.sqrt(square), np.nan)
 
     return statistic

@@ -26,6 +26,7 @@ SHOWN: dict[str, tuple[str, float, int]] = {
     "volume_error_ml": ("Volume error (ml)", 1, 2),
     "volume_agreement_low_ml": ("Volume, lower limit of agreement (ml)", 1, 2),
     "volume_agreement_high_ml": ("Volume, upper limit of agreement (ml)", 1, 2),
+    "volume_icc": ("Volume, agreement with the truth (ICC)", 1, 3),
     "lesion_count_error": ("Error of the number of lesions", 1, 1),
     "false_positive_rate": ("Lesion-free voxels marked (%)", 100, 3),
     "false_positive_ml": ("Lesion-free volume marked (ml)", 1, 2),

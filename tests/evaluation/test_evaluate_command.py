@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from bids_anomaly.cli.evaluate import main
 from bids_anomaly.evaluation.dataset import evaluate, pair_up
 from bids_anomaly.evaluation.loading import load_maps
+from bids_anomaly.evaluation.statistics import agreement_of
 from bids_anomaly.preprocessing.template import Grid
 
 PATIENTS, CONTROLS = [f"P{n}" for n in range(5)], [f"C{n}" for n in range(5)]
@@ -170,6 +171,26 @@ def test_the_limits_of_agreement_are_those_of_the_people(compared):
     assert np.isfinite(patients[["surface_distance_mm", "hd95_mm"]]).all(axis=None)
     difference = patients["components_all"] - patients["lesions_all"]
     assert (patients["lesion_count_error"] == difference).all()
+
+
+def test_the_volumes_of_patients_have_an_intraclass_correlation(compared):
+    table = read(compared, "metrics.tsv")
+    patients = table[(table["model"] == "good") & (table["group"] == "patient")]
+    volumes = patients.groupby("participant_id")[["burden_ml", "lesion_ml"]].mean().to_numpy()
+    row = read(compared, "summary.tsv").set_index(["measure", "model"]).loc[("volume_icc", "good")]
+    expected = agreement_of(volumes)(np.ones((1, 5)))[0]
+    assert row["estimate"] == pytest.approx(expected, rel=1e-4)
+    assert row["low"] <= row["estimate"] <= row["high"]
+    assert row["people"] == 5
+    assert "agreement with the truth (ICC)" in (compared / "evaluation.html").read_text()
+
+
+def test_fewer_than_five_patients_have_no_intraclass_correlation(study, tmp_path):
+    arguments = [str(study / "good"), "--truth", str(study / "truth"), "--output", str(tmp_path)]
+    assert main([*arguments, "--participant-label", "P0", "P1", "P2", "P3"]) == 0
+    measures = set(read(tmp_path, "summary.tsv")["measure"])
+    assert "volume_icc" not in measures
+    assert "volume_agreement_low_ml" in measures
 
 
 def test_people_are_averaged_rather_than_scans(compared):

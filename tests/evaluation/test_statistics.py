@@ -6,6 +6,7 @@ from scipy import stats
 
 from bids_anomaly.evaluation.statistics import (
     FEWEST,
+    agreement_of,
     bootstrap,
     difference_of,
     holm,
@@ -78,3 +79,48 @@ def test_holm_is_worked_out_by_hand():
     assert adjusted[[0, 1, 3, 4]] == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert np.isnan(adjusted[2])
     assert holm([0.6, 0.7]).tolist() == [1.0, 1.0]
+
+
+def icc(ratings) -> float:
+    """Return the intraclass correlation of (N, K) ratings."""
+    ratings = np.asarray(ratings, dtype=float)
+    return float(agreement_of(ratings)(np.ones((1, len(ratings))))[0])
+
+
+# Table 2 of Shrout and Fleiss (1979): six targets, four judges.
+SHROUT_FLEISS = [
+    [9, 2, 5, 8],
+    [6, 1, 3, 2],
+    [8, 4, 6, 8],
+    [7, 1, 2, 6],
+    [10, 5, 6, 9],
+    [6, 2, 4, 7],
+]
+
+
+def test_the_agreement_is_that_of_the_published_example():
+    assert round(icc(SHROUT_FLEISS), 2) == 0.29
+
+
+def test_the_agreement_does_not_depend_on_units_or_on_where_zero_is():
+    ratings = np.array(SHROUT_FLEISS)
+    assert icc(1000 * ratings + 1e6) == pytest.approx(icc(ratings), abs=1e-6)
+
+
+def test_raters_who_say_the_same_agree_completely_and_an_offset_lowers_it():
+    same = np.column_stack([VALUES, VALUES])
+    assert icc(same) == pytest.approx(1)
+    offsets = [icc(same + [0, offset]) for offset in (0.5, 1, 3)]
+    assert 1 > offsets[0] > offsets[1] > offsets[2] > 0
+
+
+def test_agreement_needs_people_who_differ():
+    assert np.isnan(icc([[1.0, 1.0]] * 6))
+    assert np.isnan(icc([[1.0, 2.0]]))
+
+
+def test_a_person_who_is_drawn_twice_counts_as_two():
+    ratings = np.array(SHROUT_FLEISS, dtype=float)
+    weights = np.array([[2, 1, 0, 1, 1, 1]])
+    expected = icc(np.repeat(ratings, weights[0], axis=0))
+    assert agreement_of(ratings)(weights.astype(float))[0] == pytest.approx(expected)
