@@ -97,6 +97,8 @@ class Settings:
         :data:`bids_anomaly.modalities.PRIMARY_ORDER`.
     controls : str or None
         ``COLUMN=VALUE`` of ``participants.tsv`` that says who the controls are.
+    tfce : bool
+        Whether groups are also compared with threshold-free cluster enhancement.
     verbosity : int
         How often ``-v`` was given.
     """
@@ -135,6 +137,7 @@ class Settings:
     bids_database_dir: Path | None = None
     primary: str | None = None
     controls: str | None = None
+    tfce: bool = False
     verbosity: int = 0
 
     @property

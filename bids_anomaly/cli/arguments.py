@@ -205,6 +205,12 @@ def add_findings(group: ArgumentGroup) -> None:
         help="at group level: who the controls are, by a column of participants.tsv; people with "
         "other values in it are compared with them",
     )
+    group.add_argument(
+        "--tfce",
+        action="store_true",
+        help="at group level: compare voxels also with threshold-free cluster enhancement, which "
+        "finds what is weak and extended, and takes some half an hour a group and modality",
+    )
 
 
 def add_resources(group: ArgumentGroup) -> None:

@@ -78,6 +78,8 @@ def run_group(settings: Settings, given: Sequence[str]) -> ExitCode:
     cohorts = read_cohorts(output_dir, settings.controls) if settings.controls else None
     people = [member.participant for member in members if member.is_first]
     large = large_cohorts(cohorts, people) if cohorts else []
+    if settings.tfce and cohorts:
+        _check_memory(members, cohorts, large, settings.mem_gb)
     if settings.dry_run:
         _print_plan(members, cohorts, large)
         return ExitCode.OK
@@ -137,9 +139,14 @@ def _write_results(
     from bids_anomaly.reports.group import write_group
 
     output_dir = settings.output_dir
-    LOGGER.info("Comparing groups.")
-    analysis = analyse(collected, cohorts, seed=settings.seed) if cohorts else Analysis()
-    likeness = judge_likeness(collected.burdens, cohorts, seed=settings.seed) if cohorts else None
+    LOGGER.info(
+        "Comparing groups%s.",
+        ", with TFCE: some half an hour for each group and modality" if settings.tfce else "",
+    )
+    analysis, likeness = Analysis(), None
+    if cohorts:
+        analysis = analyse(collected, cohorts, seed=settings.seed, tfce=settings.tfce)
+        likeness = judge_likeness(collected.burdens, cohorts, seed=settings.seed)
     for note in (*analysis.notes, *(likeness.notes if likeness else ())):
         LOGGER.warning(note)
     written = [
@@ -206,8 +213,33 @@ def _print_plan(members: Sequence, cohorts, large: Sequence[str]) -> None:
         print(f"{cohorts.column}={name}: fewer than {FEWEST} people, not compared")
 
 
+def _check_memory(members: Sequence, cohorts, large: Sequence[str], mem_gb: float) -> None:
+    """Refuse TFCE, which takes whole images of all compared people, where they do not fit."""
+    from bids_anomaly.group.analysis import cohort_sizes
+    from bids_anomaly.group.collect import compared_voxels
+    from bids_anomaly.group.enhancement import memory_gb
+
+    sizes = cohort_sizes(cohorts, [one.participant for one in members if one.is_first])
+    others = [sizes[name] for name in large if name != cohorts.controls]
+    if not others or cohorts.controls not in large:
+        return
+    people = sizes[cohorts.controls] + max(others)
+    needed = memory_gb(people, int(compared_voxels().sum()))
+    if needed > mem_gb:
+        raise UsageError(
+            f"--tfce compares {people} people at once, for which it needs about {needed:.2g} GB of "
+            f"memory; this run may use {mem_gb:.2g} GB. Raise --mem, choose people with "
+            "--participant-label, or leave --tfce out."
+        )
+
+
 def _check_available(settings: Settings) -> None:
     """Refuse options that the group level cannot honour, rather than ignore them."""
+    if settings.tfce and not settings.controls:
+        raise UsageError(
+            "--tfce compares groups, and --controls does not say who the controls are. Add "
+            "--controls COLUMN=VALUE, or leave --tfce out."
+        )
     options = {
         "--derivatives": settings.derivatives,
         "--reports-only": settings.reports_only,

@@ -64,6 +64,11 @@ def warn_of_missing_content(sessions: Sequence, console) -> None:
 
 def _check_available(settings: Settings) -> None:
     """Refuse options that mean nothing here, rather than ignore them."""
+    if settings.tfce:
+        raise UsageError(
+            "--tfce says how groups are compared at the group level, and nothing at the "
+            "participant level. Leave it out."
+        )
     if settings.controls:
         raise UsageError(
             "--controls says who is compared with whom at the group level, and nothing at the "

@@ -55,9 +55,8 @@ def difference_of(one: Statistic, other: Statistic) -> Statistic:
 def agreement_of(ratings: np.ndarray) -> Statistic:
     """Return the statistic that says how well raters agree: the intraclass correlation ICC(A,1).
 
-    Two-way, absolute agreement, a single measurement (McGraw and Wong 1996, 10.1037/1082-989X.1.1.30;
-    ICC(2,1) of Shrout and Fleiss 1979): 1 where all give one value; a rater who always gives more
-    lowers it.
+    Two-way, absolute agreement, a single measurement (McGraw and Wong 1996; ICC(2,1) of Shrout and
+    Fleiss 1979): 1 where all give one value; a rater who always gives more lowers it.
 
     Parameters
     ----------

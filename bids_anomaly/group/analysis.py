@@ -10,8 +10,9 @@ import numpy as np
 from bids_anomaly.evaluation.statistics import holm
 from bids_anomaly.group.burden import REGIONS, Burden, log_volume
 from bids_anomaly.group.cohorts import FEWEST, Cohorts, Design, design
-from bids_anomaly.group.collect import Collected
+from bids_anomaly.group.collect import Collected, compared_voxels
 from bids_anomaly.group.comparison import Test, blocks_of, max_t_test
+from bids_anomaly.group.enhancement import Enhanced, tfce_test
 from bids_anomaly.group.people import PRIMARY
 
 
@@ -34,6 +35,8 @@ class Comparison:
         :data:`bids_anomaly.group.burden.REGIONS`.
     means : (2, R) array
         Means of cases and of controls in each region.
+    enhanced : Enhanced or None
+        Of z-scores in the same voxels; None for primary scans, and where it was not asked for.
     """
 
     cases: str
@@ -42,6 +45,7 @@ class Comparison:
     voxels: Test | None
     regions: Test
     means: np.ndarray
+    enhanced: Enhanced | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def large_cohorts(cohorts: Cohorts, participants: Iterable[str]) -> list[str]:
     return [name for name, count in counts.items() if count >= FEWEST]
 
 
-def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
+def analyse(collected: Collected, cohorts: Cohorts, *, seed: int, tfce: bool = False) -> Analysis:
     """Make every comparison that there are enough people for.
 
     Parameters
@@ -101,6 +105,9 @@ def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
     cohorts : Cohorts
     seed : int
         Of the permutations.
+    tfce : bool
+        Whether voxels are also compared with threshold-free cluster enhancement, which needs the
+        memory of :func:`bids_anomaly.group.enhancement.memory_gb` and takes long.
     """
     rows = [row for row, burden in enumerate(collected.burdens) if burden.member.is_first]
     people = [collected.burdens[row] for row in rows]
@@ -124,7 +131,7 @@ def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
         for modality, on_disk in collected.zscores.items():
             scanned = collected.rows[modality]
             comparison = _modality(
-                cases, cohorts, collected.burdens, scanned, modality, on_disk, notes, seed
+                cases, cohorts, collected.burdens, scanned, modality, on_disk, notes, seed, tfce
             )
             if comparison is not None:
                 comparisons.append(comparison)
@@ -136,7 +143,7 @@ def analyse(collected: Collected, cohorts: Cohorts, *, seed: int) -> Analysis:
     )
 
 
-def _modality(cases, cohorts, burdens, scanned, modality, on_disk, notes, seed):
+def _modality(cases, cohorts, burdens, scanned, modality, on_disk, notes, seed, tfce):
     people = [burdens[row] for row in scanned]
     values = [cohorts.of.get(burden.member.participant) for burden in people]
     if cases not in values:
@@ -148,7 +155,13 @@ def _modality(cases, cohorts, burdens, scanned, modality, on_disk, notes, seed):
     found = _regions_only(cases, modality, setup, matrix, seed)
     blocks = blocks_of(on_disk, setup.rows)
     voxels = max_t_test(blocks, setup.is_case, setup.covariates, seed=seed)
-    return Comparison(cases, modality, setup, voxels, found.regions, found.means)
+    enhanced = None
+    if tfce:
+        whole = np.hstack(list(blocks_of(on_disk, setup.rows)))
+        enhanced = tfce_test(
+            whole, compared_voxels(), setup.is_case, setup.covariates, t=voxels.t, seed=seed
+        )
+    return Comparison(cases, modality, setup, voxels, found.regions, found.means, enhanced)
 
 
 def _regions_only(cases, modality, setup: Design, matrix: np.ndarray, seed: int) -> Comparison:

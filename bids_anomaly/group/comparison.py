@@ -86,7 +86,7 @@ def max_t_test(
             np.maximum(highest, outputs["h0_max_t"][0], out=highest)
         parts.append(t)
     t = np.concatenate(parts) if parts else np.empty(0)
-    return Test(t, _family_wise(t, np.sort(highest)))
+    return Test(t, family_wise(t, np.sort(highest)))
 
 
 def _without_error(
@@ -107,8 +107,16 @@ def _without_error(
     return t
 
 
-def _family_wise(t: np.ndarray, highest: np.ndarray) -> np.ndarray:
-    """Return how often a permutation has as large a |t| anywhere; the data count as one of them."""
+def family_wise(t: np.ndarray, highest: np.ndarray) -> np.ndarray:
+    """Return how often a permutation has as large a |t| anywhere; the data count as one of them.
+
+    Parameters
+    ----------
+    t : (V,) array
+        t, or another statistic whose sign says which group is higher; NaN stays NaN.
+    highest : (P,) array
+        The largest of each permutation, from the lowest up.
+    """
     # A permutation that gives the groups themselves ends up a rounding error beside them.
     level = np.abs(t) * (1 - 1e-6)
     exceeded = len(highest) - np.searchsorted(highest, level, side="left")

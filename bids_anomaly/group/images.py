@@ -8,7 +8,7 @@ import numpy as np
 
 from bids_anomaly.bids.naming import group_path, sidecar_path
 from bids_anomaly.bids.writing import write_image
-from bids_anomaly.group.analysis import Analysis
+from bids_anomaly.group.analysis import Analysis, Comparison
 from bids_anomaly.group.cohorts import Cohorts, cohort_labels
 from bids_anomaly.group.collect import Collected, compared_voxels
 from bids_anomaly.group.comparison import PERMUTATIONS
@@ -55,15 +55,7 @@ def write_maps(
             "Covariates": list(design.names),
             "Permutations": PERMUTATIONS,
         }
-        for what, values, description in (
-            ("t", comparison.voxels.t, "t of z-scores, positive where the group is higher."),
-            (
-                "logp",
-                -np.log10(comparison.voxels.p),
-                "-log10 of the two-sided p by permutation, family-wise over all voxels of this "
-                "map; 1.3 is p = .05. 0 where nothing was compared.",
-            ),
-        ):
+        for what, values, description in _compared(comparison):
             entities = {
                 "cohort": labels[comparison.cases],
                 "desc": f"{what}{comparison.modality}",
@@ -76,6 +68,24 @@ def write_maps(
                 {"Description": description, **described},
             )
     return written
+
+
+def _compared(comparison: Comparison) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Return what is written of a comparison: name, values of voxels, and what they are."""
+    p = (
+        "-log10 of the two-sided p by permutation, family-wise over all voxels of this map; 1.3 is "
+        "p = .05. 0 where nothing was compared."
+    )
+    yield "t", comparison.voxels.t, "t of z-scores, positive where the group is higher."
+    yield "logp", -np.log10(comparison.voxels.p), p
+    if comparison.enhanced is not None:
+        yield (
+            "tfce",
+            comparison.enhanced.score,
+            "Threshold-free cluster enhancement of t (Smith and Nichols 2009: E = 0.5, H = 2, 6 "
+            "neighbours, 100 steps), positive where the group is higher.",
+        )
+        yield "logptfce", -np.log10(comparison.enhanced.p), f"Of the enhanced t: {p}"
 
 
 def in_grid(values: np.ndarray) -> np.ndarray:

@@ -222,13 +222,15 @@ def _maps(collected: Collected, cohorts: Cohorts | None, analysis: Analysis) -> 
             map_table(
                 "Differences",
                 f"t of z-scores of the group less those of {cohorts.controls}; outlined where the "
-                "family-wise p is below .05.",
+                "family-wise p "
+                + ("of enhanced t (TFCE) " if any(one.enhanced for one in compared) else "")
+                + "is below .05.",
                 [
                     Map(
                         f"{one.cases}, {one.modality}",
                         f"against {cohorts.controls}",
                         in_grid(np.where(np.isfinite(one.voxels.t), one.voxels.t, 0)),
-                        in_grid(one.voxels.p < LEVEL) > 0,
+                        in_grid((one.enhanced or one.voxels).p < LEVEL) > 0,
                     )
                     for one in compared
                 ],
@@ -288,6 +290,16 @@ def _finding(comparison: Comparison, cohorts: Cohorts) -> Finding:
             )
         else:
             text += f" No voxel differs (smallest family-wise p {np.nanmin(p):.2g})."
+    if comparison.enhanced is not None and np.isfinite(comparison.enhanced.p).any():
+        score, p = comparison.enhanced
+        found = p < LEVEL
+        text += (
+            f" With cluster enhancement (TFCE) z is higher in {_volume(found & (score > 0))}, "
+            f"lower in {_volume(found & (score < 0))}."
+            if found.any()
+            else " With cluster enhancement (TFCE) none differs either way"
+            f" (smallest family-wise p {np.nanmin(p):.2g})."
+        )
     p = comparison.regions.p
     if np.isfinite(p).any():
         found = int((p < LEVEL).sum())
@@ -335,6 +347,12 @@ def _methods(collected: Collected, cohorts: Cohorts | None, analysis: Analysis) 
             if used
             else ""
         )
+        enhanced = (
+            " Voxels were also compared by threshold-free cluster enhancement of t (E = 0.5, "
+            "H = 2; Smith and Nichols 2009), with the largest of each permutation in the same way."
+            if any(one.enhanced for one in analysis.comparisons)
+            else ""
+        )
         controls = f"{cohorts.column}={cohorts.controls}"
         paragraphs.append(
             f"Groups ({cohorts.column}) were compared with controls ({controls}) in each voxel "
@@ -344,7 +362,7 @@ def _methods(collected: Collected, cohorts: Cohorts | None, analysis: Analysis) 
             "|t| of each permutation over all voxels or regions of a map controlled the "
             "family-wise error "
             "(Westfall and Young 1993; Nichols and Holmes 2002); it is not controlled over several "
-            f"maps.{held} Log volumes of anomalies were compared between all pairs of groups in "
-            "the same way, with p-values adjusted by Holm's method (1979)."
+            f"maps.{enhanced}{held} Log volumes of anomalies were compared between all pairs of "
+            "groups in the same way, with p-values adjusted by Holm's method (1979)."
         )
     return paragraphs

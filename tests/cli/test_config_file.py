@@ -154,7 +154,7 @@ def test_the_file_of_a_run_gives_the_same_settings_from_anywhere(
             *("--healthy-fpr", 1e-5, "--min-lesion-volume", 0.1, "--mem", "7.3G"),
             *("--nprocs", 3, "--omp-nthreads", 2, "-w", "../work", "--strict", "-vv"),
             *("--stop-on-first-crash", "--skip-bids-validation", "--bids-database-dir", "db"),
-            *("--primary", "T1w", "--stage", "reconstruct", "--use-plugin", filters),
+            *("--primary", "T1w", "--tfce", "--stage", "reconstruct", "--use-plugin", filters),
         ],
     ):
         settings = parse(*argv)

@@ -24,7 +24,8 @@ OPTIONS = re.findall(
     --model --steps --device --batch-size --derivatives --brain-extraction --output-spaces
     --healthy-fpr --min-lesion-volume --seed --stage --nprocs --omp-nthreads --mem --use-plugin
     -w --work-dir --clean-workdir --stop-on-first-crash --reports-only --dry-run --strict
-    --skip-bids-validation --bids-database-dir --primary --controls --lesion-roi --config-file
+    --skip-bids-validation --bids-database-dir --primary --controls --tfce --lesion-roi
+    --config-file
     -v -h --help --version --citation --bids-exec-spec
     --participant-labels --session-id -m -d --nthreads --n-cpus --n-procs --ants-nthreads --mem-gb
     --mem-mb --notrack --nipype-plugin-file --random-seed --verbose
@@ -90,7 +91,7 @@ def test_every_option_reaches_the_settings(parse, folders):
         *("--omp-nthreads", 6, "--mem", "8000M", "--use-plugin", plugin, "-w", folders / "scratch"),
         *("--clean-workdir", "--stop-on-first-crash", "--reports-only", "--dry-run", "--strict"),
         *("--skip-bids-validation", "--bids-database-dir", folders / "db", "-vv"),
-        *("--primary", "FLAIR", "--controls", "group=control"),
+        *("--primary", "FLAIR", "--controls", "group=control", "--tfce"),
         gpus=(("GPU-a",), ("GPU-b",)),
     )
 
@@ -131,6 +132,7 @@ def test_every_option_reaches_the_settings(parse, folders):
         bids_database_dir=folders / "db",
         primary="FLAIR",
         controls="group=control",
+        tfce=True,
         verbosity=2,
     )
 

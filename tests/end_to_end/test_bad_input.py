@@ -191,6 +191,7 @@ REFUSED = {
     "work below a file": ("{0}/bids {0}/out participant -w {0}/file/work", 73, "{0}/file/work"),
     "output is a file": ("{0}/bids {0}/file participant", 73, "{0}/file is a file"),
     "work is a file": ("{0}/bids {0}/out participant -w {0}/file", 73, "{0}/file is a file"),
+    "no enhancement here": ("{0}/bids {0}/out participant --tfce", 2, "--tfce"),
     "no controls here": ("{0}/bids {0}/out participant --controls a=b", 2, "--controls"),
     "unknown model": ("{0}/bids {0}/out participant --model foo", 69, "'foo'"),
     "missing device": ("{0}/bids {0}/out participant --device cuda:7", 69, "cuda:7"),

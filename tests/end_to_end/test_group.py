@@ -2,15 +2,19 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
 from bids_anomaly.bids.tables import read_table
 from bids_anomaly.cli.main import main
 from bids_anomaly.cli.parser import parse_args
+from bids_anomaly.group import analysis
+from bids_anomaly.group.enhancement import tfce_test
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE
 
 MAP = f"space-{TEMPLATE}"
@@ -196,6 +200,26 @@ def test_the_configuration_of_a_run_does_the_group_again(finished):
     assert settings.to_json_dict() == json.loads((log / "run.json").read_text())["settings"]
 
 
+@pytest.mark.slow
+def test_voxels_are_also_compared_with_cluster_enhancement(study, patients, monkeypatch, tmp_path):
+    # A thousand take half an hour.
+    monkeypatch.setattr(analysis, "tfce_test", partial(tfce_test, permutations=4))
+    out = shutil.copytree(study.folder, tmp_path / "out")
+    group = ["nowhere", str(out), "group", "--controls", "group=control", "--tfce"]
+    assert main([*group, "-w", str(tmp_path / "work")]) == 0
+    stem = out / "group" / f"cohort-patient_{MAP}_desc"
+    score = read(Path(f"{stem}-tfceT1w_statmap.nii.gz"))
+    # What touches the lesion is in its cluster.
+    assert binary_dilation(patients, iterations=2)[np.unravel_index(score.argmax(), score.shape)]
+    p = 10 ** -read(Path(f"{stem}-logptfceT1w_statmap.nii.gz"))
+    assert p.min() == pytest.approx(1 / 5, rel=1e-3)
+    described = json.loads(Path(f"{stem}-tfceT1w_statmap.json").read_text())
+    assert "Smith and Nichols 2009" in described["Description"]
+    page = (out / "group.html").read_text()
+    assert "With cluster enhancement (TFCE)" in page
+    assert "Smith and Nichols 2009" in page
+
+
 def test_text_from_tables_is_shown_and_not_run(study, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(study.folder, out)
@@ -216,6 +240,12 @@ def test_text_from_tables_is_shown_and_not_run(study, tmp_path):
         (["--use-plugin", "{file}"], 2, "--use-plugin cannot be used at the group level"),
         (["--healthy-fpr", "0.01"], 2, "--healthy-fpr cannot be used at the group level"),
         (["--model", "threshold"], 2, "--model cannot be used at the group level"),
+        (["--tfce"], 2, "--tfce compares groups, and --controls does not say"),
+        (
+            ["--tfce", "--controls", "group=control", "--mem", "0.1G"],
+            2,
+            "--tfce compares 11 people at once, for which it needs about 0.12 GB",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(study, capsys, arguments, code, message):

@@ -110,7 +110,7 @@ def test_the_agreement_does_not_depend_on_units_or_on_where_zero_is():
 def test_raters_who_say_the_same_agree_completely_and_an_offset_lowers_it():
     same = np.column_stack([VALUES, VALUES])
     assert icc(same) == pytest.approx(1)
-    offsets = [icc(same + [0, offset]) for offset in (0.5, 1, 3)]
+    offsets = [icc(same + np.array([0, offset])) for offset in (0.5, 1, 3)]
     assert 1 > offsets[0] > offsets[1] > offsets[2] > 0
 
 
