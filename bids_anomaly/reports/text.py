@@ -6,7 +6,7 @@ from bids_anomaly import __version__
 from bids_anomaly.bids.naming import space_entities
 from bids_anomaly.bids.scans import TRANSFORMS_TOO
 from bids_anomaly.citation import works_behind
-from bids_anomaly.preprocessing.brain import ALREADY_STRIPPED, PREPARED_BY
+from bids_anomaly.preprocessing.brain import ALREADY_STRIPPED, PREPARED_BY, is_exact
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, FALLBACK_FAMILY, Bundle
@@ -54,6 +54,7 @@ def methods_text(
         say("to_template" if deformed else "to_template_prepared", **_registered(first)),
         say("to_others", spaces=" and ".join(others)) if others else "",
         say("to_first", first=first.modality) if len(bundles) > 1 else "",
+        say("trimmed", first=first.modality) if not all(map(is_exact, brain_methods[1:])) else "",
         say("bias") if _corrected_here(brain_methods) else "",
         say("intensities"),
     ]

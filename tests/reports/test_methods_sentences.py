@@ -131,6 +131,11 @@ def several(case: Case, said: Mapping[str, str]) -> bool:
     return len(case.brains) > 1
 
 
+def is_trimmed(case: Case) -> bool:
+    """Whether a tool has found the brain of a scan that is not the first."""
+    return not {"deepbet", "hd-bet", "template"}.isdisjoint(list(case.brains.values())[1:])
+
+
 CHECKS: dict[str, Callable[[Case, Mapping[str, str]], bool]] = {
     "processed": lambda case, said: said["version"] == __version__,
     "brain_deepbet": names_brain("deepbet"),
@@ -142,6 +147,7 @@ CHECKS: dict[str, Callable[[Case, Mapping[str, str]], bool]] = {
         and any(said["pipeline"] in brain for brain in case.brains.values())
     ),
     "to_first": lambda case, said: several(case, said) and said["first"] == case.first,
+    "trimmed": lambda case, said: said["first"] == case.first and is_trimmed(case),
     "to_template": names_registration,
     "to_template_prepared": lambda case, said: (
         case.is_deformed_elsewhere and said["first"] == case.first
@@ -213,6 +219,7 @@ def test_what_is_said_of_methods_and_models_is_true(case, recognise):
     assert number["to_template"] + number["to_template_prepared"] == 1
     assert number["to_others"] == any(":" in space for space in case.spaces)
     assert number["to_first"] == number["each_by_itself"] == several(case, {})
+    assert number["trimmed"] == is_trimmed(case)
     assert number["no_model"] == (case.model == "threshold")
     assert number["short_training"] == (case.model not in ("restore", "threshold"))
     assert number["other_steps"] == len(case.brains) * (case.taken != case.usual)
