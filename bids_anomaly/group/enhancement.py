@@ -15,7 +15,7 @@ from nilearn.mass_univariate import permuted_ols
 from bids_anomaly.group.comparison import PERMUTATIONS, family_wise
 
 # Of memory at the peak, for each person and voxel: the values, and what nilearn makes of them.
-# benchmarks/group.py --tfce measures it.
+# benchmarks/group.py --tfce measures it: 40 and some for good measure.
 BYTES_A_VALUE = 48
 
 

@@ -21,6 +21,7 @@ from bids_anomaly.group.people import PRIMARY, Member, in_words, warn_of_primari
 from bids_anomaly.preprocessing.atlas import atlas_image
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE
 from bids_anomaly.reports.burden_chart import burden_chart
+from bids_anomaly.reports.group_locations import locations_tables
 from bids_anomaly.reports.group_maps import Map, MapTable, map_table
 from bids_anomaly.reports.group_page import Finding, GroupPage, Linked, write_group_page
 from bids_anomaly.reports.group_tables import (
@@ -127,7 +128,11 @@ def write_group(
             volumes_by_group(burdens, cohorts), cohorts.controls if cohorts else None
         ),
         tables=[*group_tables(analysis), rates_table(burdens, cohorts)],
-        regions=[region_shares(burdens, cohorts, frequency), *region_differences(analysis)],
+        regions=[
+            *locations_tables(burdens, cohorts),
+            region_shares(burdens, cohorts, frequency),
+            *region_differences(analysis),
+        ],
         outliers=[
             Linked(
                 burdens[i].member.label,
