@@ -302,7 +302,7 @@ def _finding(comparison: Comparison, cohorts: Cohorts) -> Finding:
             f" With cluster enhancement (TFCE) z is higher in {_volume(found & (score > 0))}, "
             f"lower in {_volume(found & (score < 0))}."
             if found.any()
-            else " With cluster enhancement (TFCE) none differs either way"
+            else " With cluster enhancement (TFCE) no voxel differs"
             f" (smallest family-wise p {np.nanmin(p):.2g})."
         )
     p = comparison.regions.p
