@@ -76,9 +76,10 @@ def lesion_share(person: Preprocessed, derivatives: Path, masks: Path) -> np.nda
     return lesions
 
 
-def has_mask(person: Preprocessed, masks: Path) -> bool:
-    """Tell whether a scan has a mask in a derivative dataset, empty or not."""
-    return bool(_masks_of(of_the_scan(entities_of(person.path)), suffix_of(person.path), masks))
+def has_lesions(person: Preprocessed, masks: Path) -> bool:
+    """Tell whether a mask of a scan marks anything at all, wherever it lies."""
+    found = _masks_of(of_the_scan(entities_of(person.path)), suffix_of(person.path), masks)
+    return any(np.asanyarray(read_mask(path).dataobj).any() for path in found)
 
 
 def near_lesions(share: np.ndarray) -> np.ndarray:

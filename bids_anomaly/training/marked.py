@@ -32,7 +32,7 @@ from bids_anomaly.training.data import (
     moves_in_plane,
     vary_contrast,
 )
-from bids_anomaly.training.lesions import has_mask, lesion_share
+from bids_anomaly.training.lesions import has_lesions, lesion_share
 from bids_anomaly.training.people import FEWEST, Preprocessed, find_people
 from bids_anomaly.training.recipes import Recipe
 from bids_anomaly.training.volumes import HealthyVolumes, slices_first
@@ -105,12 +105,11 @@ def find_marked(
     found = {}
     for modality in modalities:
         scans = find_people(derivatives, modality=modality, participants=people)
-        read = [
+        found[modality] = [
             Marked(scan, lesion_share(scan, derivatives, masks))
             for scan in scans
-            if has_mask(scan, masks)
+            if has_lesions(scan, masks)
         ]
-        found[modality] = [marked for marked in read if marked.lesions.any()]
         if not found[modality]:
             raise NothingFoundError(
                 f"No preprocessed {modality} scan in {derivatives} has a lesion in {masks}. Check "
