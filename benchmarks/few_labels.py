@@ -31,7 +31,7 @@ from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reconstruction.bundle import Bundle, load_bundle, named_bundle
 from bids_anomaly.reconstruction.networks import RestorationNet
 from bids_anomaly.reconstruction.registry import load_network
-from bids_anomaly.scoring.calibration import Calibration
+from bids_anomaly.training.bundles import UNCALIBRATED
 from bids_anomaly.training.data import Batch
 from bids_anomaly.training.export import write_bundle
 from bids_anomaly.training.loading import volumes_of
@@ -52,8 +52,6 @@ from bids_anomaly.training.volumes import HealthyVolumes
 # People who are judged by one network.
 TOGETHER = 2
 AS_IT_IS = "the bundle as it is"
-# Thresholds are not looked at.
-UNKNOWN = Calibration(np.array([0.0, 1.0]), np.array([0.9, 0.1]), people=0)
 SETS = {patients.dataset: patients for patients in PATIENTS}
 
 
@@ -154,7 +152,7 @@ def networks(
                 version="0.0.0",
                 grid=Grid.of(learning[0].scan.scan),
                 score=score,
-                calibration=UNKNOWN,
+                calibration=UNCALIBRATED,
                 calibration_data="nobody",
                 licence="not to be passed on",
                 network=trained,

@@ -32,6 +32,8 @@ from bids_anomaly.training.validation import held_out_slabs, validate
 from bids_anomaly.training.volumes import HealthyVolumes
 
 FINISH_SEED = 20_250_102
+# A bundle needs a calibration to be loaded, and a calibration the scores of the bundle.
+UNCALIBRATED = Calibration(np.array([0.0, 1.0]), np.array([0.9, 0.1]), people=0)
 
 
 class Trained(NamedTuple):
@@ -307,10 +309,8 @@ def _write_calibrated(
         "dimensions": _dimensions(network),
         "covariates": list(COVARIATES) if recipe.covariates else [],
     }
-    # A bundle needs a calibration to be loaded, and a calibration the scores of the bundle.
-    unknown = Calibration(np.array([0.0, 1.0]), np.array([0.9, 0.1]), people=0)
     with TemporaryDirectory(dir=folder) as draft:
-        bundle = write_bundle(Path(draft), calibration=unknown, **contents)
+        bundle = write_bundle(Path(draft), calibration=UNCALIBRATED, **contents)
         scores = scores_by_person(
             bundle, controls, device=device, left_out=left_out, on_scan=on_control
         )

@@ -7,7 +7,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import torch
-from torch import Tensor
 
 from bids_anomaly.exceptions import NothingFoundError
 from bids_anomaly.modalities import MODALITIES
@@ -20,7 +19,7 @@ from bids_anomaly.synthesis.hypointensities import fill_hypointensities
 from bids_anomaly.synthesis.labels import volumes_from_labels
 from bids_anomaly.synthesis.regions import TONES
 from bids_anomaly.training.people import FEWEST, Preprocessed
-from bids_anomaly.training.volumes import HealthyVolumes, slices_first
+from bids_anomaly.training.volumes import HealthyVolumes, slices_first, stack
 
 # Small lesions are centred where the template is mostly white matter.
 LIKELY_WHITE_MATTER = 0.5
@@ -47,9 +46,6 @@ def load_volumes(
     likely = white_matter * (white_matter > LIKELY_WHITE_MATTER)
     values = [scan.get_fdata(dtype=np.float32) for scan in scans]
     filled = [fill_hypointensities(scan, white_matter) for scan in values]
-
-    def stack(volumes: Sequence[np.ndarray]) -> Tensor:
-        return torch.stack([torch.from_numpy(slices_first(v).copy()) for v in volumes])
 
     return HealthyVolumes(
         scans=stack(values).half(),

@@ -35,7 +35,7 @@ from bids_anomaly.training.data import (
 from bids_anomaly.training.lesions import has_lesions, lesion_share
 from bids_anomaly.training.people import FEWEST, Preprocessed, find_people
 from bids_anomaly.training.recipes import Recipe
-from bids_anomaly.training.volumes import HealthyVolumes, slices_first
+from bids_anomaly.training.volumes import HealthyVolumes, stack
 
 # Of the slabs of a batch, how many are of marked scans.
 SHARE = 0.25
@@ -160,14 +160,13 @@ def divide(found: Mapping[str, Sequence[Marked]], count: int | None, *, seed: in
             f"--people asks for {count} people with lesions, and --labels has {len(order)} with a "
             "preprocessed scan. Ask for fewer, or add masks."
         )
-    learners = set(order[:count])
-    divided = Division(
-        {name: [one for one in own if one.participant in learners] for name, own in found.items()},
-        {
-            name: [one for one in own if one.participant not in learners]
-            for name, own in found.items()
-        },
-    )
+
+    def of(chosen: Sequence[str]) -> dict[str, list[Marked]]:
+        return {
+            name: [one for one in own if one.participant in chosen] for name, own in found.items()
+        }
+
+    divided = Division(of(order[:count]), of(order[count:]))
     for modality, scans in divided.learning.items():
         if not scans:
             raise NothingFoundError(
@@ -180,9 +179,6 @@ def divide(found: Mapping[str, Sequence[Marked]], count: int | None, *, seed: in
 def stack_marked(marked: Mapping[str, Sequence[Marked]]) -> MarkedVolumes:
     """Stack the marked scans of some modalities."""
     scans = [(modality, scan) for modality, scans in marked.items() for scan in scans]
-
-    def stack(volumes: Sequence[np.ndarray]) -> Tensor:
-        return torch.stack([torch.from_numpy(slices_first(volume).copy()) for volume in volumes])
 
     return MarkedVolumes(
         scans=stack([one.scan.scan.get_fdata(dtype=np.float32) for _, one in scans]).half(),

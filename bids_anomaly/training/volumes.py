@@ -5,6 +5,7 @@ last axis runs from left to right and flipping it mirrors the brain. Nothing her
 torch and NumPy, nor does a training: a machine that only trains gets packed volumes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -145,6 +146,11 @@ def unpack(folder: Path) -> HealthyVolumes:
 def slices_first(values: np.ndarray) -> np.ndarray:
     """Turn a volume with axes (x, y, z) to (z, y, x), or back."""
     return values.transpose(2, 1, 0)
+
+
+def stack(volumes: Sequence[np.ndarray]) -> Tensor:
+    """Stack (X, Y, Z) volumes as networks learn from them: (N, Z, Y, X)."""
+    return torch.stack([torch.from_numpy(slices_first(volume).copy()) for volume in volumes])
 
 
 def _bytes(intensities: Tensor) -> np.ndarray:
