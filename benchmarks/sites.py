@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from neuroCombat import neuroCombat
 
 from bids_anomaly.group.comparison import LEVEL, max_t_test
 
@@ -91,6 +90,9 @@ def combat_of_controls(study: Study) -> np.ndarray:
 
 
 def _combat(study: Study, who, categorical: Sequence[str]) -> dict:
+    # Here, so that who does not have it can still read what this file says of itself.
+    from neuroCombat import neuroCombat
+
     columns = {name: getattr(study, name)[who] for name in ("site", "age", *categorical)}
     with contextlib.redirect_stdout(io.StringIO()):
         return neuroCombat(
