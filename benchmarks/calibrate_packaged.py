@@ -84,7 +84,7 @@ def calibrate_bundle(name: str, data: Path, preprocessed: Path) -> None:
         left_out = {}
         for patients in PATIENTS:
             if patients.dataset == who.dataset:
-                masks = data / who.dataset / Path(*Path(patients.truth).parts[:2])
+                masks = patients.masks(data)
                 left_out = {scan.path: known_lesions(scan, derivatives, masks) for scan in scans}
         found = scores_by_person(bundle, scans, device="cpu", left_out=left_out)
         scores += found

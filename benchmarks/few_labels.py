@@ -95,7 +95,7 @@ def main() -> None:
 
 def marked_of(arguments: argparse.Namespace, dataset: str, modality: str) -> list[Marked]:
     """Read the marked scans of the people of the split ``dev`` of a dataset."""
-    masks = arguments.data / dataset / Path(*Path(SETS[dataset].truth).parts[:2])
+    masks = SETS[dataset].masks(arguments.data)
     found = find_marked(arguments.preprocessed / dataset, masks, [modality])[modality]
     chosen = {f"sub-{label}" for label in people(dataset, "dev")}
     return [marked for marked in found if marked.participant in chosen]

@@ -59,7 +59,7 @@ def patients_in_grid(
     who : sequence of str
         Labels without ``sub-``.
     """
-    masks = data / patients.dataset / Path(*Path(patients.truth).parts[:2])
+    masks = patients.masks(data)
     chosen = {f"sub-{label}" for label in who}
     scans = load_people(preprocessed, modality=modality, participants=chosen)
     # Masks are drawn on one scan; all scans of a person lie in the same model grid.

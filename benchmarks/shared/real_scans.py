@@ -71,6 +71,10 @@ class Patients(NamedTuple):
         """The scan that the app registers the others to."""
         return REFERENCE if REFERENCE in self.modalities else self.modalities[0]
 
+    def masks(self, data: Path) -> Path:
+        """Return the derivative dataset of the lesion masks, in the folder of all datasets."""
+        return data / self.dataset / Path(*Path(self.truth).parts[:2])
+
 
 class Controls(NamedTuple):
     """A dataset of people without lesions: its folder, its title, and the scans of everybody."""
