@@ -58,6 +58,18 @@ BIAS = (
         "on Medical Imaging 20(8), 677-688. https://doi.org/10.1109/42.938237",
     ),
 )
+DENOISING = Work(
+    "Denoising by total variation",
+    "Chambolle A (2004). An algorithm for total variation minimization and applications. Journal "
+    "of Mathematical Imaging and Vision 20, 89-97. "
+    "https://doi.org/10.1023/B:JMIV.0000011325.36760.1e",
+)
+TEMPLATES = Work(
+    "TemplateFlow: other templates",
+    "Ciric R, Thompson WH, Lorenz R, et al. (2022). TemplateFlow: FAIR-sharing of multi-scale, "
+    "multi-species brain models. Nature Methods 19, 1568-1571. "
+    "https://doi.org/10.1038/s41592-022-01681-2",
+)
 SOFTWARE = (
     Work(
         "Nipype: workflow engine",
@@ -80,6 +92,8 @@ def works_behind(
     *,
     bias: bool,
     deformation: bool,
+    denoising: bool,
+    templates: bool,
 ) -> list[Work]:
     """Return what the results of a run stand on, each work once.
 
@@ -93,6 +107,10 @@ def works_behind(
         Whether bias fields were estimated here.
     deformation : bool
         Whether scans were registered to the template by a deformation here.
+    denoising : bool
+        Whether a scan was denoised before it was scored.
+    templates : bool
+        Whether results were brought to other templates than the app's own.
     """
     chosen = [
         Work(f"{row.name}: {task}", reference)
@@ -106,6 +124,10 @@ def works_behind(
     works.append(AFFINE)
     if deformation:
         works.append(DEFORMATION)
+    if denoising:
+        works.append(DENOISING)
+    if templates:
+        works.append(TEMPLATES)
     by_reference: dict[str, Work] = {}
     for work in (*works, *SOFTWARE):
         by_reference.setdefault(work.reference, work)

@@ -7,12 +7,13 @@ from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.reconstruction.methods import METHODS
 
 
-def references(methods=(), tools=(), *, bias=True, deformation=True) -> str:
+def references(methods=(), tools=(), *, bias=True, deformation=True, **others: bool) -> str:
     works = works_behind(
         [METHODS[name] for name in methods],
         [BRAIN_TOOLS[name] for name in tools],
         bias=bias,
         deformation=deformation,
+        **{"denoising": False, "templates": False, **others},
     )
     assert len({work.reference for work in works}) == len(works)
     return cite("0.1.0", works)
@@ -40,3 +41,9 @@ def test_what_was_prepared_elsewhere_is_not_cited():
     text = references(["restore"], [], bias=False, deformation=False)
     for other in ("Ashburner", "Van Leemput", "Avants BB, Epstein", "Fisch"):
         assert other not in text
+
+
+def test_what_a_run_did_besides_is_cited():
+    assert "Chambolle" in references(["restore"], denoising=True)
+    assert "Ciric" in references(["restore"], templates=True)
+    assert not {"Chambolle", "Ciric"} & set(references(["restore"]).split())

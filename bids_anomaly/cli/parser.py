@@ -222,6 +222,8 @@ def _citation() -> str:
         [BRAIN_TOOLS[Settings.brain_extraction]],
         bias=True,
         deformation=True,
+        denoising=True,
+        templates=False,
     )
     others = "Other models and brain extractions stand on other work: each report names its own."
     return f"{cite(__version__, works)}\n\n{others}"

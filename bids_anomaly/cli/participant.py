@@ -192,6 +192,8 @@ def _run(
 
 def _citation(settings: Settings, sessions: Sequence, bundles: Mapping) -> str:
     """Say how to cite a run, by what it was asked to do; reports know what was done."""
+    from bids_anomaly.reports.text import other_templates
+
     reconstructs = settings.stage != "preprocess"
     methods = {bundle.method for bundle in bundles.values()} if reconstructs else set()
     raw = any(scan.prepared is None for session in sessions for scan in session.scans)
@@ -201,6 +203,8 @@ def _citation(settings: Settings, sessions: Sequence, bundles: Mapping) -> str:
         [BRAIN_TOOLS[settings.brain_extraction]] if raw else [],
         bias=raw,
         deformation=reconstructs and not all(one.comes_deformed for one in first),
+        denoising=reconstructs and any(bundle.denoises for bundle in bundles.values()),
+        templates=reconstructs and bool(other_templates(settings.output_spaces)),
     )
     return cite(__version__, works)
 

@@ -144,6 +144,11 @@ class Bundle:
         return METHODS[self.method].makes_image
 
     @property
+    def denoises(self) -> bool:
+        """Whether the scan is denoised before it is scored."""
+        return "denoising_mm" in self.description["score"]
+
+    @property
     def status(self) -> str:
         """What it is for, see :class:`bids_anomaly.reconstruction.methods.Method`.
 

@@ -130,14 +130,17 @@ SENTENCES = {
     "to_template_prepared": "The {first} scan was registered to the template {template} by an "
     "affine; results in the template follow the deformation that came with it, in one "
     "interpolation.",
-    "to_others": "Results in {spaces} went on from there by a transform between the templates, the "
-    "same for all participants, and were interpolated once too.",
+    "to_others": "Results in {spaces} (TemplateFlow, Ciric et al. 2022) went on from there by a "
+    "transform between the templates, the same for all participants, and were interpolated once "
+    "too.",
     "bias": "Bias fields were estimated from healthy tissue alone, as a smooth field of cosines "
     "beside three tissues and an outlier class (after Ashburner and Friston 2005 and Van Leemput "
     "et al. 2001), so that lesions were not taken for shading.",
     "intensities": "Intensities were divided by the level of white matter, found by an estimator "
     "that lesions hardly move.",
-    "by_intensity": "On {modality}, normalised and smoothed intensity itself was the score.",
+    "by_intensity": "On {modality}, normalised intensity itself was the score.",
+    "denoised": "{modality} scans were denoised by total variation (Chambolle 2004) before they "
+    "were scored.",
     "by_model": "On {modality}, the {made} was made{steps} by {model}, {method}.",
     "trained": "It was trained on {people}.",
     "trained_briefly": "It was trained on {people}, for a short time and to compare methods.",

@@ -92,6 +92,7 @@ def write_session_report(output_dir: Path, record: SessionRecord) -> Path:
         references=references(
             [scan.method for scan in record.scans],
             [scan.brain_extraction for scan in record.scans],
+            record.methods,
         ),
         provenance={"bids-anomaly": record.version, **provenance},
         steps=steps,

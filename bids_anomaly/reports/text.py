@@ -46,8 +46,7 @@ def methods_text(
         Paragraphs.
     """
     first, deformed = bundles[0], _deformed_here(brain_methods)
-    named = (space_entities(space).get("space") for space in spaces)
-    others = [name for name in dict.fromkeys(named) if name in OTHER_TEMPLATES]
+    others = other_templates(spaces)
     preprocessing = [
         say("processed", version=__version__),
         *dict.fromkeys(map(_brain_sentence, brain_methods)),
@@ -58,7 +57,12 @@ def methods_text(
         say("bias") if _corrected_here(brain_methods) else "",
         say("intensities"),
     ]
-    models = [_model_sentence(bundle, steps) for bundle in {b.name: b for b in bundles}.values()]
+    used = {bundle.name: bundle for bundle in bundles}.values()
+    denoised = dict.fromkeys(bundle.modality for bundle in used if bundle.denoises)
+    models = [
+        *(_model_sentence(bundle, steps) for bundle in used),
+        say("denoised", modality=" and ".join(denoised)) if denoised else "",
+    ]
     scoring = [
         say(
             "scores",
@@ -71,7 +75,15 @@ def methods_text(
     return [" ".join(filter(None, part)) for part in (preprocessing, models, scoring)]
 
 
-def references(methods: Iterable[str], brain_methods: Sequence[str]) -> list[str]:
+def other_templates(spaces: Iterable[str]) -> list[str]:
+    """Return the templates among output spaces that are not the app's own, each once."""
+    named = (space_entities(space).get("space") for space in spaces)
+    return [name for name in dict.fromkeys(named) if name in OTHER_TEMPLATES]
+
+
+def references(
+    methods: Iterable[str], brain_methods: Sequence[str], text: Sequence[str]
+) -> list[str]:
     """Return what to cite of the work that the results of a session stand on.
 
     Parameters
@@ -80,12 +92,16 @@ def references(methods: Iterable[str], brain_methods: Sequence[str]) -> list[str
         By which each scan was reconstructed; what this version does not know is left out.
     brain_methods : sequence of str
         How the brain of each scan was found.
+    text : sequence of str
+        What :func:`methods_text` said of the session.
     """
     works = works_behind(
         [METHODS[name] for name in dict.fromkeys(methods) if name in METHODS],
         [BRAIN_TOOLS[name] for name in dict.fromkeys(brain_methods) if name in BRAIN_TOOLS],
         bias=_corrected_here(brain_methods),
         deformation=_deformed_here(brain_methods),
+        denoising=any("Chambolle" in paragraph for paragraph in text),
+        templates=any("TemplateFlow" in paragraph for paragraph in text),
     )
     return [work.reference for work in works]
 

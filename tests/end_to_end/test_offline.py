@@ -32,7 +32,7 @@ def _network_can_be_cut():
 def test_demo_participant_and_group_need_no_network(tmp_path, assert_valid_bids):
     demo = offline("-m", "bids_anomaly.cli.demo", tmp_path / "demo")
     assert demo.returncode == 0, demo.stderr
-    assert "Dice of the anomaly mask" in demo.stdout
+    assert "Dice of what is marked with the lesion" in demo.stdout
 
     # With the validation of the input, which the demo leaves out, and one person only.
     bids, out = tmp_path / "demo" / "bids", tmp_path / "out"

@@ -122,6 +122,12 @@ def names_model(case: Case, said: Mapping[str, str]) -> bool:
     )
 
 
+def denoised_of(case: Case) -> str:
+    """Return the modalities whose scores, by their bundles, are of denoised scans."""
+    scores = {bundle.modality: bundle.description["score"] for bundle in case.bundles}
+    return " and ".join(name for name in scores if scores[name].get("denoising_mm"))
+
+
 def names_people(case: Case, said: Mapping[str, str]) -> bool:
     """Whether a model of the session was trained on these."""
     return said["people"] in {case.told(modality, "training") for modality in case.brains}
@@ -161,6 +167,7 @@ CHECKS: dict[str, Callable[[Case, Mapping[str, str]], bool]] = {
     "by_intensity": lambda case, said: (
         case.model == "threshold" and said["modality"] in case.brains
     ),
+    "denoised": lambda case, said: said["modality"] == denoised_of(case),
     "by_model": names_model,
     "trained": lambda case, said: case.model == "restore" and names_people(case, said),
     "trained_briefly": lambda case, said: case.model != "restore" and names_people(case, said),

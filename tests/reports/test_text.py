@@ -71,7 +71,7 @@ def test_a_model_calibrated_with_as_many_steps_is_not_warned_of():
             "those of healthy people. It was trained on {people}, for a short time and to compare "
             "methods.",
         ),
-        ("threshold", None, "On T1w, normalised and smoothed intensity itself was the score."),
+        ("threshold", None, "On T1w, normalised intensity itself was the score."),
     ],
 )
 def test_the_methods_text_says_what_made_the_maps(model, steps, sentence):
@@ -98,6 +98,22 @@ PREPARED = "prepared by fMRIPrep 23.2.0"
     ],
 )
 def test_references_follow_what_was_done_to_the_scans(brains, cited, not_cited):
-    text = "\n".join(references(["anoddpm", "of another version"], brains))
+    text = "\n".join(references(["anoddpm", "of another version"], brains, []))
     assert all(name in text for name in ["Wyatt", *cited])
     assert not any(name in text for name in not_cited)
+
+
+@pytest.mark.parametrize(
+    ("modality", "spaces", "cited"),
+    [
+        ("FLAIR", ["native"], {"Chambolle"}),
+        ("T1w", ["native", "MNI152NLin6Asym:res-2"], {"Ciric"}),
+        ("T1w", ["native"], set()),
+    ],
+)
+def test_references_follow_what_the_text_says(modality, spaces, cited):
+    bundle = choose_bundles("restore", (modality,))[modality]
+    text = methods_text([bundle], ["deepbet"], steps=None, threshold=Threshold(), spaces=spaces)
+    listed = "\n".join(references(["restore"], ["deepbet"], text))
+    for name in ("Chambolle", "Ciric"):
+        assert (name in listed) == (name in " ".join(text)) == (name in cited)
