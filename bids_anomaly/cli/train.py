@@ -3,13 +3,13 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from bids_anomaly.cli import values
 from bids_anomaly.cli.calibrate import say_each, say_rates
 from bids_anomaly.cli.main import report_errors
-from bids_anomaly.exceptions import ExitCode, UsageError
+from bids_anomaly.exceptions import ExitCode, UsageError, some_of
 from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.reconstruction.methods import NOISES, TRAINED
 
@@ -139,14 +139,21 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     device = _device(arguments.device, local_rank, several=worker.world_size > 1)
 
     from bids_anomaly.bids.reading import describe_dataset
+    from bids_anomaly.cli.learners import (
+        controls_of_modalities,
+        find_lesions,
+        people_of,
+        people_of_splits,
+    )
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.training.bundles import train_bundles
+    from bids_anomaly.training.marked import ONE_IN
     from bids_anomaly.training.people import find_people, write_splits
     from bids_anomaly.training.recipes import RECIPES
 
     recipe = RECIPES[arguments.method]
     batch_size = arguments.batch_size or recipe.batch_size
-    worker.share(batch_size)
+    share = worker.share(batch_size)
     derivatives, output = arguments.derivatives, arguments.output
     modalities = sorted(set(arguments.modalities), key=MODALITIES.index)
     start = named_bundle(arguments.start) if arguments.start else None
@@ -157,13 +164,20 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
             f"The method {arguments.method} does not learn from lesions, so it cannot take "
             "--labels. Use --method restore."
         )
+    if arguments.labels and share % ONE_IN:
+        raise UsageError(
+            f"With --labels one slab in {ONE_IN} is of a marked scan, and {share} a step and "
+            f"process cannot be divided so. Use a --batch-size of {ONE_IN}, "
+            f"{2 * ONE_IN} or another multiple for each process."
+        )
     dataset = describe_dataset(derivatives)
-    learning, held_out = _lesions(arguments, modalities)
-    splits, t1w, trained_on = _people_of_splits(
-        arguments, dataset["name"], with_lesions=_people_of(learning, held_out)
+    with_lesions = find_lesions(arguments, modalities)
+    learning, held_out = with_lesions.learning, with_lesions.held_out
+    splits, t1w, trained_on = people_of_splits(
+        arguments, dataset["name"], with_lesions=with_lesions.everybody
     )
     if learning:
-        count = len(_people_of(learning))
+        count = len(people_of(learning))
         trained_on += f", and on the lesion masks of {count} others with lesions"
     if arguments.preview:
         usable = set().union(*splits.values())
@@ -171,14 +185,24 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         return _preview(arguments, modalities, t1w["train"], real)
 
     make_folder(output)
-    if worker.writes and arguments.splits is None:
-        write_splits(output / "splits.tsv", splits)
-    controls, whom, left_out = _controls_of_modalities(
+    controls, whom, left_out = controls_of_modalities(
         arguments, modalities, splits["calibration"], t1w["calibration"], held_out, dataset["name"]
     )
-    if learning and worker.writes:
-        named = {"learn": _people_of(learning), "held out": _people_of(held_out)}
-        write_splits(output / "lesions.tsv", named)
+
+    def write_who() -> None:
+        if arguments.splits is None:
+            write_splits(output / "splits.tsv", splits)
+        if learning:
+            named = {"learn": people_of(learning), "held out": people_of(held_out)}
+            write_splits(output / "lesions.tsv", named)
+
+    unused = with_lesions.everybody - people_of(learning, held_out) if learning else set()
+    if unused:
+        _say(
+            worker,
+            f"With lesions, but without a marked {' or '.join(modalities)} scan: "
+            f"{some_of(sorted(unused))}. They take no part.",
+        )
     _say(worker, f"Training on {trained_on}, on {device}; calibrating on {whom[modalities[0]]}.")
     if not t1w["dev"]:
         _say(worker, "Nobody is in the split dev, so the training is not validated.")
@@ -213,6 +237,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
                     "from": start and start.identity,
                 },
             },
+            on_claim=write_who,
             on_step=on_step,
             on_control=say_each(sum(map(len, controls.values()))),
         )
@@ -221,27 +246,11 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         print(f"Calibrated on {whom[bundle.modality]}.")
         say_rates(bundle, scores)
         if held_out.get(bundle.modality):
-            _say_held_out(start, bundle, held_out[bundle.modality], device)
+            before = start if start and start.modality == bundle.modality else None
+            _say_held_out(before, bundle, held_out[bundle.modality], device)
     if any("synthesised" in people for people in whom.values()):
         print("Real scans have other rates than synthesised ones: use bids-anomaly-calibrate.")
     return ExitCode.OK
-
-
-def _lesions(
-    arguments: argparse.Namespace, modalities: Sequence[str]
-) -> tuple[Mapping[str, Sequence], Mapping[str, Sequence]]:
-    """Return by modality the marked scans that are learned from, and those held out."""
-    if not arguments.labels:
-        return {}, {}
-    from bids_anomaly.training.marked import divide, find_marked
-
-    found = find_marked(arguments.derivatives, arguments.labels, modalities)
-    return divide(found, arguments.people, seed=arguments.seed)
-
-
-def _people_of(*scans: Mapping[str, Sequence]) -> set[str]:
-    """Return whose scans these are."""
-    return {one.participant for some in scans for own in some.values() for one in own}
 
 
 def _say_held_out(start, bundle, marked: Sequence, device: str) -> None:
@@ -254,93 +263,6 @@ def _say_held_out(start, bundle, marked: Sequence, device: str) -> None:
     for person, value in after.items():
         was = f", before {before[person]:.3f}" if person in before else ""
         print(f"  {person}: {value:.3f}{was}")
-
-
-def _people_of_splits(
-    arguments: argparse.Namespace, dataset: str, *, with_lesions: Collection[str]
-) -> tuple[Mapping[str, set[str]], dict[str, list], str]:
-    """Return who is in each split, their T1w scans, and in words who is trained on.
-
-    Those of the split ``train`` include what is drawn from label maps. People with lesions are in
-    none.
-    """
-    from bids_anomaly.exceptions import MissingInputError
-    from bids_anomaly.preprocessing.template import Grid
-    from bids_anomaly.training.loading import people_from_labels
-    from bids_anomaly.training.people import load_people, read_splits, split_people
-
-    listed = read_splits(arguments.splits) if arguments.splits else {}
-    for name, people in listed.items():
-        if ill := sorted(people & set(with_lesions)):
-            raise MissingInputError(
-                f"The table {arguments.splits} has {ill[0]} in the split {name}, and --labels has "
-                "lesions of this person. Splits are of healthy people: take the row out."
-            )
-    everybody = [
-        scan
-        for scan in load_people(arguments.derivatives, modality="T1w")
-        if scan.participant not in with_lesions
-    ]
-    splits = split_people(
-        {scan.participant for scan in everybody},
-        arguments.splits,
-        seed=arguments.seed,
-        drawn=arguments.output / "splits.tsv",
-    )
-    t1w = {
-        name: [scan for scan in everybody if scan.participant in people]
-        for name, people in splits.items()
-    }
-    trained_on = f"{len(splits['train'])} people of {dataset}"
-    if arguments.label_maps:
-        # Nobody may be trained on as a label map and calibrate as a scan.
-        known = {scan.participant for scan in everybody}.union(*(listed or splits).values())
-        drawn = people_from_labels(
-            arguments.label_maps,
-            grid=Grid.of(everybody[0].scan),
-            seed=arguments.seed,
-            held_out=known - splits["train"],
-        )
-        t1w["train"] += drawn
-        trained_on += f" and {len({scan.path for scan in drawn})} label maps"
-    return splits, t1w, trained_on
-
-
-def _controls_of_modalities(
-    arguments: argparse.Namespace,
-    modalities: Sequence[str],
-    participants: set[str],
-    t1w: Sequence,
-    held_out: Mapping[str, Sequence],
-    dataset: str,
-) -> tuple[dict[str, list], dict[str, str], dict]:
-    """Return by modality the scans that calibrate, and in words whose they are; and known lesions.
-
-    If enough people with lesions do not learn from them, their lesion-free voxels calibrate.
-    """
-    from bids_anomaly.training.lesions import near_lesions
-    from bids_anomaly.training.loading import controls_of
-    from bids_anomaly.training.people import FEWEST, find_people
-
-    controls, whom, left_out = {}, {}, {}
-    for modality in modalities:
-        marked = held_out.get(modality, ())
-        count = len(_people_of({modality: marked}))
-        if count >= FEWEST["calibration"]:
-            controls[modality] = [one.scan for one in marked]
-            left_out |= {one.scan.path: near_lesions(one.lesions) for one in marked}
-            whom[modality] = f"{count} people with lesions of {dataset}, lesion-free voxels"
-            continue
-        controls[modality], painted = controls_of(
-            find_people(arguments.derivatives, modality=modality, participants=participants),
-            t1w,
-            modality=modality,
-            seed=arguments.seed,
-        )
-        count = len({scan.participant for scan in controls[modality]})
-        whom[modality] = f"{count} people of {dataset} (split calibration)"
-        whom[modality] += f", {modality} synthesised from T1w" * painted
-    return controls, whom, left_out
 
 
 def _device(requested: str, local_rank: int, *, several: bool) -> str:

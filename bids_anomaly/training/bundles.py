@@ -61,6 +61,7 @@ def train_bundles(
     left_out: Mapping[Path, np.ndarray] | None = None,
     worker: Worker = ONE_WORKER,
     description: Mapping[str, Any],
+    on_claim: Callable[[], None] = lambda: None,
     on_step: Callable[[int, Mapping[str, float]], None],
     on_control: Callable[[Preprocessed, float], None] = lambda scan, seconds: None,
 ) -> list[Trained]:
@@ -95,6 +96,8 @@ def train_bundles(
         See :func:`bids_anomaly.training.controls.scores_by_person`: lesions of those who calibrate.
     description : mapping
         ``version``, ``licence``, ``calibration_data`` and ``training`` of the bundles.
+    on_claim : callable
+        Called in process 0 once the folder is known to be of this training.
     on_control : callable
         See `on_scan` of :func:`bids_anomaly.training.controls.scores_by_person`.
 
@@ -136,12 +139,13 @@ def train_bundles(
         "processes": worker.world_size,
         "from": start and start.digest,
         "scans": [person.path.name for person in people],
+        "marked": [one.scan.path.name for own in marked.values() for one in own],
     }
-    if marked:
-        configuration["marked"] = [one.scan.path.name for own in marked.values() for one in own]
     volumes = volumes_of(people)
     with connected(worker, device):
         claim_folder(training, configuration, worker=worker)
+        if worker.writes:
+            on_claim()
         network = train(
             volumes,
             network,

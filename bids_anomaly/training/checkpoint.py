@@ -15,6 +15,8 @@ from bids_anomaly.training.distributed import Worker, gathered
 
 CHECKPOINT = "checkpoint.pt"
 CONFIGURATION = "configuration.json"
+# What a training was asked whose configuration does not say it.
+WITHOUT: Mapping[str, Any] = {"marked": []}
 
 
 def save_checkpoint(
@@ -108,7 +110,7 @@ def claim_folder(folder: Path, configuration: Mapping[str, Any], *, worker: Work
     """
     path = folder / CONFIGURATION
     if path.is_file() and (folder / CHECKPOINT).is_file():
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = WITHOUT | json.loads(path.read_text(encoding="utf-8"))
         differences = [
             f"{name.replace('_', ' ')} ({_short(there[name])} there, {_short(value)} now)"
             for name, value in configuration.items()

@@ -82,6 +82,15 @@ def has_lesions(person: Preprocessed, masks: Path) -> bool:
     return any(np.asanyarray(read_mask(path).dataobj).any() for path in found)
 
 
+def people_with_lesions(masks: Path) -> set[str]:
+    """Return who has a mask, of any scan, that marks anything; labels have ``sub-``."""
+    return {
+        f"sub-{label}"
+        for label, truth in find_truth(masks).items()
+        if any(np.asanyarray(read_mask(one.path).dataobj).any() for one in truth)
+    }
+
+
 def near_lesions(share: np.ndarray) -> np.ndarray:
     """Return where lesions are, with a margin of two voxels, from :func:`lesion_share`."""
     return binary_dilation(share > TOUCHED, iterations=MARGIN_VOXELS)

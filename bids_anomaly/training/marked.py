@@ -37,8 +37,8 @@ from bids_anomaly.training.people import FEWEST, Preprocessed, find_people
 from bids_anomaly.training.recipes import Recipe
 from bids_anomaly.training.volumes import HealthyVolumes, stack
 
-# Of the slabs of a batch, how many are of marked scans.
-SHARE = 0.25
+# Of so many slabs of a batch one is of a marked scan.
+ONE_IN = 4
 # A little around the levels at which scans are read (docs/models.md).
 LEVELS = (0.05, 0.4)
 # Of the people with lesions a third does not learn, where there are enough for a calibration.
@@ -204,9 +204,10 @@ def draw_mixed(
 ) -> Batch:
     """Draw slabs with painted lesions, and some of marked scans.
 
-    Parameters are those of :func:`bids_anomaly.training.data.draw_batch`, and `marked`.
+    Parameters are those of :func:`bids_anomaly.training.data.draw_batch`, and `marked`; `size` is a
+    multiple of :data:`ONE_IN`.
     """
-    few = max(1, round(SHARE * size))
+    few = size // ONE_IN
     parts = (
         draw_batch(volumes, size - few, slices=slices, modalities=modalities, generator=generator),
         draw_marked(marked, few, slices=slices, generator=generator),

@@ -19,7 +19,7 @@ from PIL import Image
 from bids_anomaly.cli.train import _lines, main
 from bids_anomaly.reconstruction.bundle import load_bundle
 from bids_anomaly.reconstruction.registry import load_network
-from bids_anomaly.training.people import load_people, read_splits
+from bids_anomaly.training.people import load_people, read_splits, write_splits
 
 OPTIONS = ("--steps", "4", "--batch-size", "4", "--validate-every", "2", "--device", "cpu")
 # How far scans lie to the left of the model grid (tests/conftest.py).
@@ -280,9 +280,45 @@ def test_a_few_marked_scans_are_learned_from_and_others_calibrate(with_lesions, 
     assert not set(read_splits(output / "splits.tsv")["train"]) & set.union(*chosen.values())
     configuration = json.loads((output / "training" / "configuration.json").read_text())
     assert len(configuration["marked"]) == 2
-    # Other people would be another training.
-    assert run(folder, output, *options[:-1], 3) == 2
+    # Other people, or none, would be another training, and the tables stay those of this one.
+    for other in (("--people", 3), ()):
+        assert run(folder, output, *options[:4], *other, "--splits", output / "splits.tsv") == 2
+        assert "marked" in capsys.readouterr().err
+    assert run(folder, output, *options[:2], "--splits", output / "splits.tsv") == 2
     assert "marked" in capsys.readouterr().err
+    assert read_splits(output / "lesions.tsv") == chosen
+
+
+def test_labels_come_too_late_for_a_training_without(with_lesions, tmp_path, capsys):
+    folder, masks = with_lesions
+    output = tmp_path / "output"
+    options = ("--modalities", "FLAIR", "--splits", tmp_path / "splits.tsv")
+    healthy = [scan.participant for scan in load_people(folder, modality="T1w")]
+    healthy = sorted(set(healthy) - {f"sub-L{number}" for number in range(5)})
+    splits = {"train": healthy[:4], "calibration": healthy[4:7], "dev": healthy[7:]}
+    write_splits(tmp_path / "splits.tsv", splits)
+    assert run(folder, output, *options) == 0
+    assert run(folder, output, *options, "--labels", masks) == 2
+    assert "marked" in capsys.readouterr().err
+    assert not (output / "lesions.tsv").exists()
+
+
+def test_nobody_with_lesions_is_healthy_whatever_scan_the_mask_is_of(
+    with_lesions, tmp_path, capsys
+):
+    folder, masks = with_lesions
+    healthy = {scan.participant for scan in load_people(folder, modality="T1w")}
+    ill = min(healthy - {f"sub-L{number}" for number in range(5)}).removeprefix("sub-")
+    anat = masks / f"sub-{ill}" / "anat"
+    anat.mkdir(parents=True)
+    shutil.copy(
+        masks / "sub-L0" / "anat" / "sub-L0_label-lesion_mask.nii",
+        anat / f"sub-{ill}_space-T1w_label-lesion_mask.nii",
+    )
+    output = tmp_path / "output"
+    assert run(folder, output, "--modalities", "FLAIR", "--labels", masks) == 0
+    assert f"without a marked FLAIR scan: sub-{ill}." in capsys.readouterr().out
+    assert f"sub-{ill}" not in set.union(*read_splits(output / "splits.tsv").values())
 
 
 def test_thresholds_are_of_healthy_people_where_too_few_are_held_out(
@@ -344,6 +380,14 @@ def test_labels_that_cannot_be_learned_from_are_an_error_of_one_sentence(
     assert said in error
     assert "Traceback" not in error
     assert not (output / "restore-FLAIR").exists()
+
+
+def test_a_batch_of_which_no_quarter_can_be_marked_is_refused(with_lesions, tmp_path, capsys):
+    folder, masks = map(str, with_lesions)
+    output = str(tmp_path / "output")
+    options = ["--modalities", "FLAIR", "--labels", masks, "--batch-size", "6", "--device", "cpu"]
+    assert main([folder, output, *options]) == 2
+    assert "Use a --batch-size of 4, 8 or another multiple" in capsys.readouterr().err
 
 
 def test_a_batch_that_does_not_fit_is_an_error_that_says_so(preprocessed, tmp_path, capsys):
