@@ -70,8 +70,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     arguments = parser.parse_args()
     start = named_bundle(arguments.start)
-    healthy = volumes_of(people_of(arguments.preprocessed, "train"))
     cases = marked_of(arguments, arguments.dataset, start.modality)
+    if max(arguments.cases) >= len(cases):
+        parser.error(f"--cases: somebody of the {len(cases)} people has to be judged.")
+    healthy = volumes_of(people_of(arguments.preprocessed, "train"))
     others = {
         name: marked_of(arguments, name, start.modality)
         for name in arguments.elsewhere

@@ -130,7 +130,7 @@ def good_table(scans: list[Good]) -> str:
     ]
     for modality, label in sorted({(scan.modality, scan.people) for scan in scans}):
         measured = [s.measures for s in scans if (s.modality, s.people) == (modality, label)]
-        for measure in measured[0]:
+        for measure in dict.fromkeys(name for measures in measured for name in measures):
             values = [measures[measure] for measures in measured if measure in measures]
             checks = [check_quality({measure: value}, modality)[0] for value in values]
             lines.append(

@@ -1,6 +1,7 @@
 """What a release and its readers need says the same everywhere."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from bids_anomaly import __version__
 
 ROOT = Path(__file__).parents[1]
+IMAGE_VERSION = r'(?:bids-anomaly/bids-anomaly:|image\.version=")([0-9][0-9.]*[0-9])'
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
 
 
@@ -30,7 +32,15 @@ def test_zenodo_is_told_what_the_citation_says():
 
 def test_the_version_is_the_same_everywhere():
     assert str(read_yaml(ROOT / "CITATION.cff")["version"]) == __version__
-    assert f"bids-anomaly/bids-anomaly:{__version__}" in (ROOT / "Makefile").read_text()
+    told = {
+        path: set(re.findall(IMAGE_VERSION, path.read_text(encoding="utf-8")))
+        for path in (
+            *(ROOT / name for name in ("Makefile", "Dockerfile", "README.md")),
+            *(ROOT / "docs" / "containers.md", ROOT / "tests" / "containers" / "image.sh"),
+            *(ROOT / "singularity").glob("*.def"),
+        )
+    }
+    assert all(versions == {__version__} for versions in told.values()), told
 
 
 def test_every_change_is_tested_as_on_a_fresh_clone():

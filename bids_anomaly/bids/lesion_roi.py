@@ -1,5 +1,6 @@
 """Masks of what was found, where fMRIPrep and QSIPrep look for lesions that others have drawn."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +30,8 @@ REFERENCE = "T1w"
 # No file of raw BIDS, so that the validator has to pass over it.
 IGNORED = "*lesion_roi.*"
 MAKER = "bids-anomaly"
+# In the sidecar, so that a mask that somebody has corrected is not written over.
+CHECKSUM = "VoxelsSHA256"
 
 
 def roi_path(folder: Path, session: Session) -> Path:
@@ -63,15 +66,15 @@ def write_lesion_roi(
     BadScanError
         If there is no T1w scan, or none in whose grid others expect the mask.
     CannotWriteError
-        If a mask is there that was not made by this app.
+        If a mask is there that was not made by this app, or was changed since.
     """
     reference, leading = session.scans[0], session.primary(primary)
     grid = _grid_of_raw(output_dir, session, reference)
     path = roi_path(folder, session)
     if path.exists() and not _is_own(path):
         raise CannotWriteError(
-            f"The lesion mask {path} was not made by bids-anomaly, so it stays as it is. Move it "
-            "to get another one."
+            f"The lesion mask {path} was not made by bids-anomaly, or was changed since, so it "
+            "stays as it is. Move it to get another one."
         )
     mask = load_nifti(_output(output_dir, "anomaly", leading))
     if leading is not reference:
@@ -92,7 +95,7 @@ def write_lesion_roi(
     image.set_sform(*grid.header.get_sform(coded=True))
     image.set_qform(*grid.header.get_qform(coded=True))
     image.header.set_xyzt_units("mm", "sec")
-    write_image(path, image, _sidecar(leading, reference))
+    write_image(path, image, {**_sidecar(leading, reference), CHECKSUM: _checksum(values)})
     _ignore(folder)
     return path
 
@@ -135,10 +138,17 @@ def _sidecar(leading: Scan, reference: Scan) -> Mapping[str, object]:
 
 
 def _is_own(path: Path) -> bool:
-    made_by = read_object(sidecar_path(path)).get("GeneratedBy")
-    return isinstance(made_by, Sequence) and any(
+    """Tell whether a mask was made here, and is as it was made."""
+    sidecar = read_object(sidecar_path(path))
+    made_by = sidecar.get("GeneratedBy")
+    ours = isinstance(made_by, Sequence) and any(
         isinstance(one, Mapping) and one.get("Name") == MAKER for one in made_by
     )
+    return ours and sidecar.get(CHECKSUM) == _checksum(np.asanyarray(load_nifti(path).dataobj))
+
+
+def _checksum(values: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values, dtype=np.uint8).tobytes()).hexdigest()
 
 
 def _ignore(folder: Path) -> None:

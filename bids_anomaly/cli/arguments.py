@@ -198,18 +198,22 @@ def add_findings(group: ArgumentGroup) -> None:
         help="modality whose scan leads the report of a session, and stands for a person at group "
         f"level (default: {', else '.join(PRIMARY_ORDER)})",
     )
+
+
+def add_comparison(group: ArgumentGroup) -> None:
+    """Add what the group level compares."""
     group.add_argument(
         "--controls",
         metavar="COLUMN=VALUE",
         type=values.read_controls,
-        help="at group level: who the controls are, by a column of participants.tsv; people with "
-        "other values in it are compared with them",
+        help="who the controls are, by a column of participants.tsv; people with other values in "
+        "it are compared with them",
     )
     group.add_argument(
         "--tfce",
         action="store_true",
-        help="at group level: compare voxels also with threshold-free cluster enhancement, which "
-        "finds what is weak and extended, and takes some half an hour a group and modality",
+        help="compare voxels also with threshold-free cluster enhancement, which finds what is "
+        "weak and extended, and takes some half an hour a group and modality",
     )
 
 

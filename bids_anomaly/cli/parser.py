@@ -179,6 +179,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments.add_positionals(parser)
     arguments.add_selection(parser.add_argument_group("which scans"))
     add_how(parser)
+    arguments.add_comparison(parser.add_argument_group("at the group level"))
     return parser
 
 

@@ -123,7 +123,8 @@ SENTENCES = {
     **{f"brain_{name}": tool.words for name, tool in BRAIN_TOOLS.items()},
     "brain_prepared": "A bias-corrected T1w scan and its brain mask were taken from {pipeline}.",
     "to_first": "The other scans of the session were registered rigidly to its {first} scan.",
-    "trimmed": "What was found as brain beyond the brain of the {first} scan was left out.",
+    "trimmed": "What was found as brain beyond the brain of the {first} scan was left out, if "
+    "it was less than a fifth of all.",
     "to_template": "The {first} scan was registered to the template {template} by an affine and, "
     "for results in the template, by symmetric normalisation (SyN) of {image}, in one "
     "interpolation.",

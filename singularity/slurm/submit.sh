@@ -4,7 +4,8 @@
 #
 #   submit.sh [--two-stage] IMAGE BIDS_DIR OUTPUT_DIR WORK_DIR [options of bids-anomaly]
 #
-# With --participant-label among the options, the tasks are those of these participants, else of all.
+# With --participant-label among the options, the tasks are those of these participants, else of all; with
+# --exclude-participant-label, of these less those.
 #
 # More arguments of sbatch (account, partition, time) come from the environment: SBATCH_ACCOUNT,
 # SBATCH_PARTITION and so on as sbatch reads them; GPU_ARGS are those of the GPU array only (default:
@@ -30,14 +31,28 @@ image=$1 bids=$2 out=$3 work=$4
 shift 4
 
 # The labels are taken out of the options: in a task they would be added to its own participant.
-options=() labels=() chosen=false reading=false
+options=() labels=() excluded=() chosen=false of=options
 for argument; do
-    case $argument in
-        --participant[-_]label) chosen=true reading=true ;;
-        --participant[-_]label=*) chosen=true reading=false labels+=("${argument#*=}") ;;
-        -*) reading=false options+=("$argument") ;;
-        *) if $reading; then labels+=("$argument"); else options+=("$argument"); fi ;;
+    name=${argument%%=*}
+    case ${name//_/-} in
+        --participant-label | --participant-labels) chosen=true of=labels ;;
+        --exclude-participant-label | --exclude-participant-labels) of=excluded ;;
+        -*) of=options ;;
+        *) name= ;;
     esac
+    if [ "$of" = options ]; then
+        options+=("$argument")
+        continue
+    fi
+    given=$argument
+    [ -n "$name" ] && given=${argument:${#name}} given=${given#=}
+    # Labels may have commas between them.
+    read -ra given <<<"${given//,/ }"
+    if [ "$of" = labels ]; then
+        labels+=(${given[@]+"${given[@]}"})
+    else
+        excluded+=(${given[@]+"${given[@]}"})
+    fi
 done
 if $chosen && [ ${#labels[@]} -eq 0 ]; then
     refuse 2 "--participant-label needs a label. Give one or more, or leave it out for all."
@@ -53,6 +68,11 @@ else
     people=$(find "$bids/" -mindepth 1 -maxdepth 1 -xtype d -name 'sub-*' -printf '%f\n' | sort)
 fi
 [ -n "$people" ] || refuse 66 "there is no sub-* folder in $bids. Check that it is a BIDS dataset."
+if [ ${#excluded[@]} -gt 0 ]; then
+    people=$(printf '%s\n' "$people" | grep --invert-match --line-regexp --fixed-strings \
+        --file=<(printf 'sub-%s\n' "${excluded[@]#sub-}")) ||
+        refuse 2 "--exclude-participant-label leaves out everybody. Check it."
+fi
 while read -r person; do
     [ -d "$bids/$person" ] || refuse 18 "there is no $person in $bids. Check its label."
 done <<<"$people"

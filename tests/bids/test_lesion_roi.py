@@ -117,6 +117,24 @@ def test_a_mask_that_was_drawn_by_hand_stays(study):
         assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("found", [True, False])
+def test_a_mask_that_somebody_has_corrected_stays(study, found):
+    session, out, copy = study
+    path = write_lesion_roi(out, session, copy, primary=None)
+    mask = nib.load(path)
+    corrected = np.array(mask.dataobj)
+    corrected[np.unravel_index(corrected.argmax(), corrected.shape)] = 0
+    nib.Nifti1Image(corrected, mask.affine, mask.header).to_filename(path)
+    before = path.read_bytes()
+    if not found:
+        own = output_path(out, "anomaly", session.scans[0].entities, modality="T1w")
+        empty = nib.load(own)
+        nib.Nifti1Image(np.zeros(empty.shape, np.uint8), empty.affine).to_filename(own)
+    with pytest.raises(CannotWriteError, match="changed since"):
+        write_lesion_roi(out, session, copy, primary="T1w")
+    assert path.read_bytes() == before
+
+
 def test_where_nothing_is_found_no_mask_is_left(study):
     session, out, copy = study
     path = write_lesion_roi(out, session, copy, primary=None)

@@ -174,6 +174,10 @@ def test_everybody_is_submitted_with_all_options(bids, submit, tmp_path):
         "--participant-label 10 sub-02 --nprocs 1",
         "--nprocs 1 --participant_label 02 10 02",
         "--participant-label=02 --nprocs 1 --participant_label=sub-10",
+        "--participant-labels 02,10 --nprocs 1",
+        "--exclude-participant-label 01 --nprocs 1",
+        "--exclude_participant_label=sub-01,99 --nprocs 1",
+        "--participant-label 01 02 10 --exclude-participant-label 01 --nprocs 1",
     ],
 )
 @pytest.mark.parametrize("stages", [1, 2])
@@ -197,6 +201,7 @@ def test_a_subset_is_submitted_alone_and_its_labels_are_not_passed_on(options, s
         ("app.sif bin out work", 66, "bin"),
         ("app.sif bids out work --participant-label 02 99", 18, "sub-99"),
         ("app.sif bids out work --participant-label --nprocs 1", 2, "--participant-label"),
+        ("app.sif bids out work --exclude-participant-label 01,02 10", 2, "everybody"),
         ("app.sif bids app.sif work", 73, "app.sif"),
     ],
 )
