@@ -21,6 +21,7 @@ PATHS = (
     "work_dir",
     "bids_database_dir",
     "lesion_roi",
+    "fs_subjects_dir",
 )
 TUPLES = (
     "participant_labels",
@@ -65,6 +66,8 @@ class Settings:
         Samples that pass the network together; None for what fits the device.
     derivatives : tuple of (str, Path)
         Names and folders of preprocessed derivatives to reuse.
+    fs_subjects_dir : Path or None
+        Folder of subjects of FreeSurfer or FastSurfer, whose brains are taken.
     brain_extraction : {'deepbet', 'hd-bet', 'template', 'none'}
         How the brain is found.
     output_spaces : tuple of str
@@ -116,6 +119,7 @@ class Settings:
     device: str = "cpu"
     batch_size: int | None = None
     derivatives: tuple[tuple[str, Path], ...] = ()
+    fs_subjects_dir: Path | None = None
     brain_extraction: str = "deepbet"
     output_spaces: tuple[str, ...] = (NATIVE, TEMPLATE)
     lesion_roi: Path | None = None

@@ -23,6 +23,7 @@ COPIES = {
     "reorient": 10,
     "extract_brain": 10,
     "read_brain": 4,
+    "read_segmentation": 6,
     "register_to_template": 10,
     "register_to_reference": 10,
     "correct_bias": 16,

@@ -242,6 +242,7 @@ def _add_preprocessing(
         preprocess = init_preprocess_wf(
             scan=scan.path,
             prepared=scan.prepared,
+            given=scan.brain,
             grid=bundles[scan.suffix].grid,
             modality=scan.suffix,
             reference=None if scan is reference else reference.path,

@@ -5,8 +5,8 @@ from pathlib import Path
 from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
-from bids_anomaly.bids.scans import Prepared
-from bids_anomaly.interfaces.prepared import ReadBrain
+from bids_anomaly.bids.scans import GivenBrain, Prepared, Segmentation
+from bids_anomaly.interfaces.prepared import ReadBrain, ReadGivenBrain, ReadSegmentation
 from bids_anomaly.interfaces.preprocessing import (
     CorrectBias,
     ExtractBrain,
@@ -42,6 +42,7 @@ def init_preprocess_wf(
     *,
     scan: Path,
     prepared: Prepared | None,
+    given: GivenBrain | Segmentation | None,
     grid: Grid,
     modality: str,
     reference: Path | None,
@@ -62,7 +63,8 @@ def init_preprocess_wf(
     --------------
     reorient -> extract_brain -> register -> correct_bias -> to_model_grid -> measure_quality
     -> require_quality. Of a prepared scan the brain is read (read_brain), and correct_bias is left
-    out. Registration to the reference scan also trims the brain to that of the reference.
+    out. A brain that others found in a raw scan is read, too. Registration to the reference scan
+    also trims the brain to that of the reference.
 
     Parameters
     ----------
@@ -70,6 +72,8 @@ def init_preprocess_wf(
         A scan of the input dataset, or one that another pipeline has prepared.
     prepared : Prepared or None
         What that pipeline made of it; None for a raw scan.
+    given : GivenBrain, Segmentation or None
+        Where the brain of a raw scan is from; None where it is to be found.
     grid : Grid
         That of the model. Models that share it share this work.
     modality : str
@@ -115,7 +119,11 @@ def init_preprocess_wf(
         name="reorient",
         mem_gb=memory_gb("reorient", scan),
     )
-    if prepared is None:
+    if prepared is not None:
+        find_brain = _read_brain(prepared)
+    elif given is not None:
+        find_brain = _read_given(given, scan)
+    else:
         # A node on the GPU takes as many GPU slots as processes.
         threads = 1 if use_gpu else omp_nthreads
         find_brain = Node(
@@ -124,10 +132,8 @@ def init_preprocess_wf(
             mem_gb=memory_gb("extract_brain", scan),
             n_procs=threads,
         )
-        workflow.connect(reorient, "out_file", find_brain, "in_file")
-    else:
-        find_brain = _read_brain(prepared)
-        workflow.connect(reorient, "out_file", find_brain, "scan")
+    takes_scan = "scan" if prepared or given else "in_file"
+    workflow.connect(reorient, "out_file", find_brain, takes_scan)
     if reference is None:
         register = Node(
             RegisterToTemplate(grid=grid.description, seed=seed),
@@ -244,4 +250,26 @@ def _read_brain(prepared: Prepared) -> Node:
         ),
         name="read_brain",
         mem_gb=memory_gb("read_brain", prepared.brain),
+    )
+
+
+def _read_given(given: GivenBrain | Segmentation, scan: Path) -> Node:
+    """Return the node that reads where others found the brain of a raw scan."""
+    told = {"in_file": str(given.path), "pipeline": given.pipeline}
+    if isinstance(given, GivenBrain):
+        return Node(
+            ReadGivenBrain(**told, fingerprint=fingerprint(given.path)),
+            name="read_given_brain",
+            mem_gb=memory_gb("read_brain", given.path),
+        )
+    files = [path for path in (given.path, given.picture) if path is not None]
+    return Node(
+        ReadSegmentation(
+            **told,
+            above=given.above,
+            picture="" if given.picture is None else str(given.picture),
+            fingerprint="; ".join(map(fingerprint, files)),
+        ),
+        name="read_segmentation",
+        mem_gb=memory_gb("read_segmentation", scan, *files),
     )

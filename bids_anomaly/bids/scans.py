@@ -46,6 +46,44 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class GivenBrain:
+    """A brain mask in the grid of a raw scan, which nobody has to find any more.
+
+    Attributes
+    ----------
+    path : Path
+        Absolute.
+    pipeline : str
+        What made it.
+    """
+
+    path: Path
+    pipeline: str
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What FreeSurfer or FastSurfer found in a raw scan, in a grid of theirs.
+
+    Attributes
+    ----------
+    path : Path
+        Absolute; a label map or an image of the brain alone.
+    pipeline : str
+        What made it.
+    above : int
+        Values above it are brain.
+    picture : Path or None
+        The scan as they saw it, in the same grid, if they kept it.
+    """
+
+    path: Path
+    pipeline: str
+    above: int
+    picture: Path | None
+
+
+@dataclass(frozen=True)
 class Scan:
     """One image, and what its name says.
 
@@ -63,6 +101,8 @@ class Scan:
         that it stands for.
     sources : tuple of str
         BIDS URIs of what it is read from: its file, and what was prepared with it.
+    brain : GivenBrain, Segmentation or None
+        Where the brain mask of a raw scan is from; None where it is found here.
     """
 
     path: Path
@@ -70,6 +110,7 @@ class Scan:
     suffix: str
     prepared: Prepared | None = None
     sources: tuple[str, ...] = ()
+    brain: GivenBrain | Segmentation | None = None
 
     @property
     def name(self) -> str:

@@ -141,6 +141,13 @@ def add_method(group: ArgumentGroup) -> None:
         "masks and transforms are reused; NAME stands for the folder in what is written",
     )
     group.add_argument(
+        "--fs-subjects-dir",
+        metavar="FOLDER",
+        type=values.read_existing_folder,
+        help="subjects of FreeSurfer or FastSurfer (sub-01 or sub-01_ses-1), whose segmentations "
+        "give the brains of T1w scans",
+    )
+    group.add_argument(
         "--brain-extraction",
         choices=tuple(BRAIN_TOOLS),
         help="how the brain is found; none: the input is skull-stripped "

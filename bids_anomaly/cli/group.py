@@ -242,6 +242,7 @@ def _check_available(settings: Settings) -> None:
         )
     options = {
         "--derivatives": settings.derivatives,
+        "--fs-subjects-dir": settings.fs_subjects_dir,
         "--reports-only": settings.reports_only,
         "--bids-filter-file": settings.bids_filter_file,
         "--use-plugin": settings.use_plugin,

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from bids_anomaly.bids.reading import read_object
+from bids_anomaly.bids.segmentations import DATASET
 from bids_anomaly.exceptions import CannotWriteError, MissingInputError, UsageError
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.settings import Settings
@@ -80,7 +81,10 @@ def _check_names(settings: Settings) -> None:
         "folder for temporary files (TMPDIR)": _scratch(),
         **{f"folder of --derivatives {name}": path for name, path in settings.derivatives},
     }
-    for what, path in {"input folder": settings.bids_dir, **written}.items():
+    read = {"input folder": settings.bids_dir}
+    if settings.fs_subjects_dir is not None:
+        read["folder of --fs-subjects-dir"] = settings.fs_subjects_dir
+    for what, path in {**read, **written}.items():
         try:
             str(path.absolute()).encode("utf-8")
         except UnicodeEncodeError as error:
@@ -175,11 +179,20 @@ def _check_derivatives(settings: Settings) -> None:
                 f"--derivatives {name}={folder} is the output folder, whose scans would be "
                 "replaced while they are read. Choose another output folder."
             )
-    if names and settings.modalities and "T1w" not in settings.modalities:
+    if settings.fs_subjects_dir and DATASET in names:
         raise UsageError(
-            "--derivatives stands for T1w scans, which --modalities "
-            f"{' '.join(settings.modalities)} leaves out. Add T1w, or leave --derivatives out."
+            f"--derivatives calls a folder {DATASET}, as --fs-subjects-dir is called in BIDS URIs. "
+            "Give another NAME=PATH."
         )
+    for option, value in {
+        "--derivatives": names,
+        "--fs-subjects-dir": settings.fs_subjects_dir,
+    }.items():
+        if value and settings.modalities and "T1w" not in settings.modalities:
+            raise UsageError(
+                f"{option} stands for T1w scans, which --modalities "
+                f"{' '.join(settings.modalities)} leaves out. Add T1w, or leave {option} out."
+            )
 
 
 def _check_lesion_roi(settings: Settings) -> None:
@@ -212,6 +225,8 @@ def _check_lesion_roi(settings: Settings) -> None:
 def _check_work_folder(settings: Settings) -> None:
     output, work = settings.output_dir.resolve(), settings.work_dir.resolve()
     inputs = [settings.bids_dir, *(folder for _, folder in settings.derivatives)]
+    if settings.fs_subjects_dir is not None:
+        inputs.append(settings.fs_subjects_dir)
     for folder in inputs:
         if folder.resolve() in (work, *work.parents):
             raise UsageError(

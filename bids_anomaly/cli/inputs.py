@@ -22,6 +22,7 @@ def sessions_of_run(settings: Settings, bundles: Mapping) -> Sequence:
     """Return the sessions that were asked for; refuse a dataset that is not valid."""
     from bids_anomaly.bids.prepared import use_prepared
     from bids_anomaly.bids.query import find_sessions, read_bids_filter
+    from bids_anomaly.bids.segmentations import use_segmentations
     from bids_anomaly.bids.validation import validate
     from bids_anomaly.cli.names import check_names_fit
 
@@ -45,10 +46,20 @@ def sessions_of_run(settings: Settings, bundles: Mapping) -> Sequence:
             template=next(iter(bundles.values())).template,
             strict=settings.strict,
         )
+    if settings.fs_subjects_dir:
+        sessions = use_segmentations(sessions, settings.fs_subjects_dir, strict=settings.strict)
     written = {*settings.output_spaces} - {NATIVE}
     for space in {bundle.template for bundle in bundles.values()} | written:
         check_names_fit(sessions, space, (settings.output_dir, settings.work_dir))
     return sessions
+
+
+def other_datasets(settings: Settings) -> list[tuple[str, Path]]:
+    """Return the names and folders of what results are made from beside the raw dataset."""
+    from bids_anomaly.bids.segmentations import DATASET
+
+    folder = settings.fs_subjects_dir
+    return [*settings.derivatives, *([(DATASET, folder)] if folder else [])]
 
 
 def warn_of_missing_content(sessions: Sequence, console) -> None:

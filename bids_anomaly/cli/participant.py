@@ -14,7 +14,12 @@ from bids_anomaly.bids.writing import remove_lost, remove_lost_shared, write_jso
 from bids_anomaly.citation import cite, works_behind
 from bids_anomaly.cli.changes import print_comparisons, run_changes
 from bids_anomaly.cli.graph import build_workflow, names_of, print_graph
-from bids_anomaly.cli.inputs import models_of_run, sessions_of_run, warn_of_missing_content
+from bids_anomaly.cli.inputs import (
+    models_of_run,
+    other_datasets,
+    sessions_of_run,
+    warn_of_missing_content,
+)
 from bids_anomaly.cli.lesion_rois import write_lesion_rois
 from bids_anomaly.cli.parser import config_that_repeats
 from bids_anomaly.exceptions import ExitCode, some_of
@@ -134,7 +139,7 @@ def _run(
     used = {scan.suffix for session in sessions for scan in session.scans}
     used_bundles = {name: bundles[name] for name in sorted(used)}
     _announce(settings, sessions, used_bundles, console)
-    write_dataset_files(settings.bids_dir, settings.output_dir, settings.derivatives)
+    write_dataset_files(settings.bids_dir, settings.output_dir, other_datasets(settings))
     write_text(log_folder / "CITATION.md", _citation(settings, sessions, used_bundles) + "\n")
     record = run_record(settings, run_id, used_bundles, given)
     write_json(log_folder / "run.json", record)
@@ -196,12 +201,13 @@ def _citation(settings: Settings, sessions: Sequence, bundles: Mapping) -> str:
 
     reconstructs = settings.stage != "preprocess"
     methods = {bundle.method for bundle in bundles.values()} if reconstructs else set()
-    raw = any(scan.prepared is None for session in sessions for scan in session.scans)
+    raw = [scan for session in sessions for scan in session.scans if scan.prepared is None]
+    found_here = any(scan.brain is None for scan in raw)
     first = [session.scans[0] for session in sessions]
     works = works_behind(
         [METHODS[name] for name in sorted(methods)],
-        [BRAIN_TOOLS[settings.brain_extraction]] if raw else [],
-        bias=raw,
+        [BRAIN_TOOLS[settings.brain_extraction]] if found_here else [],
+        bias=bool(raw),
         deformation=reconstructs and not all(one.comes_deformed for one in first),
         denoising=reconstructs and any(bundle.denoises for bundle in bundles.values()),
         templates=reconstructs and bool(other_templates(settings.output_spaces)),
@@ -274,6 +280,11 @@ def _announce(settings: Settings, sessions: Sequence, bundles: Mapping, console)
     )
     for pipeline, count in pipelines.items():
         console.print(f"Prepared by {pipeline}: {count} T1w scans.", markup=False)
+    brains = Counter(
+        scan.brain.pipeline for session in sessions for scan in session.scans if scan.brain
+    )
+    for pipeline, count in brains.items():
+        console.print(f"Brain masks from {pipeline}: {count} scans.", markup=False)
     for modality, bundle in bundles.items():
         console.print(f"{modality}: model {bundle.name} {bundle.version}", markup=False)
     for warning in model_warnings(list(bundles.values()), steps=settings.steps):

@@ -128,6 +128,8 @@ def _treatment(settings: Settings, scan, bundles: Mapping, *, leads: bool) -> st
     """Say what would be done with a scan."""
     bundle = bundles[scan.suffix]
     said = f"prepared by {scan.prepared.origin}, " if scan.prepared else ""
+    if scan.brain:
+        said = f"brain mask from {scan.brain.pipeline}, "
     if settings.stage == "preprocess":
         return f"{said}preprocessed for {bundle.name} {bundle.version}"
     return f"{said}{bundle.name} {bundle.version}" + ", the primary scan" * leads

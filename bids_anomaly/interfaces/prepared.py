@@ -15,9 +15,9 @@ from bids_anomaly.preprocessing.images import load_nifti
 
 class _ReadBrainInput(BaseInterfaceInputSpec):
     scan = File(exists=True, mandatory=True, desc="reoriented scan")
-    in_file = traits.Str(mandatory=True, hash_files=False, desc="brain mask of another pipeline")
+    in_file = traits.Str(mandatory=True, hash_files=False, desc="brain mask of others")
     fingerprint = traits.Str(mandatory=True, desc="changes when the file does")
-    pipeline = traits.Str(mandatory=True, desc="its name, and what else is taken")
+    pipeline = traits.Str(mandatory=True, desc="what made it, and what else is taken")
 
 
 class ReadBrain(StepInterface):
@@ -33,6 +33,54 @@ class ReadBrain(StepInterface):
         inputs = self.inputs
         found = prepared_mask(
             load_nifti(inputs.scan), reorient_labels(Path(inputs.in_file)), pipeline=inputs.pipeline
+        )
+        return {
+            "out_mask": save_image(found.mask, folder / "brain.nii.gz"),
+            "method": found.method,
+        }
+
+
+class ReadGivenBrain(StepInterface):
+    """Read the brain mask that somebody made of a raw scan."""
+
+    input_spec = _ReadBrainInput
+    output_spec = BrainOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.brain import given_mask
+        from bids_anomaly.preprocessing.reorient import reorient_labels
+
+        inputs = self.inputs
+        found = given_mask(
+            load_nifti(inputs.scan), reorient_labels(Path(inputs.in_file)), pipeline=inputs.pipeline
+        )
+        return {
+            "out_mask": save_image(found.mask, folder / "brain.nii.gz"),
+            "method": found.method,
+        }
+
+
+class _ReadSegmentationInput(_ReadBrainInput):
+    above = traits.Int(mandatory=True, desc="values above it are brain")
+    picture = traits.Str(hash_files=False, desc="the scan as it was segmented, if it is there")
+
+
+class ReadSegmentation(StepInterface):
+    """Take the brain of a scan from what FreeSurfer or FastSurfer have segmented in it."""
+
+    input_spec = _ReadSegmentationInput
+    output_spec = BrainOutput
+
+    def _step(self, folder: Path) -> dict:
+        from bids_anomaly.preprocessing.segmentation import load_mgh, segmented_mask
+
+        inputs = self.inputs
+        found = segmented_mask(
+            load_nifti(inputs.scan),
+            load_mgh(Path(inputs.in_file)),
+            load_mgh(Path(inputs.picture)) if inputs.picture else None,
+            above=inputs.above,
+            pipeline=inputs.pipeline,
         )
         return {
             "out_mask": save_image(found.mask, folder / "brain.nii.gz"),

@@ -27,6 +27,7 @@ TRIM_MM = 2.0
 MOST_TRIMMED = 0.2
 ALREADY_STRIPPED = "already stripped"
 PREPARED_BY = "prepared by "
+MASK_FROM = "brain mask from "
 
 
 class BrainMask(NamedTuple):
@@ -38,8 +39,8 @@ class BrainMask(NamedTuple):
         uint8, 0 or 1, in the grid of the scan: one connected component without holes.
     method : str
         What gave the mask: deepbet, hd-bet, template; none or already stripped, which both mean the
-        scan's own foreground; or "prepared by" and a pipeline, after "already stripped, " for a
-        scan without skull.
+        scan's own foreground; or "prepared by" (the scan too) or "brain mask from" and what made
+        it, after "already stripped, " for a scan without skull.
     """
 
     mask: nib.Nifti1Image
@@ -99,28 +100,27 @@ def prepared_mask(scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str
     BrainExtractionError
         If the mask has another grid than the scan, or cannot be a brain.
     """
-    advice = "Look at the brain mask, or leave --derivatives out."
-    if not same_grid(Grid.of(scan), Grid.of(mask)):
-        apart = (
-            f"which lies up to {voxels_apart(Grid.of(scan), Grid.of(mask)):.2g} voxels off"
-            if mask.shape == scan.shape
-            else f"{'x'.join(map(str, mask.shape))} voxels, not {'x'.join(map(str, scan.shape))}"
-        )
-        raise BrainExtractionError(
-            f"The brain mask of {pipeline} has another grid than its scan, {apart}. {advice}"
-        )
-    brain = as_one_piece(mask.get_fdata(dtype=np.float32) > 0.5)
-    litres = _litres(brain, scan)
-    low, high = PLAUSIBLE_LITRES
-    if not low <= litres <= high:
-        raise BrainExtractionError(
-            f"The brain mask of {pipeline} has {litres:.2f} litres, where {low} to {high} are "
-            f"possible. {advice}"
-        )
-    method = f"{PREPARED_BY}{pipeline}"
-    if strip_mask(scan) is not None:
-        method = f"{ALREADY_STRIPPED}, {method}"
-    return BrainMask(Grid.of(scan).image(brain.astype(np.uint8)), method)
+    checked = _checked(scan, mask, pipeline=pipeline, option="--derivatives")
+    return BrainMask(checked, named_with_skull(f"{PREPARED_BY}{pipeline}", scan))
+
+
+def given_mask(scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str) -> BrainMask:
+    """Return the brain mask that somebody made of a raw scan, after checking that it can be.
+
+    Parameters
+    ----------
+    scan, mask : nibabel.Nifti1Image
+        RAS+; brain where the mask is above one half.
+    pipeline : str
+        What the mask is from.
+
+    Raises
+    ------
+    BrainExtractionError
+        If the mask has another grid than the scan, or cannot be a brain.
+    """
+    checked = _checked(scan, mask, pipeline=pipeline, option="--mask")
+    return BrainMask(checked, named_with_skull(f"{MASK_FROM}{pipeline}", scan))
 
 
 def trim_brain(brain: nib.Nifti1Image, reference: nib.Nifti1Image, chain: Chain) -> nib.Nifti1Image:
@@ -158,7 +158,7 @@ def trim_brain(brain: nib.Nifti1Image, reference: nib.Nifti1Image, chain: Chain)
 
 def is_exact(method: str) -> bool:
     """Tell from the method of a :class:`BrainMask` whether it was not found here by a tool."""
-    return had_no_skull(method) or method.startswith(PREPARED_BY)
+    return had_no_skull(method) or method.startswith((PREPARED_BY, MASK_FROM))
 
 
 def had_no_skull(method: str) -> bool:
@@ -240,6 +240,30 @@ def strip_mask(scan: nib.Nifti1Image) -> nib.Nifti1Image | None:
     return Grid.of(scan).image(brain.astype(np.uint8))
 
 
+def _checked(
+    scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str, option: str
+) -> nib.Nifti1Image:
+    """Return the mask of others as one piece, if it has the grid of the scan and a brain's size."""
+    advice = f"Look at the brain mask, or leave {option} out."
+    if not same_grid(Grid.of(scan), Grid.of(mask)):
+        apart = (
+            f"which lies up to {voxels_apart(Grid.of(scan), Grid.of(mask)):.2g} voxels off"
+            if mask.shape == scan.shape
+            else f"{'x'.join(map(str, mask.shape))} voxels, not {'x'.join(map(str, scan.shape))}"
+        )
+        raise BrainExtractionError(
+            f"The brain mask of {pipeline} has another grid than its scan, {apart}. {advice}"
+        )
+    brain = as_one_piece(mask.get_fdata(dtype=np.float32) > 0.5)
+    require_plausible_volume(brain, scan, f"The brain mask of {pipeline}", advice)
+    return Grid.of(scan).image(brain.astype(np.uint8))
+
+
+def named_with_skull(method: str, scan: nib.Nifti1Image) -> str:
+    """Return the method of a mask that others made, which also says if the scan has no skull."""
+    return method if strip_mask(scan) is None else f"{ALREADY_STRIPPED}, {method}"
+
+
 def _foreground_as_brain(scan: nib.Nifti1Image) -> nib.Nifti1Image:
     """Return what differs from the background, which the user says is the brain."""
     tissue = foreground(scan.get_fdata(dtype=np.float32))
@@ -252,6 +276,33 @@ def _foreground_as_brain(scan: nib.Nifti1Image) -> nib.Nifti1Image:
             "still there, or the background is not constant. Use --brain-extraction deepbet."
         )
     return Grid.of(scan).image(as_one_piece(tissue).astype(np.uint8))
+
+
+def require_plausible_volume(
+    brain: np.ndarray, scan: nib.Nifti1Image, subject: str, advice: str
+) -> None:
+    """Raise unless a mask has the volume of a brain.
+
+    Parameters
+    ----------
+    brain : (X, Y, Z) bool array
+        In the grid of `scan`.
+    scan : nibabel.Nifti1Image
+        Any image in that grid.
+    subject, advice : str
+        What the sentence begins with, and what it says to do.
+
+    Raises
+    ------
+    BrainExtractionError
+        If it has not.
+    """
+    litres = _litres(brain, scan)
+    low, high = PLAUSIBLE_LITRES
+    if not low <= litres <= high:
+        raise BrainExtractionError(
+            f"{subject} has {litres:.2f} litres, where {low} to {high} are possible. {advice}"
+        )
 
 
 def _litres(mask: np.ndarray, scan: nib.Nifti1Image) -> float:

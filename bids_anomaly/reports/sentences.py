@@ -122,6 +122,7 @@ SENTENCES = {
     "processed": "Scans were processed with bids-anomaly {version}.",
     **{f"brain_{name}": tool.words for name, tool in BRAIN_TOOLS.items()},
     "brain_prepared": "A bias-corrected T1w scan and its brain mask were taken from {pipeline}.",
+    "brain_given": "The brain mask of the {modality} scan was taken from {pipeline}.",
     "to_first": "The other scans of the session were registered rigidly to its {first} scan.",
     "trimmed": "What was found as brain beyond the brain of the {first} scan was left out, if "
     "it was less than a fifth of all.",

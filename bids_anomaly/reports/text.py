@@ -6,7 +6,7 @@ from bids_anomaly import __version__
 from bids_anomaly.bids.naming import space_entities
 from bids_anomaly.bids.scans import TRANSFORMS_TOO
 from bids_anomaly.citation import works_behind
-from bids_anomaly.preprocessing.brain import ALREADY_STRIPPED, PREPARED_BY, is_exact
+from bids_anomaly.preprocessing.brain import ALREADY_STRIPPED, MASK_FROM, PREPARED_BY, is_exact
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, FALLBACK_FAMILY, Bundle
@@ -49,7 +49,7 @@ def methods_text(
     others = other_templates(spaces)
     preprocessing = [
         say("processed", version=__version__),
-        *dict.fromkeys(map(_brain_sentence, brain_methods)),
+        *dict.fromkeys(map(_brain_sentence, brain_methods, (b.modality for b in bundles))),
         say("to_template" if deformed else "to_template_prepared", **_registered(first)),
         say("to_others", spaces=" and ".join(others)) if others else "",
         say("to_first", first=first.modality) if len(bundles) > 1 else "",
@@ -140,11 +140,14 @@ def model_warnings(bundles: Sequence[Bundle], *, steps: int | None) -> list[str]
     return warnings
 
 
-def _brain_sentence(method: str) -> str:
-    """Say how a brain was found, from the method of its mask."""
+def _brain_sentence(method: str, modality: str) -> str:
+    """Say how the brain of a scan was found, from the method of its mask."""
     _, prepared, pipeline = method.partition(PREPARED_BY)
     if prepared:
         return say("brain_prepared", pipeline=pipeline.removesuffix(TRANSFORMS_TOO))
+    _, given, pipeline = method.partition(MASK_FROM)
+    if given:
+        return say("brain_given", modality=modality, pipeline=pipeline)
     tool = "none" if method == ALREADY_STRIPPED else method
     return say(f"brain_{tool}") if tool in BRAIN_TOOLS else ""
 
