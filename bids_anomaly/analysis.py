@@ -57,6 +57,7 @@ def analyse(
     scans: Mapping[str, str | PathLike],
     out: str | PathLike | None = None,
     *,
+    mask: str | PathLike | None = None,
     participant_label: str = "01",
     session_label: str | None = None,
     work_dir: str | PathLike | None = None,
@@ -70,6 +71,9 @@ def analyse(
         NIfTI files by BIDS suffix: ``{"T1w": "T1.nii.gz", "FLAIR": "FLAIR.nii.gz"}``.
     out : path, optional
         Folder of the results. Without, nothing is kept but what is returned.
+    mask : path, optional
+        Brain mask, NIfTI, in the grid of the T1w scan, or of the only one: 1 in the brain. By
+        default the brain is found.
     participant_label : str
         How the person is called in `out`.
     session_label : str, optional
@@ -90,6 +94,8 @@ def analyse(
         If the run failed or was asked for no results, with its exit code and what it said.
     """
     given = [f"--scan={suffix}={path}" for suffix, path in scans.items()]
+    if mask is not None:
+        given.append(f"--mask={mask}")
     with ExitStack() as stack:
         if out is None:
             temporary = Path(stack.enter_context(TemporaryDirectory(prefix="bids-anomaly-")))

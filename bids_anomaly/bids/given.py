@@ -5,22 +5,28 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from bids_anomaly.bids.dataset import BIDS_VERSION
 from bids_anomaly.bids.naming import anat_folder, file_name
 from bids_anomaly.bids.reading import read_object
+from bids_anomaly.bids.scans import GivenBrain, Scan, Session
 from bids_anomaly.bids.writing import replacing, write_json
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
-from bids_anomaly.preprocessing.reorient import ADVICE, reorient_scan
 
 EXTENSIONS = (".nii.gz", ".nii")
 NAME = "Scans given one by one"
 DESCRIPTION = "dataset_description.json"
+# The modality that goes first where there are several.
+FIRST = "T1w"
 # What it says of the content of the files, by modality.
 GIVEN = "SHA256"
+# A brain mask that was given with them lies in a dataset in theirs.
+MASK = "mask"
+MASK_ORIGIN = "a file that was given"
 
 
 def one_for_each_modality(given: Iterable[tuple[str, Path]]) -> dict[str, Path]:
@@ -55,24 +61,37 @@ def one_for_each_modality(given: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     return scans
 
 
-def check_scans(scans: Mapping[str, Path]) -> None:
-    """Read scans once, so that what is wrong with one is said of the file that was given.
+def masked_modality(modalities: Collection[str]) -> str:
+    """Return of which scan a brain mask is, among those that are given with it.
+
+    Raises
+    ------
+    UsageError
+        If there is no T1w scan, and more than one other.
+    """
+    if len(modalities) > 1 and FIRST not in modalities:
+        raise UsageError(
+            f"--mask is the brain of the {FIRST} scan, or of the only one, and "
+            f"{' and '.join(modalities)} are given. Add the {FIRST} scan, or leave --mask out."
+        )
+    return FIRST if FIRST in modalities else next(iter(modalities))
+
+
+def extension_of(path: Path) -> str:
+    """Return the extension of a NIfTI file.
 
     Raises
     ------
     BadScanError
-        If a file is not NIfTI, or no scan that can be processed.
-    MissingInputError
-        If it may not be read.
+        If it has another one.
     """
-    for path in scans.values():
-        _extension(path)
-        try:
-            reorient_scan(path)
-        except BadScanError as error:
-            # Nothing filters what is given one by one.
-            sentence = str(error).replace(path.name, str(path), 1)
-            raise BadScanError(sentence.replace(ADVICE, "Export it again.")) from error
+    for extension in EXTENSIONS:
+        if path.name.endswith(extension):
+            return extension
+    raise BadScanError(
+        f"The scan {path} is no NIfTI file: its name ends neither with .nii nor with .nii.gz. "
+        "Convert it first, for example with dcm2niix or mri_convert."
+    )
 
 
 def digests_of(scans: Mapping[str, Path]) -> dict[str, str]:
@@ -125,13 +144,63 @@ def write_dataset(
         See :func:`digests_of`.
     """
     for suffix, path in scans.items():
-        place = anat_folder(folder, entities) / file_name(entities, suffix, _extension(path))
+        place = anat_folder(folder, entities) / file_name(entities, suffix, extension_of(path))
         if not (place.exists() and filecmp.cmp(place, path, shallow=False)):
             _link_or_copy(path, place)
     write_json(
         folder / DESCRIPTION,
         {"Name": NAME, "BIDSVersion": BIDS_VERSION, "DatasetType": "raw", GIVEN: dict(digests)},
     )
+
+
+def write_mask(folder: Path, mask: Path, entities: Mapping[str, str]) -> None:
+    """Add a brain mask to the dataset of the scans of one person.
+
+    Parameters
+    ----------
+    folder : Path
+        See :func:`write_dataset`.
+    mask : Path
+        In the grid of the first scan.
+    entities : mapping
+        ``sub``, and ``ses`` if the scans are of a session.
+    """
+    dataset = folder / "derivatives" / MASK
+    place = _mask_path(dataset, entities, extension_of(mask))
+    if not (place.exists() and filecmp.cmp(place, mask, shallow=False)):
+        _link_or_copy(mask, place)
+    description = {"Name": "Brain mask of scans given one by one", "BIDSVersion": BIDS_VERSION}
+    made = {"DatasetType": "derivative", "GeneratedBy": [{"Name": MASK_ORIGIN}]}
+    write_json(dataset / DESCRIPTION, description | made)
+
+
+def mask_dataset(folder: Path) -> Path | None:
+    """Return where the brain mask is that was given with the scans of a dataset, if one was.
+
+    Parameters
+    ----------
+    folder : Path
+        Any raw dataset, also one that :func:`write_dataset` has not made.
+    """
+    dataset = folder / "derivatives" / MASK
+    was_given = GIVEN in read_object(folder / DESCRIPTION) and dataset.is_dir()
+    return dataset if was_given else None
+
+
+def use_mask(sessions: Sequence[Session], dataset: Path) -> list[Session]:
+    """Give the first scan of each session the brain mask that came with it.
+
+    Parameters
+    ----------
+    sessions : sequence of Session
+        Of a dataset that :func:`write_dataset` made.
+    dataset : Path
+        See :func:`mask_dataset`.
+    """
+    return [
+        replace(session, scans=(_with_mask(session.scans[0], dataset), *session.scans[1:]))
+        for session in sessions
+    ]
 
 
 def has_results_of_others(
@@ -164,14 +233,18 @@ def has_results_of_others(
     return before.isdisjoint(digests.values())
 
 
-def _extension(path: Path) -> str:
-    for extension in EXTENSIONS:
-        if path.name.endswith(extension):
-            return extension
-    raise BadScanError(
-        f"The scan {path} is no NIfTI file: its name ends neither with .nii nor with .nii.gz. "
-        "Convert it first, for example with dcm2niix or mri_convert."
-    )
+def _with_mask(scan: Scan, dataset: Path) -> Scan:
+    paths = [_mask_path(dataset, scan.entities, extension) for extension in EXTENSIONS]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        return scan
+    uri = f"bids:{MASK}:{path.relative_to(dataset).as_posix()}"
+    return replace(scan, brain=GivenBrain(path, MASK_ORIGIN), sources=(*scan.sources, uri))
+
+
+def _mask_path(dataset: Path, entities: Mapping[str, str], extension: str) -> Path:
+    name = file_name({**entities, "desc": "brain"}, "mask", extension)
+    return anat_folder(dataset, entities) / name
 
 
 def _link_or_copy(path: Path, place: Path) -> None:

@@ -20,6 +20,7 @@ def models_of_run(settings: Settings) -> Mapping:
 
 def sessions_of_run(settings: Settings, bundles: Mapping) -> Sequence:
     """Return the sessions that were asked for; refuse a dataset that is not valid."""
+    from bids_anomaly.bids.given import mask_dataset, use_mask
     from bids_anomaly.bids.prepared import use_prepared
     from bids_anomaly.bids.query import find_sessions, read_bids_filter
     from bids_anomaly.bids.segmentations import use_segmentations
@@ -46,6 +47,9 @@ def sessions_of_run(settings: Settings, bundles: Mapping) -> Sequence:
             template=next(iter(bundles.values())).template,
             strict=settings.strict,
         )
+    given = mask_dataset(settings.bids_dir)
+    if given is not None:
+        sessions = use_mask(sessions, given)
     if settings.fs_subjects_dir:
         sessions = use_segmentations(sessions, settings.fs_subjects_dir, strict=settings.strict)
     written = {*settings.output_spaces} - {NATIVE}
@@ -56,10 +60,11 @@ def sessions_of_run(settings: Settings, bundles: Mapping) -> Sequence:
 
 def other_datasets(settings: Settings) -> list[tuple[str, Path]]:
     """Return the names and folders of what results are made from beside the raw dataset."""
+    from bids_anomaly.bids.given import MASK, mask_dataset
     from bids_anomaly.bids.segmentations import DATASET
 
-    folder = settings.fs_subjects_dir
-    return [*settings.derivatives, *([(DATASET, folder)] if folder else [])]
+    others = {MASK: mask_dataset(settings.bids_dir), DATASET: settings.fs_subjects_dir}
+    return [*settings.derivatives, *((name, folder) for name, folder in others.items() if folder)]
 
 
 def warn_of_missing_content(sessions: Sequence, console) -> None:

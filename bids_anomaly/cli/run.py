@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bids_anomaly.cli import values
 from bids_anomaly.cli.parser import Parser, add_how, read_settings
@@ -82,27 +83,34 @@ def run_scans(
         If a file is no scan.
     """
     asked = vars(build_parser().parse_args(given[1:]))
-    files = asked.pop("scans", [])
+    files, mask = asked.pop("scans", []), asked.pop("mask", None)
     from bids_anomaly.bids.given import (
-        check_scans,
+        MASK,
         dataset_folder,
         digests_of,
         has_results_of_others,
+        masked_modality,
         one_for_each_modality,
         write_dataset,
+        write_mask,
     )
+    from bids_anomaly.bids.given_files import check_mask, check_scans
     from bids_anomaly.bids.naming import session_entities
     from bids_anomaly.cli.participant import run_participants
 
     entities = session_entities(asked.pop("participant", "01"), asked.pop("session", None))
     scans = one_for_each_modality(files)
-    digests = digests_of(scans)
+    digests, with_mask = digests_of(scans), {}
+    if mask is not None:
+        masked = scans[masked_modality(scans)]
+        _refuse_other_brains(asked)
+        with_mask = digests_of({MASK: mask})
     work_dir = asked.setdefault("work_dir", values.read_path(str(Settings.work_dir)))
     datasets = work_dir / OWN_DATASETS
     settings = read_settings(
         asked
         | {
-            "bids_dir": dataset_folder(datasets, digests, entities),
+            "bids_dir": dataset_folder(datasets, {**digests, **with_mask}, entities),
             "analysis_level": "participant",
             "participant_labels": (entities["sub"],),
             "modalities": tuple(scans),
@@ -113,6 +121,8 @@ def run_scans(
     )
     if not settings.reports_only:
         check_scans(scans)
+        if mask is not None:
+            check_mask(mask, masked)
         if has_results_of_others(settings.output_dir, datasets, digests, entities):
             raise UsageError(
                 f"{settings.output_dir} has results of {'_'.join(map('-'.join, entities.items()))} "
@@ -123,8 +133,21 @@ def run_scans(
         if settings.dry_run:  # which writes nothing that stays
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             settings = replace(settings, bids_dir=Path(folder))
-        make_input = partial(write_dataset, settings.bids_dir, scans, entities, digests)
+
+        def make_input() -> None:
+            write_dataset(settings.bids_dir, scans, entities, digests)
+            if mask is not None:
+                write_mask(settings.bids_dir, mask, entities)
+
         return run_participants(settings, given, make_input=make_input)
+
+
+def _refuse_other_brains(asked: Mapping[str, Any]) -> None:
+    """Refuse what says where the brain is beside a mask."""
+    for name in ("derivatives", "fs_subjects_dir"):
+        if name in asked or name in asked.get("config_file", {}):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"--mask and {option} both say where the brain is. Give one of them.")
 
 
 def _add_scans(group) -> None:
@@ -145,6 +168,13 @@ def _add_scans(group) -> None:
         action="append",
         type=_read_scan,
         help="scan of another modality that --model has a bundle for, such as PDw=FILE",
+    )
+    group.add_argument(
+        "--mask",
+        metavar="FILE",
+        type=values.read_existing_file,
+        help="brain mask of your own, NIfTI, in the grid of the T1w scan or of the only one "
+        "(default: the brain is found)",
     )
     group.add_argument(
         "--participant-label",

@@ -100,7 +100,7 @@ def prepared_mask(scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str
     BrainExtractionError
         If the mask has another grid than the scan, or cannot be a brain.
     """
-    checked = _checked(scan, mask, pipeline=pipeline, option="--derivatives")
+    checked = _checked(scan, mask, f"The brain mask of {pipeline}", option="--derivatives")
     return BrainMask(checked, named_with_skull(f"{PREPARED_BY}{pipeline}", scan))
 
 
@@ -119,7 +119,7 @@ def given_mask(scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str) -
     BrainExtractionError
         If the mask has another grid than the scan, or cannot be a brain.
     """
-    checked = _checked(scan, mask, pipeline=pipeline, option="--mask")
+    checked = _checked(scan, mask, f"The brain mask from {pipeline}", option="--mask")
     return BrainMask(checked, named_with_skull(f"{MASK_FROM}{pipeline}", scan))
 
 
@@ -241,7 +241,7 @@ def strip_mask(scan: nib.Nifti1Image) -> nib.Nifti1Image | None:
 
 
 def _checked(
-    scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str, option: str
+    scan: nib.Nifti1Image, mask: nib.Nifti1Image, subject: str, *, option: str
 ) -> nib.Nifti1Image:
     """Return the mask of others as one piece, if it has the grid of the scan and a brain's size."""
     advice = f"Look at the brain mask, or leave {option} out."
@@ -251,11 +251,9 @@ def _checked(
             if mask.shape == scan.shape
             else f"{'x'.join(map(str, mask.shape))} voxels, not {'x'.join(map(str, scan.shape))}"
         )
-        raise BrainExtractionError(
-            f"The brain mask of {pipeline} has another grid than its scan, {apart}. {advice}"
-        )
+        raise BrainExtractionError(f"{subject} has another grid than its scan, {apart}. {advice}")
     brain = as_one_piece(mask.get_fdata(dtype=np.float32) > 0.5)
-    require_plausible_volume(brain, scan, f"The brain mask of {pipeline}", advice)
+    require_plausible_volume(brain, scan, subject, advice)
     return Grid.of(scan).image(brain.astype(np.uint8))
 
 

@@ -26,7 +26,7 @@ from bids_anomaly.preprocessing.template import Grid
 CLOSED_MM = 4.0
 # What of a brain may lie beyond the field of view of its scan: rounding, and what filling adds.
 MOST_BEYOND = 0.05
-# 0.78 to 0.88 where the two are 3 mm apart, 0.51 to 0.70 at 6 mm, 0.41 at most where they are of two
+# 0.78 to 0.88 where the two are 3 mm apart, 0.51 to 0.70 at 6 mm, 0.41 at most where they show two
 # people, and 0.74 or more with a bias field of 60 % along two axes (benchmarks/laid_over.py).
 LEAST_CORRELATION = 0.7
 COMPARED_MM = 3.0

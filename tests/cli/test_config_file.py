@@ -193,6 +193,6 @@ def test_every_setting_is_in_the_file(level):
     )
     written = tomllib.loads(config_that_repeats(settings))
     without_default = {"bids-filter-file", "steps", "batch-size", "use-plugin", "primary"}
-    without_default |= {"bids-database-dir", "controls", "lesion-roi"}
+    without_default |= {"bids-database-dir", "controls", "fs-subjects-dir", "lesion-roi"}
     assert len(written) == len(vars(settings)) - len(without_default)
     assert without_default.isdisjoint(written)

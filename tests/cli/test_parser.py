@@ -22,6 +22,7 @@ OPTIONS = re.findall(
     """
     --participant-label --exclude-participant-label --session-label --bids-filter-file --modalities
     --model --steps --device --batch-size --derivatives --brain-extraction --output-spaces
+    --fs-subjects-dir
     --healthy-fpr --min-lesion-volume --seed --stage --nprocs --omp-nthreads --mem --use-plugin
     -w --work-dir --clean-workdir --stop-on-first-crash --reports-only --dry-run --strict
     --skip-bids-validation --bids-database-dir --primary --controls --tfce --lesion-roi
@@ -86,6 +87,7 @@ def test_every_option_reaches_the_settings(parse, folders):
         *("--bids-filter-file", entities, "--modalities", "T1w", "FLAIR"),
         *("--model", "mine/bundle", "--steps", 7, "--device", "cuda:1", "--batch-size", 2),
         *("--derivatives", f"smriprep={folders / 'prep'}", folders / "prep" / "fmriprep"),
+        *("--fs-subjects-dir", folders / "prep"),
         *("--brain-extraction", "none", "--output-spaces", "native", "--healthy-fpr", 0.01),
         *("--min-lesion-volume", 50, "--seed", 3, "--stage", "reconstruct", "--nprocs", 12),
         *("--omp-nthreads", 6, "--mem", "8000M", "--use-plugin", plugin, "-w", folders / "scratch"),
@@ -112,6 +114,7 @@ def test_every_option_reaches_the_settings(parse, folders):
             ("smriprep", folders / "prep"),
             ("fmriprep", folders / "prep" / "fmriprep"),
         ),
+        fs_subjects_dir=folders / "prep",
         brain_extraction="none",
         output_spaces=("native",),
         healthy_fpr=0.01,
@@ -383,6 +386,22 @@ def test_derivatives_are_an_input_and_no_output(parse, folders):
         with pytest.raises(UsageError, match=complaint):
             parse("--derivatives", *options)
     assert parse("--derivatives", f"fmriprep-23.2.0={prepared}").derivatives
+
+
+def test_subjects_of_freesurfer_are_an_input_and_no_output(parse, folders):
+    subjects = folders / "subjects"
+    subjects.mkdir()
+    for options, complaint in (
+        (["--modalities", "FLAIR"], "--fs-subjects-dir stands for T1w scans.*FLAIR leaves out"),
+        (["--derivatives", f"freesurfer={subjects}"], "--derivatives calls a folder freesurfer"),
+        (["-w", subjects / "work"], "inside the input folder"),
+        (["-w", folders, "--clean-workdir"], "--clean-workdir empties"),
+    ):
+        with pytest.raises(UsageError, match=complaint):
+            parse("--fs-subjects-dir", subjects, *options)
+    assert parse("--fs-subjects-dir", subjects).fs_subjects_dir == subjects
+    with pytest.raises(UsageError, match=r"--fs-subjects-dir: there is no folder .*absent"):
+        parse("--fs-subjects-dir", folders / "absent")
 
 
 def test_the_work_folder_must_not_take_data_with_it(parse, folders):

@@ -1,9 +1,12 @@
 """Scans that are in no BIDS dataset: by the command, and from Python."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import urllib.parse
+from pathlib import Path
 from types import SimpleNamespace
 
 import nibabel as nib
@@ -158,6 +161,12 @@ def write_oddities(folder, flair) -> None:
     values = np.asanyarray(image.dataobj)
     nib.Nifti1Image(np.stack([values, values], -1), image.affine).to_filename(folder / "4d.nii")
     (folder / "link.nii.gz").symlink_to(flair)
+    nib.Nifti1Image(np.zeros(image.shape, np.uint8), image.affine).to_filename(folder / "none.nii")
+    shifted = image.affine.copy()
+    shifted[0, 3] += 2
+    brain = (values > 0).astype(np.uint8)
+    nib.Nifti1Image(brain, shifted).to_filename(folder / "shifted.nii")
+    nib.Nifti1Image(brain[:-1], image.affine).to_filename(folder / "smaller.nii")
 
 
 @pytest.mark.parametrize(
@@ -178,6 +187,16 @@ def write_oddities(folder, flair) -> None:
         ("--flair {flair} {0}/out --controls a=b", 2, "--controls"),
         ("--flair {flair} {0}/out --modalities T1w", 2, "--modalities"),
         ("--flair {flair} {0}/out -w {0}/out", 2, "is the output folder"),
+        ("--flair {flair} --mask {0}/absent.nii {0}/out", 2, "{0}/absent.nii"),
+        ("--flair {flair} --mask {0}/text.nii.gz {0}/out", 65, "mask {0}/text.nii.gz is damaged"),
+        ("--flair {flair} --mask {0}/scan.mgz {0}/out", 65, "mask {0}/scan.mgz is no NIfTI file"),
+        ("--flair {flair} --mask {0}/4d.nii {0}/out", 65, "mask {0}/4d.nii has 4 dimensions"),
+        ("--flair {flair} --mask {0}/none.nii {0}/out", 65, "from {0}/none.nii has 0.00 litres"),
+        ("--flair {flair} --mask {0}/shifted.nii {0}/out", 65, "shifted.nii has another grid"),
+        ("--flair {flair} --mask {0}/smaller.nii {0}/out", 65, "95x120x44 voxels, not 96x120x44"),
+        ("--flair {flair} --t2w {0}/4d.nii --mask {flair} {0}/out", 2, "Add the T1w scan"),
+        ("--flair {flair} --mask {flair} --derivatives a={0} {0}/out", 2, "--derivatives both say"),
+        ("--flair {flair} --mask {flair} --fs-subjects-dir {0} {0}/out", 2, "-subjects-dir both"),
     ],
 )
 def test_what_cannot_be_processed_is_refused_in_a_sentence(
@@ -194,6 +213,82 @@ def test_what_cannot_be_processed_is_refused_in_a_sentence(
     assert said.format(tmp_path) in refused.stderr
     assert "bids-filter-file" not in refused.stderr
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.fixture(scope="module")
+def masked(files, tmp_path_factory):
+    """A run from Python with a mask that leaves a side of the brain out."""
+    folder = tmp_path_factory.mktemp("masked")
+    image = nib.load(files.flair)
+    brain = (np.asanyarray(image.dataobj) > 0).astype(np.uint8)
+    brain[:36] = 0
+    mask = folder / "any name.nii"
+    nib.Nifti1Image(brain, image.affine).to_filename(mask)
+    found = bids_anomaly.analyse(
+        {"FLAIR": files.flair},
+        folder / "out",
+        mask=mask,
+        work_dir=folder / "work",
+        options=[*ONE, *QUICK],
+    )
+    return SimpleNamespace(folder=folder, mask=mask, brain=brain, found=found)
+
+
+def test_a_mask_of_ones_own_is_the_brain(masked, files):
+    name = masked.folder / "out" / "sub-01" / "anat" / "sub-01_desc-brainFLAIR_mask.nii.gz"
+    np.testing.assert_array_equal(np.asanyarray(nib.load(name).dataobj), masked.brain)
+    zscore = masked.found.images["FLAIR"]["zscore"].get_fdata()
+    assert zscore[masked.brain > 0].any()
+    assert not zscore[masked.brain == 0].any()
+
+
+def test_results_say_that_the_mask_was_given(masked, assert_valid_bids):
+    out = masked.folder / "out"
+    page = (out / "sub-01.html").read_text()
+    assert "The brain mask of the FLAIR scan was taken from a file that was given." in page
+    sidecar = json.loads((out / "sub-01/anat/sub-01_desc-brainFLAIR_mask.json").read_text())
+    given_mask = "sub-01/anat/sub-01_desc-brain_mask.nii"
+    assert f"bids:mask:{given_mask}" in sidecar["Sources"]
+    links = json.loads((out / "dataset_description.json").read_text())["DatasetLinks"]
+    dataset = Path(urllib.parse.unquote(links["mask"].removeprefix("file://")))
+    assert (dataset / given_mask).read_bytes() == masked.mask.read_bytes()
+    assert_valid_bids(out)
+    assert_valid_bids(dataset.parents[1])
+
+
+def test_a_run_with_a_mask_goes_on_and_is_repeated_from_its_record(
+    masked, files, command, run_records
+):
+    out = masked.folder / "out"
+    arguments = ("--flair", files.flair, "--mask", masked.mask, "-w", masked.folder / "work")
+    again = command("run", *arguments, *QUICK, *ONE, "--", out)
+    assert again.code == 0, again.stderr
+    assert "Brain masks from a file that was given: 1 scans." in again.stderr
+    record = run_records(out)[-1]
+    assert record["result"]["steps_run"] == 0
+    by_file = command("--config-file", out / "logs" / record["run"] / "config.toml")
+    assert by_file.code == 0, by_file.stderr
+    assert run_records(out)[-1]["result"]["steps_run"] == 0
+
+
+def test_another_mask_is_another_run(masked, files, command_here, tmp_path):
+    told = command_here(
+        "run", "--flair", files.flair, "--mask", masked.mask, "--dry-run",
+        "-w", tmp_path / "work", tmp_path / "out",
+    )  # fmt: skip
+    assert told.code == 0, told.stderr
+    assert "brain mask from a file that was given" in told.stdout
+    assert list(tmp_path.iterdir()) == []
+    digests = given.digests_of({"FLAIR": files.flair})
+    masks = [{}, given.digests_of({"mask": masked.mask}), {"mask": "another"}]
+    folders = {given.dataset_folder(tmp_path, {**digests, **mask}, {"sub": "01"}) for mask in masks}
+    assert len(folders) == 3
+
+
+def test_a_dataset_of_others_with_a_folder_of_that_name_has_no_mask_given(tmp_path):
+    (tmp_path / "derivatives" / given.MASK).mkdir(parents=True)
+    (tmp_path / "dataset_description.json").write_text('{"Name": "raw", "BIDSVersion": "1.10.0"}')
+    assert given.mask_dataset(tmp_path) is None
 
 
 def test_a_dataset_may_be_called_run(two_scans, command_here, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.scans import TRANSFORMS_TOO, Prepared, Scan
-from bids_anomaly.preprocessing.brain import ALREADY_STRIPPED, PREPARED_BY
+from bids_anomaly.preprocessing.brain import ALREADY_STRIPPED, MASK_FROM, PREPARED_BY
 from bids_anomaly.preprocessing.template import TEMPLATE
 from bids_anomaly.reconstruction.bundle import Bundle, choose_bundles
 from bids_anomaly.reports.session_page import SessionPage, write_session_page
@@ -21,6 +21,8 @@ from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.workflows.registration import registered_model
 
 FMRIPREP = f"{PREPARED_BY}fMRIPrep 25.2.0"
+ASEG = f"{MASK_FROM}FreeSurfer 7.4.1 (mri/aseg.mgz)"
+OWN = f"{MASK_FROM}a file that was given"
 DEFORMED = f"{PREPARED_BY}sMRIPrep 0.19.0{TRANSFORMS_TOO}"
 
 
@@ -87,6 +89,9 @@ CASES = (
     Case("anoddpm", {"T1w": FMRIPREP, "FLAIR": "template"}, steps=7, taken=7, usual=10),
     Case("guided", {"T1w": DEFORMED}, steps=1, taken=1, usual=3),
     Case("vae", {"FLAIR": ALREADY_STRIPPED}),
+    Case("threshold", {"T1w": ASEG, "FLAIR": "deepbet"}),
+    Case("threshold", {"FLAIR": OWN}),
+    Case("threshold", {"T1w": f"{ALREADY_STRIPPED}, {OWN}"}),
 )
 
 
@@ -151,6 +156,9 @@ CHECKS: dict[str, Callable[[Case, Mapping[str, str]], bool]] = {
     "brain_prepared": lambda case, said: (
         said["pipeline"] in {"fMRIPrep 25.2.0": FMRIPREP, "sMRIPrep 0.19.0": DEFORMED}
         and any(said["pipeline"] in brain for brain in case.brains.values())
+    ),
+    "brain_given": lambda case, said: case.brains[said["modality"]].endswith(
+        f"{MASK_FROM}{said['pipeline']}"
     ),
     "to_first": lambda case, said: several(case, said) and said["first"] == case.first,
     "trimmed": lambda case, said: said["first"] == case.first and is_trimmed(case),
