@@ -27,7 +27,7 @@ CLOSED_MM = 4.0
 # What of a brain may lie beyond the field of view of its scan: rounding, and what filling adds.
 MOST_BEYOND = 0.05
 # 0.78 to 0.88 where the two are 3 mm apart, 0.51 to 0.70 at 6 mm, 0.41 at most where they show two
-# people, and 0.74 or more with a bias field of 60 % along two axes (benchmarks/laid_over.py).
+# people, and 0.74 or more with a bias field of 60 % along two axes (benchmarks/segmentations.py).
 LEAST_CORRELATION = 0.7
 COMPARED_MM = 3.0
 ADVICE = "Look whether it was made of this scan, or leave --fs-subjects-dir out."
@@ -124,7 +124,7 @@ def segmented_mask(
             f"{100 * (1 - inside):.0f} % of it is beyond the field of view. {ADVICE}"
         )
     if picture is not None:
-        likeness = _correlation(scan, picture, mask)
+        likeness = correlation_within(mask, scan, picture)
         if likeness < LEAST_CORRELATION:
             raise BrainExtractionError(
                 f"The segmentation of {pipeline} does not lie over its scan: the image that it was "
@@ -133,6 +133,31 @@ def segmented_mask(
             )
     piece = as_one_piece(brain).astype(np.uint8)
     return BrainMask(Grid.of(scan).image(piece), named_with_skull(f"{MASK_FROM}{pipeline}", scan))
+
+
+def correlation_within(
+    mask: nib.Nifti1Image, scan: nib.Nifti1Image, picture: nib.Nifti1Image
+) -> float:
+    """Correlate two images of one contrast within a brain.
+
+    Parameters
+    ----------
+    mask, scan : nibabel.Nifti1Image
+        In one grid.
+    picture : nibabel.Nifti1Image
+        In any grid of the same space.
+
+    Returns
+    -------
+    float
+        From -1 to 1; 0 where one of them is constant within the brain.
+    """
+    grid = isotropic_grid(scan, COMPARED_MM)
+    within = np.asanyarray(resample_mask(mask, grid).dataobj) > 0
+    one, other = (resample(image, grid).get_fdata()[within] for image in (scan, picture))
+    if not (one.std() and other.std()):
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])
 
 
 def _closed(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
@@ -147,13 +172,3 @@ def _closed(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     filled = np.zeros_like(mask)
     filled[box] = closed[tuple(slice(margin, -margin) for margin in margins)]
     return filled
-
-
-def _correlation(scan: nib.Nifti1Image, picture: nib.Nifti1Image, mask: nib.Nifti1Image) -> float:
-    """Correlate two images of a head within the brain; 0 where one of them is constant there."""
-    grid = isotropic_grid(scan, COMPARED_MM)
-    within = np.asanyarray(resample_mask(mask, grid).dataobj) > 0
-    one, other = (resample(image, grid).get_fdata()[within] for image in (scan, picture))
-    if not (one.std() and other.std()):
-        return 0.0
-    return float(np.corrcoef(one, other)[0, 1])
