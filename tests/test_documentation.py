@@ -9,8 +9,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import yaml
 
+from bids_anomaly import __version__
 from bids_anomaly.bids.filters import read_bids_filter
+from bids_anomaly.cli.parser import build_parser
 from bids_anomaly.preprocessing.template import OUTPUT_GRID
 
 ROOT = Path(__file__).parents[1]
@@ -86,6 +89,33 @@ def test_the_lines_for_a_filled_scan_change_the_lesion_alone(tmp_path, monkeypat
     np.testing.assert_array_equal(filled.get_fdata()[~lesion], raw.get_fdata()[~lesion])
     wanted = (healthy * shading)[lesion]
     np.testing.assert_allclose(filled.get_fdata()[lesion], wanted, atol=3)
+
+
+def test_the_configuration_for_babs_asks_for_options_that_there_are():
+    (block,) = re.findall(
+        r"```yaml\n(# bids-anomaly\.yaml\n.*?)```",
+        (ROOT / "docs/clusters.md").read_text(),
+        flags=re.DOTALL,
+    )
+    config = yaml.safe_load(block)
+    given = config["bids_app_args"]
+    selection = given.pop("$SUBJECT_SELECTION_FLAG")
+    options = [word for option, value in given.items() for word in (option, value) if word]
+    asked = vars(
+        build_parser().parse_args(["bids", "out", "participant", *options, selection, "sub-01"])
+    )
+    assert asked["participant_labels"] == ["01"]
+    assert asked["work_dir"].name == "$BABS_TMPDIR"
+    (version,) = config["zip_foldernames"].values()
+    assert version == __version__.replace(".", "-")
+
+
+def test_the_command_for_datalad_is_one():
+    page = (ROOT / "docs/clusters.md").read_text()
+    (words,) = re.findall(r"    -- (inputs/bids outputs .*)\n", page)
+    asked = vars(build_parser().parse_args(words.split()))
+    assert asked["participant_labels"] == ["01"]
+    assert asked["skip_bids_validation"]
 
 
 def test_filter_files_of_the_questions_are_ones(tmp_path):
