@@ -10,8 +10,8 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 
+from bids_anomaly.preprocessing.images import UNREADABLE
 from bids_anomaly.preprocessing.template import TemplateSpace
 
 # Of a process with all that it has imported and keeps of steps before, whatever the scan.
@@ -69,6 +69,6 @@ def _voxels(scan: Path) -> int:
     """Read from its header how many voxels a scan has; none if it cannot be read."""
     try:
         shape = nib.load(scan).shape
-    except (OSError, ValueError, ImageFileError):  # the step that reads it says so
+    except UNREADABLE:  # the step that reads it says so
         return 0
     return int(np.prod(shape, dtype=float))

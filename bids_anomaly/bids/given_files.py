@@ -53,8 +53,6 @@ def _naming(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except BadScanError as error:
-        sentence = str(error)
-        if str(path) not in sentence:
-            sentence = sentence.replace(path.name, str(path), 1)
+        sentence = str(error).replace(f"The scan {path.name}", f"The scan {path}", 1)
         sentence = sentence.replace("The scan", what, 1)
         raise BadScanError(sentence.replace(ADVICE, "Export it again.")) from error

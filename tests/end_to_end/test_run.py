@@ -195,7 +195,7 @@ def write_oddities(folder, flair) -> None:
         ("--flair {flair} --mask {0}/shifted.nii {0}/out", 65, "shifted.nii has another grid"),
         ("--flair {flair} --mask {0}/smaller.nii {0}/out", 65, "95x120x44 voxels, not 96x120x44"),
         ("--flair {flair} --t2w {0}/4d.nii --mask {flair} {0}/out", 2, "Add the T1w scan"),
-        ("--flair {flair} --mask {flair} --derivatives a={0} {0}/out", 2, "--derivatives both say"),
+        ("--flair {flair} --mask {flair} {0}/out -d a={0}", 2, "--derivatives both say"),
         ("--flair {flair} --mask {flair} --fs-subjects-dir {0} {0}/out", 2, "-subjects-dir both"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from nipype.interfaces.base import isdefined
 from nipype.pipeline.engine.utils import generate_expanded_graph
 
-from bids_anomaly.bids.scans import Prepared, Scan, Session
+from bids_anomaly.bids.scans import GivenBrain, Prepared, Scan, Segmentation, Session
 from bids_anomaly.cli.graph import build_workflow
 from bids_anomaly.reconstruction.bundle import choose_bundles
 from bids_anomaly.settings import Settings
@@ -172,6 +173,29 @@ def test_what_is_prepared_is_not_done_again(modalities, transforms, stage, build
     if stage == "all":
         assert made.count("ReadDeformation") == transforms
         assert made.count("RegisterDeformable") == (not transforms)
+
+
+@pytest.mark.parametrize("stage", ["all", "preprocess"])
+@pytest.mark.parametrize(
+    ("brain", "reader"),
+    [
+        (GivenBrain(Path("/masks/brain.nii.gz"), "a file"), "ReadGivenBrain"),
+        (Segmentation(Path("/fs/aseg.mgz"), "FreeSurfer", 0, None), "ReadSegmentation"),
+        (
+            Segmentation(Path("/fs/aseg.mgz"), "FreeSurfer", 0, Path("/fs/orig.mgz")),
+            "ReadSegmentation",
+        ),
+    ],
+)
+def test_a_brain_that_was_found_before_is_read_and_all_else_is_done(brain, reader, stage, build):
+    first, *others = session_of(("T1w", "FLAIR")).scans
+    graph = build(Session("01", None, (replace(first, brain=brain), *others)), stage=stage)
+    assert_sound(graph)
+    made = interfaces(graph)
+    assert made.count(reader) == made.count("ExtractBrain") == 1
+    assert made.count("CorrectBias") == 2
+    (node,) = [node for node in graph.nodes if type(node.interface).__name__ == reader]
+    assert node.inputs.in_file == str(brain.path)
 
 
 @pytest.mark.slow

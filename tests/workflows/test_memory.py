@@ -30,7 +30,10 @@ def test_memory_grows_with_the_voxels_that_a_step_holds(scan):
 
 def test_a_scan_that_cannot_be_read_is_left_to_the_step_that_reads_it(tmp_path):
     (tmp_path / "a_T1w.nii.gz").write_bytes(b"none")
-    for path in (tmp_path / "a_T1w.nii.gz", tmp_path / "missing.nii.gz"):
+    nib.MGHImage(np.zeros((9, 9, 9), np.uint8), np.eye(4)).to_filename(tmp_path / "whole.mgz")
+    (tmp_path / "cut.mgz").write_bytes((tmp_path / "whole.mgz").read_bytes()[:40])
+    for name in ("a_T1w.nii.gz", "missing.nii.gz", "cut.mgz"):
+        path = tmp_path / name
         assert memory_gb("reorient", path) == PROCESS_GB
 
 
