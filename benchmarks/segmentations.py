@@ -7,13 +7,17 @@ without the fluid around the brain (label 1), which those leave out.
 
 prints two tables in Markdown. The first has the Dice with the masks of deepbet, which models were
 trained with, of the bare map and of the mask that ``segmented_mask`` makes of it. The second has
-the correlation by which it tells whether scan and segmentation lie over one another: of each scan
-with itself moved along each axis, with itself under a bias field along two axes, and with the scan
-of the next person, laid over it by the centre of the brain. DATA holds the dataset `ixi-healthy`
-and defaults to the environment variable BIDS_ANOMALY_DATA.
+the correlation of details by which it tells whether scan and segmentation lie over one another: of
+each scan with itself moved along each axis, with itself under a bias field along two axes or under
+noise of a tenth of bright tissue, and with the scan of the next person, laid over it by the centre
+of the brain. DATA holds the datasets `ixi-healthy`, and for the second table `elderly-wmh` and `ms`
+too, with two people of the split `dev` each at most. It defaults to the environment variable
+BIDS_ANOMALY_DATA.
 """
 
 import argparse
+from collections import defaultdict
+from collections.abc import Iterator
 
 import nibabel as nib
 import numpy as np
@@ -29,33 +33,44 @@ from bids_anomaly.preprocessing.template import Grid
 
 DATASET = "ixi-healthy"
 SPLITS = ("train", "dev")
+OTHERS = ("elderly-wmh", "ms")
+OF_OTHERS = 2
 FLUID_AROUND = 1
 SHIFTS_MM = (1, 2, 3, 4, 6, 8)
-BIAS = (0.4, 0.6)
+BIAS = 0.6
+NOISE = 0.1
 
 
 def main() -> None:
     arguments = _parser().parse_args()
-    folder = arguments.data / DATASET
-    masks, likeness, scans = [], {}, []
-    for person in people(DATASET, *SPLITS)[: arguments.people]:
-        labels = f"derivatives/dlmuse/sub-{person}/anat/sub-{person}_desc-dlmuse_dseg.nii.gz"
-        scan = reorient(folder / f"sub-{person}" / "anat" / f"sub-{person}_T1w.nii.gz")
+    scans, masks, likeness = [], [], defaultdict(list)
+    for dataset, person in _everybody(arguments.people):
+        folder = arguments.data / dataset
+        scan = reorient(sorted((folder / f"sub-{person}").glob("**/anat/*_T1w.nii.gz"))[0])
         found = extract_brain(scan, use_gpu=False)
-        masks.append(_masks(scan, found, reorient_labels(folder / labels)))
         scans.append((scan, found))
-        for name, picture in _pictures(scan):
-            likeness.setdefault(name, []).append(correlation_within(found, scan, picture))
+        if dataset == DATASET:
+            labels = f"derivatives/dlmuse/sub-{person}/anat/sub-{person}_desc-dlmuse_dseg.nii.gz"
+            masks.append(_masks(scan, found, reorient_labels(folder / labels)))
+        for name, picture in _pictures(scan, found):
+            likeness[name].append(correlation_within(found, scan, picture))
     for (scan, found), (other, its_own) in zip(scans, [*scans[1:], scans[0]], strict=True):
         moved = _moved(other, _centre(found) - _centre(its_own))
-        likeness.setdefault("another person", []).append(correlation_within(found, scan, moved))
-    print(f"bids-anomaly {__version__}, {len(scans)} people of {DATASET}.\n")
+        likeness["another person"].append(correlation_within(found, scan, moved))
+    print(f"bids-anomaly {__version__}, {len(masks)} people of {DATASET}.\n")
     print("| brain | mean Dice with deepbet | lowest |\n| --- | --- | --- |")
     for name, values in zip(("bare map", "filled"), np.transpose(masks), strict=True):
         print(f"| {name} | {values.mean():.3f} | {values.min():.3f} |")
-    print("\n| the scan itself, but | lowest correlation | highest |\n| --- | --- | --- |")
+    print(f"\nThese and {len(scans) - len(masks)} of {' and '.join(OTHERS)}.\n")
+    print("| the scan itself, but | lowest correlation | highest |\n| --- | --- | --- |")
     for name, values in likeness.items():
         print(f"| {name} | {min(values):.2f} | {max(values):.2f} |")
+
+
+def _everybody(count: int) -> list[tuple[str, str]]:
+    """Return the dataset and the label of each person."""
+    others = [(name, person) for name in OTHERS for person in people(name, "dev")[:OF_OTHERS]]
+    return [*((DATASET, person) for person in people(DATASET, *SPLITS)[:count]), *others]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,17 +92,24 @@ def _masks(
     return dice(bare, brain), dice(np.asanyarray(filled.dataobj) > 0, brain)
 
 
-def _pictures(scan: nib.Nifti1Image):
-    """Yield a scan moved or shaded, and what was done to it."""
+def _pictures(
+    scan: nib.Nifti1Image, found: nib.Nifti1Image
+) -> Iterator[tuple[str, nib.Nifti1Image]]:
+    """Yield what was done to a scan, and the scan moved, shaded or noisy."""
     for shift in SHIFTS_MM:
         for axis in range(3):
             yield f"{shift} mm apart", _moved(scan, shift * np.eye(3)[axis])
     values = scan.get_fdata(dtype=np.float32)
     y, z = (np.linspace(-1, 1, length) for length in scan.shape[1:])
-    for share in BIAS:
-        field = (1 + share * y[:, None]) * (1 + share * z)
-        name = f"a bias field of {100 * share:.0f} % along two axes"
-        yield name, Grid.of(scan).image((values * field).astype(np.float32))
+    field = (1 + BIAS * y[:, None]) * (1 + BIAS * z)
+    shaded = Grid.of(scan).image((values * field).astype(np.float32))
+    yield f"a bias field of {100 * BIAS:.0f} % along two axes", shaded
+    bright = np.percentile(values[np.asanyarray(found.dataobj) > 0], 80)
+    noise = NOISE * bright * np.random.default_rng(0).standard_normal(values.shape)
+    yield (
+        f"noise of {100 * NOISE:.0f} % of bright tissue",
+        Grid.of(scan).image((values + noise).astype(np.float32)),
+    )
 
 
 def _moved(image: nib.Nifti1Image, shift_mm: np.ndarray) -> nib.Nifti1Image:
