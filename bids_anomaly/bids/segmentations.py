@@ -46,8 +46,8 @@ FILES = (
     _File("synthseg.mgz", "FreeSurfer"),
     _File("mask.mgz", "FastSurfer"),
     _File("aparc.DKTatlas+aseg.deep.mgz", "FastSurfer"),
-    _File("aseg.auto_noCCseg.mgz", "FastSurfer"),
     _File("aseg.mgz", "FreeSurfer"),
+    _File("aseg.auto_noCCseg.mgz", "FreeSurfer or FastSurfer"),
     _File("brainmask.mgz", "FreeSurfer", above=1),
 )
 VERSION = re.compile(r"\d+\.\d+(?:\.\d+)*")

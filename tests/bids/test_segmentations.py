@@ -10,7 +10,7 @@ from bids_anomaly.bids.scans import GivenBrain, Prepared
 from bids_anomaly.bids.segmentations import FILES, use_segmentations
 from bids_anomaly.exceptions import MissingInputError, NothingFoundError
 
-FREESURFER = ("aseg.mgz", "brainmask.mgz", "orig.mgz", "T1.mgz", "aparc+aseg.mgz")
+FREESURFER = ("aseg.mgz", "aseg.auto_noCCseg.mgz", "brainmask.mgz", "orig.mgz", "T1.mgz")
 FASTSURFER = ("mask.mgz", "aparc.DKTatlas+aseg.deep.mgz", "aseg.auto_noCCseg.mgz", "orig.mgz")
 
 
@@ -78,7 +78,7 @@ def test_a_subject_of_freesurfer_gives_the_brain_of_the_t1w_scan_alone(raw, subj
     [
         (FASTSURFER, "mask.mgz", "FastSurfer", 0),
         (FASTSURFER[1:], "aparc.DKTatlas+aseg.deep.mgz", "FastSurfer", 0),
-        (FASTSURFER[2:], "aseg.auto_noCCseg.mgz", "FastSurfer", 0),
+        (FASTSURFER[2:], "aseg.auto_noCCseg.mgz", "FreeSurfer or FastSurfer", 0),
         ((*FREESURFER, "synthseg.mgz", "synthseg.rca.mgz"), "synthseg.rca.mgz", "FreeSurfer", 0),
         ((*FREESURFER, "synthseg.mgz"), "synthseg.mgz", "FreeSurfer", 0),
         (("brainmask.mgz",), "brainmask.mgz", "FreeSurfer", 1),
