@@ -112,7 +112,7 @@ def test_the_configuration_for_babs_asks_for_options_that_there_are():
 
 def test_the_command_for_datalad_is_one():
     page = (ROOT / "docs/clusters.md").read_text()
-    (words,) = re.findall(r"    -- (inputs/bids outputs .*)\n", page)
+    (words,) = re.findall(r"    (inputs/bids outputs .*)\n", page)
     asked = vars(build_parser().parse_args(words.split()))
     assert asked["participant_labels"] == ["01"]
     assert asked["skip_bids_validation"]
