@@ -1,6 +1,7 @@
 """Courses from the output folder of the app, after its group level."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from bids_anomaly.bids.tables import MISSING, read_table
 from bids_anomaly.bids.timepoints import years_between
 from bids_anomaly.exceptions import BadTableError, MissingInputError, some_of
 from bids_anomaly.group.burden import REGIONS, read_checked
-from bids_anomaly.group.people import find_members
+from bids_anomaly.group.people import Member, find_members
 from bids_anomaly.trajectories.courses import Visits, visits_of
 
 VOLUME, MEAN_Z = "anomalous_volume", "mean_z"
@@ -21,13 +22,16 @@ OF_REGION = ("volume_", "z_")
 def read_results(folder: Path, columns: Sequence[str] = ()) -> Visits:
     """Read the tables of the group level, and those of regions of each session.
 
+    All values are of one modality: that of most primary scans. Sessions with another one are left
+    out, and named.
+
     Parameters
     ----------
     folder : Path
         Output folder of the app.
     columns : sequence of str
         ``anomalous_volume`` (mm3), ``mean_z`` (over the brain), ``volume_<Region>`` (mm3) or
-        ``z_<Region>``, of the primary scan; by default the first two.
+        ``z_<Region>``, of the primary scan of the group level; by default the first two.
 
     Raises
     ------
@@ -64,10 +68,14 @@ def read_results(folder: Path, columns: Sequence[str] = ()) -> Visits:
             "acq_time in the sessions.tsv of each participant, and run the group level again."
         )
     by_z = any(column == MEAN_Z or column.startswith("z_") for column in columns)
-    of_regions = dict(_region_scores(folder)) if by_z else {}
-    rows = []
+    members = {_who_is(member): member for member in find_members(folder)} if by_z else {}
+    counts = Counter(row["primary"] for row in people)
+    modality, _ = counts.most_common(1)[0] if people else ("", 0)
+    rows, others = [], []
     for row in people:
         who = _who(row)
+        if row["primary"] != modality:
+            others.append(who)
         if who in years:
             own = {
                 "participant_id": who[0],
@@ -79,9 +87,22 @@ def read_results(folder: Path, columns: Sequence[str] = ()) -> Visits:
             volumes = {
                 f"volume_{name}": burdens.get(who, {}).get(name, MISSING) for name in regions
             }
-            values = {VOLUME: row[VOLUME], **volumes, **of_regions.get(who, {})}
+            scores = _region_scores(members[who], modality) if who in members else {}
+            values = {VOLUME: row[VOLUME], **volumes, **scores}
             rows.append({**own, **{column: values.get(column, MISSING) for column in columns}})
     visits = visits_of(rows, table, columns)
+    # Only now, since times and ages are counted from the first of all sessions.
+    visits.sessions[:] = [
+        one for one in visits.sessions if (one.participant, one.session) not in others
+    ]
+    if others:
+        named = [" ".join(part for part in who if part != MISSING) for who in others]
+        visits.notes.insert(
+            0,
+            f"The primary scan of {some_of(named)} is not {modality}, as in most sessions: left "
+            "out, because values of two modalities are not comparable. Choose one with --primary "
+            "at the group level.",
+        )
     if untimed:
         visits.notes.insert(
             0,
@@ -128,17 +149,19 @@ def _years(
     return found, untimed
 
 
-def _region_scores(folder: Path) -> Iterator[tuple[tuple[str, str], dict[str, str]]]:
-    """Yield the mean z-scores of the brain and its regions of each session's primary scan."""
-    for member in find_members(folder):
-        if ("regions", member.primary) not in member.files or member.is_rejected:
-            continue
-        rows = read_checked(member.file("regions", member.primary), ("name", "volume", "z_mean"))
-        seen = [row for row in rows if row["z_mean"] != MISSING]
-        scores = {f"z_{row['name']}": row["z_mean"] for row in seen}
-        if seen:
-            volumes = [float(row["volume"]) for row in seen]
-            mean = np.average([float(row["z_mean"]) for row in seen], weights=volumes)
-            scores[MEAN_Z] = repr(float(mean))
-        session = f"ses-{member.session}" if member.session else MISSING
-        yield (f"sub-{member.participant}", session), scores
+def _who_is(member: Member) -> tuple[str, str]:
+    return f"sub-{member.participant}", f"ses-{member.session}" if member.session else MISSING
+
+
+def _region_scores(member: Member, modality: str) -> dict[str, str]:
+    """Return the mean z-scores of the brain and its regions of a session's scan."""
+    if ("regions", modality) not in member.files or member.is_rejected:
+        return {}
+    rows = read_checked(member.file("regions", modality), ("name", "volume", "z_mean"))
+    seen = [row for row in rows if row["z_mean"] != MISSING]
+    scores = {f"z_{row['name']}": row["z_mean"] for row in seen}
+    if seen:
+        volumes = [float(row["volume"]) for row in seen]
+        mean = np.average([float(row["z_mean"]) for row in seen], weights=volumes)
+        scores[MEAN_Z] = repr(float(mean))
+    return scores

@@ -8,19 +8,20 @@ pytest.importorskip("gpytorch")
 
 from bids_anomaly.bids.naming import group_path, output_path
 from bids_anomaly.bids.outputs import OUTPUTS
-from bids_anomaly.bids.tables import write_rows, write_table
+from bids_anomaly.bids.tables import read_table, write_rows, write_table
 from bids_anomaly.exceptions import BadTableError, MissingInputError
 from bids_anomaly.group.burden import REGIONS
 from bids_anomaly.trajectories.courses import courses_of
 from bids_anomaly.trajectories.results import read_results
 
-PEOPLE = 20
+PEOPLE = 22
 REGION = REGIONS[1].name
+COLUMNS = ("participant_id", "session_id", "age", "sex", "primary", "anomalous_volume")
 
 
 @pytest.fixture
 def results(tmp_path):
-    """What participant and group level leave of people with two sessions 1.5 years apart."""
+    """What both levels leave of people with two sessions, the group level by --primary T1w."""
     people, burdens = [], []
     for number in range(PEOPLE):
         person = f"sub-{number:02}"
@@ -28,12 +29,14 @@ def results(tmp_path):
         for session in (1, 2):
             day = date(2020, 1, 1) + timedelta(days=548 * (session - 1))
             lines.append(f"ses-{session}\t{day}\t{session}")
-            people.append((person, f"ses-{session}", 60 + number, "F", 100.0 * session + number))
+            volume = 100.0 * session + number
+            people.append((person, f"ses-{session}", 60 + number, "F", "T1w", volume))
             burdens.append((person, f"ses-{session}", *(2.0 * session + number for _ in REGIONS)))
-            _write_session(tmp_path, {"sub": f"{number:02}", "ses": str(session)}, 0.1 * session)
+            for modality, z in (("T1w", 0.1), ("FLAIR", 0.7)):
+                entities = {"sub": f"{number:02}", "ses": str(session)}
+                _write_session(tmp_path, entities, modality, z * session)
         (tmp_path / person / f"{person}_sessions.tsv").write_text("\n".join(lines) + "\n")
-    columns = ("participant_id", "session_id", "age", "sex", "anomalous_volume")
-    write_rows(group_path(tmp_path, {"desc": "people"}, "stats", ".tsv"), columns, people)
+    write_rows(group_path(tmp_path, {"desc": "people"}, "stats", ".tsv"), COLUMNS, people)
     write_rows(
         group_path(tmp_path, {"atlas": "DLMUSE", "desc": "burden"}, "stats", ".tsv"),
         ("participant_id", "session_id", *(region.name for region in REGIONS)),
@@ -42,8 +45,8 @@ def results(tmp_path):
     return tmp_path
 
 
-def _write_session(folder, entities, z):
-    regions = output_path(folder, "regions", entities, modality="T1w", extension=".tsv")
+def _write_session(folder, entities, modality, z):
+    regions = output_path(folder, "regions", entities, modality=modality, extension=".tsv")
     known = {"volume": 1000.0, "z_mean": z}
     write_table(
         regions,
@@ -55,7 +58,7 @@ def _write_session(folder, entities, z):
         ],
     )  # fmt: skip
     output_path(
-        folder, "anomaly", entities, modality="T1w", space="MNI152NLin2009aSym"
+        folder, "anomaly", entities, modality=modality, space="MNI152NLin2009aSym"
     ).write_bytes(b"")
 
 
@@ -77,6 +80,22 @@ def test_regions_can_be_asked_for(results):
     assert list(z.values) == pytest.approx([0.1, 0.2])
     with pytest.raises(MissingInputError, match="z_Nowhere is none of what"):
         read_results(results, ["z_Nowhere"])
+
+
+def test_sessions_with_another_primary_scan_than_most_are_left_out_and_named(results):
+    table = group_path(results, {"desc": "people"}, "stats", ".tsv")
+    rows = read_table(table)
+    for row in (rows[0], rows[3]):  # the first session of sub-00, the second of sub-01
+        row["primary"] = "FLAIR"
+    write_rows(table, COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
+    visits = read_results(results)
+    assert "sub-00 ses-1, sub-01 ses-2 is not T1w" in visits.notes[0]
+    for column, (later, earlier) in {"anomalous_volume": (200, 101), "mean_z": (0.2, 0.1)}.items():
+        first, second, *others = courses_of(visits, column)
+        assert (list(first.values), list(second.values)) == ([later], [earlier])
+        # Ages are those of the session that is left.
+        assert (first.age, second.age) == (pytest.approx(61.5, abs=0.01), 61)
+        assert all(len(one.values) == 2 for one in others)
 
 
 def test_who_has_no_times_is_named(results):
