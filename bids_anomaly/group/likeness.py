@@ -49,7 +49,10 @@ class Alike(NamedTuple):
 
 
 class Deciding(NamedTuple):
-    """A region that speaks for a group: its mean there and in the others, and its share, 0 to 1."""
+    """A region that speaks for a group: its mean there and in the others, and its share, 0 to 1.
+
+    Means of z are of what decides: less the median over regions of each person.
+    """
 
     group: str
     region: int
@@ -172,7 +175,9 @@ def judge_likeness(burdens: Sequence[Burden], cohorts: Cohorts, *, seed: int) ->
         )
     ]
     speaks = evidence(profiles, prototypes, numbers)
-    deciding = _deciding(groups, features, measured, numbers, speaks)
+    # Of shares people are told the means, not those of their roots.
+    told = np.where([modality == PRIMARY for _, modality in features], measured, values)
+    deciding = _deciding(groups, features, told, numbers, speaks)
     return Likeness(groups, found, known, known_names, alike, deciding, notes)
 
 
@@ -278,7 +283,7 @@ def _all_of(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _deciding(groups, features, measured, numbers, speaks) -> list[Deciding]:
+def _deciding(groups, features, told, numbers, speaks) -> list[Deciding]:
     """List what speaks for each group, the strongest first, and how much of all that does."""
     found = []
     for group, name in enumerate(groups):
@@ -288,6 +293,6 @@ def _deciding(groups, features, measured, numbers, speaks) -> list[Deciding]:
         shares = shares / shares.sum() if shares.any() else shares
         for at in np.argsort(-shares, kind="stable"):
             if shares[at] > 0:
-                means = [float(np.nanmean(measured[these, at])) for these in (own, others)]
+                means = [float(np.nanmean(told[these, at])) for these in (own, others)]
                 found.append(Deciding(name, *features[at], *means, float(shares[at])))
     return found

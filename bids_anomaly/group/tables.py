@@ -99,9 +99,16 @@ LIKENESS = {
 }  # fmt: skip
 DECIDING = {
     "group": {"Description": "Group that the region speaks for."},
-    **{name: COMPARED[name] for name in (*_REGION, "modality", "measure")},
-    "mean": {"Description": "Mean of the group."},
-    "mean_others": {"Description": "Mean of the people of all other groups."},
+    **{name: COMPARED[name] for name in (*_REGION, "modality")},
+    "measure": {
+        "Description": "What is compared.",
+        "Levels": {
+            "z_mean": "Mean z-score of the region less the median over regions of the person",
+            "anomalous_fraction": "Share of the region that is anomalous",
+        },
+    },
+    "mean": {"Description": "Mean of the group; of z_mean less each person's median over regions."},
+    "mean_others": {"Description": "Mean of the people of all other groups, likewise."},
     "share": {"Description": "Share of all that speaks for the group, 0 to 1."},
 }
 

@@ -16,6 +16,7 @@ from bids_anomaly.reports.tables import Table, region_in_words
 
 # Of each group: regions in a sentence, and lines in the table.
 MOST_NAMED, MOST_ROWS = 3, 5
+LESS_MEDIAN = "A mean z here is less the person's median over regions."
 NO_DIAGNOSIS = "It says whom the profile of a person resembles among these people; no diagnosis."
 
 
@@ -49,7 +50,8 @@ def _findings(likeness: Likeness) -> Iterator[Finding]:
         named = "; ".join(
             f"{_region(one)} ({_measure(one)} {_direction(one)} than in others)" for one in own
         )
-        yield Finding(group, f"What speaks most for it: {named}." if named else "Nothing alone.")
+        text = f"What speaks most for it: {named}." if named else "Nothing alone."
+        yield Finding(group, text + (f" {LESS_MEDIAN}" if any(map(_is_z, own)) else ""))
     yield from (Finding("Note", note) for note in likeness.notes)
 
 
@@ -95,7 +97,8 @@ def _deciding(likeness: Likeness) -> Table:
     return Table(
         "Regions that decide",
         f"The {MOST_ROWS} values of each group that speak most for it in its own people, as a "
-        "share of all that does. All are in group/atlas-DLMUSE_desc-deciding_stats.tsv.",
+        f"share of all that does. {LESS_MEDIAN} All are in "
+        "group/atlas-DLMUSE_desc-deciding_stats.tsv.",
         ["Group", "Region", "Modality", "Measure", "Mean", "Mean of others", "Share (%)"],
         rows,
         numeric=(4, 5, 6),
@@ -126,8 +129,12 @@ def _region(one: Deciding) -> str:
     return region_in_words(REGIONS[one.region].name)
 
 
+def _is_z(one: Deciding) -> bool:
+    return one.modality != PRIMARY
+
+
 def _measure(one: Deciding) -> str:
-    return "anomalous share" if one.modality == PRIMARY else f"mean z, {one.modality}"
+    return f"mean z, {one.modality}" if _is_z(one) else "anomalous share"
 
 
 def _direction(one: Deciding) -> str:

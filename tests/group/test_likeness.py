@@ -57,6 +57,38 @@ def test_people_are_like_their_group_and_regions_say_why():
     assert "200 permutations" in likeness_methods(found)[0]
 
 
+@pytest.mark.parametrize("lift", [-6, 0, 6])
+def test_what_is_higher_than_elsewhere_in_people_is_called_higher_on_any_scanner(lift):
+    """Some regions are raised by a stroke; the scanner of these people moves all regions alike."""
+    names = ["control"] * 6 + ["stroke"] * 6
+    burdens = [person(f"{n:02}", group, seed=n) for n, group in enumerate(names)]
+    for burden, group in zip(burdens, names, strict=True):
+        burden.region_z["T1w"] += lift * (group == "stroke")
+        burden.fractions[:] = 0
+    cohorts = Cohorts("group", "control", {f"{n:02}": g for n, g in enumerate(names)})
+    found = judge_likeness(burdens, cohorts, seed=0)
+    first = [one for one in found.regions if one.group == "stroke"][:4]
+    assert {one.region for one in first} == set(range(10, 14))
+    for one in first:
+        assert one.mean == pytest.approx(3, abs=0.5)
+        assert one.mean_others == pytest.approx(0, abs=0.3)
+    said = {one.title: one.text for one in likeness_section(found).findings}
+    assert said["stroke"].count("mean z, T1w higher than in others") == 3
+    assert said["control"].count("mean z, T1w lower than in others") == 3
+    assert "less the person's median" in said["stroke"]
+
+
+def test_shares_are_told_as_they_are():
+    found, _ = judged(THREE)
+    shares = [
+        one
+        for one in found.regions
+        if one.modality == "primary" and one.group == "stroke" and one.region in range(10, 14)
+    ]
+    assert len(shares) == 4
+    assert all((one.mean, one.mean_others) == (pytest.approx(0.2), 0) for one in shares)
+
+
 def test_people_without_a_group_are_judged_by_all_others():
     found, _ = judged(THREE, without=(15,))
     assert "cannot be judged" in found.notes[0]  # four are left in the group
