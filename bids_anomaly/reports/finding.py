@@ -10,7 +10,7 @@ from bids_anomaly.reports.sentences import say
 from bids_anomaly.reports.tables import Row, affected_regions, region_in_words
 from bids_anomaly.scoring.findings import Threshold
 from bids_anomaly.scoring.locations import DEEP, LOCATIONS, OTHER
-from bids_anomaly.scoring.quality_limits import MEASURES
+from bids_anomaly.scoring.quality_limits import measure_named
 from bids_anomaly.scoring.regions import ELSEWHERE
 
 # Findings from this confidence on are called sure: the rate of healthy voxels that score as high is
@@ -209,7 +209,7 @@ def _quality(quality: Sequence[Row]) -> str:
         return say("quality_unknown")
     if not outside:
         return say("quality_good", count=len(judged))
-    names = ", ".join(MEASURES[row["measure"]].name for row in outside)
+    names = ", ".join(measure_named(row["measure"]).name for row in outside)
     return f"{say('quality_outside', names=names, outside=len(outside), count=len(judged))} " + say(
         "quality_worth"
     )

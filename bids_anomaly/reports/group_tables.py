@@ -20,7 +20,7 @@ from bids_anomaly.reports.group_page import People, Person, spark
 from bids_anomaly.reports.group_viewer import most_frequent_place
 from bids_anomaly.reports.numbers import millilitres, two_digits, with_minus
 from bids_anomaly.reports.tables import Table, region_in_words
-from bids_anomaly.scoring.quality_limits import MEASURES
+from bids_anomaly.scoring.quality_limits import measure_named
 
 MOST_REGIONS = 15
 EVERYBODY = "Everybody"
@@ -270,7 +270,7 @@ def _rounded(age: str) -> str:
 def flags_in_words(burden: Burden) -> str:
     """Return the flagged measures, each with the modality of its scan."""
     modality = {scan: scan.rpartition("_")[2] for scan, _ in burden.flags}
-    return ", ".join(f"{MEASURES[m].name} ({modality[scan]})" for scan, m in burden.flags)
+    return ", ".join(f"{measure_named(m).name} ({modality[scan]})" for scan, m in burden.flags)
 
 
 def quality_counts(burdens: Sequence[Burden]) -> Table:
@@ -283,8 +283,8 @@ def quality_counts(burdens: Sequence[Burden]) -> Table:
         else "No scan is outside the limits of good ones.",
         ["Measure", "What it is", "Scans"],
         [
-            [MEASURES[measure].name, MEASURES[measure].words, str(count)]
-            for measure, count in counts.most_common()
+            [measure.name, measure.words, str(count)]
+            for measure, count in ((measure_named(name), n) for name, n in counts.most_common())
         ],
         numeric=(2,),
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bids_anomaly.bids.tables import MISSING
 from bids_anomaly.reports.numbers import millilitres, two_digits, with_minus
 from bids_anomaly.reports.sentences import say
-from bids_anomaly.scoring.quality_limits import MEASURES, Check, describe_flags
+from bids_anomaly.scoring.quality_limits import Check, describe_flags, measure_named
 
 # The largest come first; the rest stands in the files.
 MOST_LESIONS, MOST_REGIONS = 100, 100
@@ -173,11 +173,11 @@ def quality_table(rows: Sequence[Row]) -> Table:
         [
             [
                 _of_a_session(row["scan"]),
-                MEASURES[row["measure"]].heading,
+                measure_named(row["measure"]).heading,
                 "" if row["value"] == MISSING else two_digits(float(row["value"])),
                 _limits(row),
                 "outside" if row["flagged"] == "true" else "",
-                MEASURES[row["measure"]].words,
+                measure_named(row["measure"]).words,
             ]
             for row in rows
         ],

@@ -44,6 +44,7 @@ CONTRAST = (
 BRAIN = "brain extraction may have failed: look at the outline in the report"
 REGISTRATION = "registration to the template may have failed: look at the contours in the report"
 MOTION = "there is more noise or motion than models have seen: expect false findings"
+UNKNOWN = "this version does not know what that makes one suspect"
 SUSPICIONS = {
     "grey_to_white": CONTRAST,
     "fluid_to_white": CONTRAST,
@@ -120,13 +121,18 @@ MEASURES = {
 }
 
 
+def measure_named(name: str) -> Measure:
+    """Return what is known of a measure of a table, which another version may have written."""
+    return MEASURES.get(name, Measure(name, "", "not a measure of this version"))
+
+
 class Check(NamedTuple):
     """A measure of one scan.
 
     Attributes
     ----------
     measure : str
-        A key of :data:`SUSPICIONS`.
+        A key of :data:`SUSPICIONS`, or the name that another version has for one.
     value, lower, upper : float
         What it is, and what good scans have at least and at most; infinite where a side is open.
     """
@@ -177,8 +183,8 @@ def describe_flags(checks: Sequence[Check], *, name: str, modality: str) -> list
         Its BIDS suffix.
     """
     return [
-        f"{name}: {MEASURES[check.measure].heading} is {check.value:.3g} (good scans have "
-        f"{check.bounds}); {SUSPICIONS[check.measure].format(modality=modality)}."
+        f"{name}: {measure_named(check.measure).heading} is {check.value:.3g} (good scans have "
+        f"{check.bounds}); {SUSPICIONS.get(check.measure, UNKNOWN).format(modality=modality)}."
         for check in checks
         if check.flagged
     ]

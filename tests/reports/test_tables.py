@@ -80,6 +80,13 @@ def test_what_is_outside_its_limits_stands_in_the_table_and_in_a_warning(tmp_pat
     assert warning.startswith("sub-01_T1w: WM noise (WM = 1) is 0.5 (good scans have at most 0.06)")
 
 
+def test_a_measure_of_another_version_stands_there_by_its_own_name(tmp_path):
+    rows = rows_of(tmp_path, "quality", [("sub-01_T1w", "wobble", 0.5, 0.0, 0.1, True)])
+    assert quality_table(rows).rows[0][1] == "wobble"
+    (warning,) = quality_warnings(rows)
+    assert warning.startswith("sub-01_T1w: wobble is 0.5 (good scans have at least 0 and at most")
+
+
 def test_every_measure_of_quality_has_a_name_a_unit_and_words(tmp_path):
     measures = OUTPUTS["quality"].columns["measure"]["Levels"]
     assert set(MEASURES) == set(measures)
