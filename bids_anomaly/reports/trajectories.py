@@ -24,6 +24,8 @@ from bids_anomaly.trajectories.accuracy import (
 from bids_anomaly.trajectories.shrinkage import LEVELS, Shrinkage
 from bids_anomaly.trajectories.tables import LEVEL, Drawn, Row
 
+# Of the file of a plot.
+ENDING = "_trajectory.svg"
 # On the page; all are files.
 MOST_CHARTS = 24
 MARKERS = "osD^v"  # beside the colours
@@ -131,6 +133,8 @@ def write_trajectories(
 def write_plots(folder: Path, measures: Sequence[Measure]) -> None:
     """Write a plot for each person and value, such as ``sub-01_desc-mean-z_trajectory.svg``.
 
+    Plots of people and values of an earlier run are removed; other files stay.
+
     Parameters
     ----------
     folder : Path
@@ -151,7 +155,10 @@ def write_plots(folder: Path, measures: Sequence[Measure]) -> None:
             taken.add(name)
             svg = str(person_chart(measure.name, one).svg)
             white = svg.replace("<svg", '<svg style="background:#fff;color:#222"', 1)
-            write_text(folder / f"{name}_trajectory.svg", white)
+            write_text(folder / f"{name}{ENDING}", white)
+    for path in folder.glob(f"sub-*_desc-*{ENDING}"):
+        if path.name.removesuffix(ENDING) not in taken:
+            path.unlink()
 
 
 def person_chart(measure: str, drawn: Drawn) -> Chart:
