@@ -1,6 +1,7 @@
 """The tables of the group level, and what their columns mean."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -242,14 +243,10 @@ def people_table(
     theirs = dict.fromkeys(
         column for one in burdens for column in one.known if column != "participant_id"
     )
-    names = {
-        column: without_formula(
-            f"participants_{column}" if column in own or column in WHO else column
-        )
-        for column in theirs
-    }
+    names = _names_beside({**WHO, **own}, list(theirs))
     joined = {
-        names[column]: described.get(column) or {"Description": "Column of participants.tsv."}
+        names[column]: described.get(column)
+        or {"Description": f"Column {column} of participants.tsv."}
         for column in theirs
     }
     against = burden_z(burdens, cohorts)
@@ -269,6 +266,20 @@ def people_table(
         for one, z in zip(burdens, against, strict=True)
     ]  # fmt: skip
     return {**WHO, **joined, **own}, rows
+
+
+def _names_beside(ours: Collection[str], theirs: Sequence[str]) -> dict[str, str]:
+    """Return what each column of ``participants.tsv`` is called beside ours: no name twice."""
+    names: dict[str, str] = {}
+    # Those that can keep their name come first.
+    for column in sorted(theirs, key=lambda column: column in ours):
+        name = without_formula(f"participants_{column}" if column in ours else column)
+        names[column] = next(
+            free
+            for number in itertools.count(1)
+            if (free := f"{name}_{number}" if number > 1 else name) not in {*ours, *names.values()}
+        )
+    return names
 
 
 def burden_z(burdens: Sequence[Burden], cohorts: Cohorts | None) -> np.ndarray:

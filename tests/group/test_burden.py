@@ -109,6 +109,25 @@ def test_columns_of_participants_stand_beside_ours(member):
     assert all("Description" in description for description in columns.values())
 
 
+def test_no_two_columns_have_one_name(member):
+    known = {
+        "participant_id": "sub-01",
+        "lesions": "of the table",
+        "participants_lesions": "of an earlier group level",
+        "=1+1": "a formula",
+        "'=1+1": "a formula that was one",
+        "session_id": "a session",
+        "participants_session_id": "another",
+    }
+    columns, (row,) = people_table([read_burden(member, known)], {}, None)
+    values = dict(zip(columns, row, strict=True))
+    assert set(known.values()) - {"sub-01"} <= set(values.values())
+    # What need not be called otherwise is not.
+    assert values["participants_lesions"] == "of an earlier group level"
+    assert values["participants_lesions_2"] == "of the table"
+    assert columns["participants_lesions_2"]["Description"] == "Column lesions of participants.tsv."
+
+
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=30))
 def test_the_median_is_no_outlier_and_larger_burdens_are_further_out(volumes):
     z = modified_z(np.sort(volumes), np.array(volumes))
