@@ -53,8 +53,8 @@ METHODS_TEXT = (
     "forecast from each number of first ones, by models that had seen nothing of the person. "
     "People count alike; intervals are 95 % percentile intervals from bootstrap draws of people. "
     "The linear mixed model has years, age, sex and the interactions of years with both, and an "
-    "own level and rate, given the person's sessions. The last value carried forward has no "
-    "interval.",
+    "own level and rate, given the person's sessions, and learned also from people with one "
+    "session. The last value carried forward has no interval.",
     "A forecast says what was usual in the people of this table. It knows nothing of treatment, of "
     "a change of scanner, or of a disease that begins after the last session.",
 )

@@ -88,16 +88,18 @@ def cross_validate(
     Parameters
     ----------
     courses : sequence of Course
+        Those with one session teach the linear mixed model levels.
     seed : int
         Of the folds and of the models.
     tell : callable
         Is told of baselines that could not be fitted.
     """
     repeated = [course for course in courses if len(course.years) > 1]
+    single = [course for course in courses if len(course.years) == 1]
     tests: list[Trial] = []
     for left_out, seen in folds_of(repeated, FOLDS, seed):
         tests += forecast_errors(
-            [repeated[number] for number in left_out], seen, seed=seed, tell=tell
+            [repeated[number] for number in left_out], [*seen, *single], seed=seed, tell=tell
         )
     return tests
 

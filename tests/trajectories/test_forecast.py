@@ -7,16 +7,18 @@ pytest.importorskip("gpytorch")
 
 from bids_anomaly.trajectories.accuracy import (
     ALL,
+    FOLDS,
     LAST,
     MIXED,
     POPULATION,
     SHRINKAGE,
+    cross_validate,
     figures,
     forecast_errors,
 )
 from bids_anomaly.trajectories.baselines import learn_mixed_model
 from bids_anomaly.trajectories.courses import Course
-from bids_anomaly.trajectories.forecast import forecast, learn
+from bids_anomaly.trajectories.forecast import folds_of, forecast, learn
 
 
 def person(years, values, age=70.0) -> Course:
@@ -91,6 +93,20 @@ def test_new_people_are_forecast_better_than_by_population_or_last_value(straigh
     assert found[SHRINKAGE].error.estimate < 1.2 * found[MIXED].error.estimate
     assert 0.85 < found[SHRINKAGE].coverage[0.95].estimate <= 1
     assert found[LAST].coverage == {}
+
+
+def test_people_with_one_session_teach_the_mixed_model_levels(straight):
+    known = [one.course for one in straight[0] if len(one.course.years) > 1][:10]
+    once = [one.course.first(1) for one in straight[1]]
+    left_out, seen = next(folds_of(known, FOLDS, 0))
+    person = known[left_out[0]]
+    expected = learn_mixed_model([*seen, *once]).expect(person.first(1), person.years[1:]).value
+    errors = [
+        trial.errors[MIXED]
+        for trial in cross_validate([*known, *once])
+        if (trial.participant, trial.sessions) == (person.participant, 1)
+    ]
+    assert errors == pytest.approx(abs(person.values[1:] - expected))
 
 
 def test_the_mixed_model_finds_the_rates_of_the_simulation(straight):
