@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bids_anomaly.bids.participants import SITE
+from bids_anomaly.evaluation.statistics import Interval
 from bids_anomaly.exceptions import some_of
 from bids_anomaly.group.burden import REGIONS, Burden
 from bids_anomaly.group.cohorts import KNOWN_SHARE, Cohorts, numbers_known
@@ -62,6 +63,34 @@ class Deciding(NamedTuple):
     share: float
 
 
+class Recognised(NamedTuple):
+    """How well a group is told apart, or all of them.
+
+    Attributes
+    ----------
+    by : sequence of str
+        ``profiles``, or what was known of people.
+    group : str or None
+        None for all.
+    people : int
+    share : Interval
+        That is most like its own group; of a single group without an interval. Of all, the mean
+        over groups.
+    chance, p : float
+        Of all; NaN for a single group.
+    taken_for : sequence of int
+        How many are most like each of the groups.
+    """
+
+    by: Sequence[str]
+    group: str | None
+    people: int
+    share: Interval
+    chance: float
+    p: float
+    taken_for: Sequence[int]
+
+
 @dataclass(frozen=True)
 class Likeness:
     """What profiles of people tell of their groups.
@@ -94,6 +123,24 @@ class Likeness:
     def is_above_chance(self) -> bool:
         """Whether profiles tell the groups apart better than chance does."""
         return self.profiles is not None and self.profiles.p < LEVEL
+
+    @property
+    def recognised(self) -> list[Recognised]:
+        """Who is recognised by profiles, then by what is known: all groups, then each."""
+        rows = []
+        for by, found in ((["profiles"], self.profiles), (self.known_names, self.known)):
+            if found is None:
+                continue
+            of_all = (None, found.confusion.sum(axis=0), found.accuracy, found.chance, found.p)
+            of_each = (
+                (name, row, Interval(float(row[at] / row.sum()), np.nan, np.nan), np.nan, np.nan)
+                for at, (name, row) in enumerate(zip(self.groups, found.confusion, strict=True))
+            )
+            rows += [
+                Recognised(by, group, int(row.sum()), share, chance, p, row.tolist())
+                for group, row, share, chance, p in (of_all, *of_each)
+            ]
+        return rows
 
 
 def judge_likeness(burdens: Sequence[Burden], cohorts: Cohorts, *, seed: int) -> Likeness:

@@ -17,7 +17,6 @@ from bids_anomaly.group.burden import REGIONS, TISSUES, Burden, modified_z
 from bids_anomaly.group.cohorts import Cohorts, cohort_labels
 from bids_anomaly.group.likeness import Likeness
 from bids_anomaly.group.people import PRIMARY
-from bids_anomaly.group.prototypes import Recognition
 from bids_anomaly.group.rates import marked_shares
 
 WHO = {
@@ -309,14 +308,13 @@ def _lesions(burdens: Iterable[Burden]) -> Iterator[tuple]:
 def _likeness(burdens: Sequence[Burden], cohorts: Cohorts, likeness: Likeness) -> list[tuple]:
     """Return the tables of who is like whom; without single people where that is chance."""
     labels = cohort_labels(likeness.groups)
-    by = [("profiles", likeness.profiles), (", ".join(likeness.known_names), likeness.known)]
     tables = [
         ({"desc": "recognition"}, "How well groups are told apart, each person left out.",
          {**RECOGNITION, **{f"as_{label}": {"Description": f"People most like {name}.",
                                             "Format": "integer"}
                             for name, label in labels.items()}},
-         [row for what, found in by if found is not None
-          for row in _recognised(what, found, likeness.groups)]),
+         [(", ".join(one.by), one.group or MISSING, one.people, *one.share, one.chance, one.p,
+           *one.taken_for) for one in likeness.recognised]),
     ]  # fmt: skip
     if not likeness.is_above_chance:
         return tables
@@ -336,17 +334,6 @@ def _likeness(burdens: Sequence[Burden], cohorts: Cohorts, likeness: Likeness) -
            "anomalous_fraction" if one.modality == PRIMARY else "z_mean",
            one.mean, one.mean_others, one.share)
           for one in likeness.regions]),
-    ]  # fmt: skip
-
-
-def _recognised(what: str, found: Recognition, groups: Sequence[str]) -> list[tuple]:
-    shares = np.diag(found.confusion) / found.confusion.sum(axis=1)
-    everybody = found.confusion.sum(axis=0)
-    return [
-        (what, MISSING, int(everybody.sum()), *found.accuracy, found.chance, found.p,
-         *map(int, everybody)),
-        *((what, name, int(row.sum()), float(share), *[MISSING] * 4, *map(int, row))
-          for name, share, row in zip(groups, shares, found.confusion, strict=True)),
     ]  # fmt: skip
 
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bids_anomaly.evaluation.statistics import Interval
 from bids_anomaly.group.burden import REGIONS
 from bids_anomaly.group.likeness import Deciding, Likeness
 from bids_anomaly.group.people import PRIMARY
-from bids_anomaly.group.prototypes import PARTS, PERMUTATIONS, Recognition
+from bids_anomaly.group.prototypes import PARTS, PERMUTATIONS
 from bids_anomaly.preprocessing.atlas import output_labels
 from bids_anomaly.reports.group_maps import Map, MapTable, map_table
 from bids_anomaly.reports.group_page import Finding, LikenessSection
@@ -36,8 +37,8 @@ def _findings(likeness: Likeness) -> Iterator[Finding]:
     if found is not None:
         text = (
             f"Profiles of regions tell {', '.join(likeness.groups)} apart with a balanced accuracy "
-            f"of {_interval(found)}; chance is {found.chance:.2f} (p = {found.p:.3f}, each person "
-            "left out). "
+            f"of {_share(found.accuracy)}; chance is {found.chance:.2f} (p = {found.p:.3f}, each "
+            "person left out). "
         )
         yield Finding(
             "All groups",
@@ -55,25 +56,21 @@ def _findings(likeness: Likeness) -> Iterator[Finding]:
     yield from (Finding("Note", note) for note in likeness.notes)
 
 
-def _interval(found: Recognition) -> str:
-    estimate, low, high = found.accuracy
-    return f"{estimate:.2f} (95 % interval {low:.2f} to {high:.2f})"
+def _share(share: Interval) -> str:
+    text = f"{share.estimate:.2f}"
+    if np.isfinite(share.low):
+        text += f" (95 % interval {share.low:.2f} to {share.high:.2f})"
+    return text
 
 
 def _recognised(likeness: Likeness) -> Table:
-    rows = []
-    by = [("profiles", likeness.profiles), (" and ".join(likeness.known_names), likeness.known)]
-    for what, found in by:
-        if found is None:
-            continue
-        shares = np.diag(found.confusion) / found.confusion.sum(axis=1)
-        rows.append([what, "all", str(found.confusion.sum()), _interval(found),
-                     f"{found.chance:.2f}", f"{found.p:.3f}",
-                     *map(str, found.confusion.sum(axis=0))])  # fmt: skip
-        rows += [
-            [what, name, str(row.sum()), f"{share:.2f}", "", "", *map(str, row)]
-            for name, share, row in zip(likeness.groups, shares, found.confusion, strict=True)
-        ]
+    rows = [
+        [" and ".join(one.by), one.group or "all", str(one.people), _share(one.share),
+         *(f"{value:.{digits}f}" if np.isfinite(value) else ""
+           for value, digits in ((one.chance, 2), (one.p, 3))),
+         *map(str, one.taken_for)]
+        for one in likeness.recognised
+    ]  # fmt: skip
     return Table(
         "Who is recognised",
         "Share of people who are most like their own group when they are left out; of all, the "

@@ -97,6 +97,23 @@ def test_people_without_a_group_are_judged_by_all_others():
     assert found.profiles.confusion.sum() == 16
 
 
+def test_all_groups_and_each_are_recognised_by_what_is_told():
+    found, _ = judged(THREE, change=lambda n, group: {"known": {"age": str(50 + n % 4)}})
+    rows = found.recognised
+    assert [(*one.by, one.group) for one in rows] == [
+        (by, group) for by in ("profiles", "age") for group in (None, *THREE)
+    ]
+    assert [one.people for one in rows[:4]] == [16, 6, 5, 5]
+    assert [one.taken_for for one in rows[:4]] == [[6, 5, 5], [6, 0, 0], [0, 5, 0], [0, 0, 5]]
+    for of_all, *of_each in (rows[:4], rows[4:]):
+        shares = [one.share.estimate for one in of_each]
+        assert of_all.share.estimate == pytest.approx(np.mean(shares))
+        assert np.isfinite(of_all.p)
+    (shown, *_) = likeness_section(found).tables
+    assert shown.rows[0][:3] == ["profiles", "all", "16"]
+    assert shown.rows[1] == ["profiles", "control", "6", "1.00", "", "", "6", "0", "0"]
+
+
 def test_of_chance_nobody_is_named():
     found, _ = judged({"control": 6, "a": 6})
     assert not found.is_above_chance
