@@ -6,11 +6,16 @@ higher. Groups are compared as at the group level, by the largest |t| over all r
 
     pip install neuroCombat==0.2.12    # no dependency of the app
     python benchmarks/sites.py --studies 400
+
+How much is left to be found where a site goes with the group, without ComBat:
+
+    python benchmarks/sites.py --uneven --studies 1000
 """
 
 import argparse
 import contextlib
 import io
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -28,6 +33,9 @@ STUDIES: Mapping[str, Sequence[tuple[int, int]]] = {
     "three sites, 16 and 4, 10 and 10, 4 and 16": [(16, 4), (10, 10), (4, 16)],
     "two sites, 20 and 2, 2 and 20": [(20, 2), (2, 20)],
 }
+
+# Of the first of two sites; the second has as many cases and controls. Once, and three times these.
+UNEVEN, TIMES = [(11, 11), (15, 7), (17, 5), (19, 3), (20, 2)], (1, 3)
 
 
 class Study(NamedTuple):
@@ -120,10 +128,36 @@ def compare(study: Study, seed: int) -> dict[str, np.ndarray]:
     }
 
 
+def print_power_of_uneven_sites(studies: int) -> None:
+    """Print how often the region is found with the site held constant."""
+    print("| controls and cases of each site | explained by the site (%) | power |")
+    print("| --- | ---: | ---: |")
+    for times, (some, others) in itertools.product(TIMES, UNEVEN):
+        controls, cases = times * some, times * others
+        random, found = np.random.default_rng(controls), []
+        for seed in range(studies):
+            study = draw_study(random, [(controls, cases), (cases, controls)], EFFECT)
+            known = study.known_with_site
+            test = max_t_test(
+                [study.values], study.is_case, known, seed=seed, permutations=PERMUTATIONS
+            )
+            found.append(test.p[0] <= LEVEL)
+        explained = np.corrcoef(study.site, study.is_case)[0, 1] ** 2
+        print(
+            f"| {controls} and {cases}, {cases} and {controls} | {100 * explained:.0f} | "
+            f"{np.mean(found):.2f} |",
+            flush=True,
+        )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--uneven", action="store_true", help="power by imbalance, and no ComBat")
     parser.add_argument("--studies", type=int, default=400, help="with and without a difference")
     asked = parser.parse_args()
+    if asked.uneven:
+        print_power_of_uneven_sites(asked.studies)
+        return 0
     print("| controls and cases | site | false positive rate | power |")
     print("| --- | --- | ---: | ---: |")
     for number, (words, sites) in enumerate(STUDIES.items()):

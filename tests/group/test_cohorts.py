@@ -140,6 +140,16 @@ def test_groups_of_different_ages_are_told():
     assert "96 % of who is in which group is explained by age" in setup.notes[0]
 
 
+@pytest.mark.parametrize("few", [1, 2, 3, 4, 6, 10])
+def test_it_is_said_where_less_than_half_of_what_people_tell_is_left(few):
+    """Cases and controls of two sites, of which each has `few` of one group."""
+    sites = ["A"] * (20 - few) + ["B"] * few + ["A"] * few + ["B"] * (20 - few)
+    setup = design(*people(*"a" * 20, *"c" * 20, site=sites), cases="a", controls="c")
+    explained = (1 - few / 10) ** 2
+    said = f"as little as {40 * (1 - explained):.0f} would"
+    assert [said in note for note in setup.notes] == ([True] if explained > 0.5 else [])
+
+
 def test_groups_come_from_the_column_of_the_controls(tmp_path):
     (tmp_path / "participants.tsv").write_text(
         "participant_id\tdiagnosis\nsub-1\thealthy\nsub-2\tMS\nsub-3\tn/a\n"
