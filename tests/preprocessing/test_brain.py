@@ -327,7 +327,6 @@ def test_beyond_the_field_of_view_of_the_reference_a_brain_stays(brain):
 
 def test_a_mask_that_does_not_fit_the_reference_is_left_alone(brain):
     far = np.roll(brain, 20, axis=1)
-    assert trim_brain(as_mask(far), as_mask(brain), SAME_SPACE) is not None
     np.testing.assert_array_equal(trim_brain(as_mask(far), as_mask(brain), SAME_SPACE).dataobj, far)
 
 
