@@ -266,9 +266,10 @@ def carried(
         image = own.image(values.astype(np.float32))
         return resample(image, grid, chain).get_fdata(dtype=np.float32)
 
-    # Distances are measured before slices may become thick.
+    # Measured before slices may become thick. The surface runs between the centres of voxels.
     outside, depth = (
-        brought(distance_transform_edt(part, sampling=own.spacing)) for part in (~inside, inside)
+        brought(distance_transform_edt(part, sampling=own.spacing) - own.spacing.min() / 2)
+        for part in (~inside, inside)
     )
     brain = np.asanyarray(resample_mask(reference, grid, chain).dataobj) > 0
     return brain, brought(np.ones(own.shape)) > 0.5, outside, depth

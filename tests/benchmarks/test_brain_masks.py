@@ -43,7 +43,7 @@ def test_the_reference_itself_is_perfect(brain_masks, case):
 
 
 def test_a_rim_is_neither_outside_nor_cut_off(brain_masks, case):
-    for radius_mm in (RADIUS_MM - 0.5, RADIUS_MM + 0.5):
+    for radius_mm in (RADIUS_MM - 1.5, RADIUS_MM + 1.5):
         found = brain_masks.measure(case, image(ball(radius_mm)), 1.0)
         assert found.dice < 1
         assert (found.outside_ml, found.cut_off_ml) == (0, 0)
