@@ -42,6 +42,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from shared.brain_tools import OTHER_FINDERS
 from shared.data_folder import add_data_folder
 from shared.people import Split
+from shared.real_scans import PATIENTS
 
 from bids_anomaly import __version__
 from bids_anomaly.evaluation.masks import read_mask
@@ -65,8 +66,7 @@ TUMOUR_ML, TUMOUR_DEPTH_MM = 50.0, 20.0
 TUMOUR_LEVEL = {"T1w": 0.6, "FLAIR": 1.6}
 METHODS = {**FINDERS, **OTHER_FINDERS}
 DLMUSE = "derivatives/dlmuse/sub-{0}/anat/sub-{0}_desc-dlmuse_dseg.nii.gz"
-DLWMLS = "derivatives/dlwmls/sub-{0}/anat/sub-{0}_space-FLAIR_label-WMH_mask.nii.gz"
-MANUAL = "derivatives/manual/sub-{0}/anat/sub-{0}_label-lesion_mask.nii.gz"
+LESIONS = {patients.dataset: patients.truth for patients in PATIENTS}
 
 
 class Scans(NamedTuple):
@@ -89,16 +89,19 @@ class Scans(NamedTuple):
 SCANS = (
     Scans("ixi-healthy", "T1w", DLMUSE),
     Scans("elderly-wmh", "T1w", DLMUSE),
-    Scans("elderly-wmh", "FLAIR", DLMUSE, DLWMLS),
+    Scans("elderly-wmh", "FLAIR", DLMUSE, LESIONS["elderly-wmh"]),
     Scans("ms-longitudinal", "FLAIR"),
     Scans("ms-longitudinal", "T2w"),
     Scans("ucla-t1w-t2w", "T2w"),
     Scans("ixi-healthy", "T1w", DLMUSE, painted=True),
     Scans("elderly-wmh", "FLAIR", DLMUSE, painted=True),
     Scans("nsk-t1w", "T1w", stripped=True),
-    *(Scans("ms", each, None, MANUAL, stripped=True) for each in ("T1w", "T2w", "FLAIR")),
-    *(Scans("wmh-manual", each, None, MANUAL, stripped=True) for each in ("T1w", "T2w", "FLAIR")),
-    Scans("tumour-flair", "FLAIR", None, MANUAL, stripped=True),
+    *(
+        Scans(patients, modality, None, LESIONS[patients], stripped=True)
+        for patients in ("ms", "wmh-manual")
+        for modality in ("T1w", "T2w", "FLAIR")
+    ),
+    Scans("tumour-flair", "FLAIR", None, LESIONS["tumour-flair"], stripped=True),
 )
 
 
