@@ -41,7 +41,7 @@ def deepbet_mask(scan: nib.Nifti1Image, *, use_gpu: bool) -> np.ndarray:
     """Find the brain with the network of deepbet.
 
     The method is deepbet (Fisch et al. 2024, doi 10.1016/j.compbiomed.2024.108845). Trained on
-    T1w; its masks of T2w and FLAIR, thick slices too, look as good.
+    T1w; on T2w and FLAIR its masks take in some neck and scalp, see docs/preprocessing.md.
 
     Parameters
     ----------
@@ -117,8 +117,8 @@ def template_mask(scan: nib.Nifti1Image) -> np.ndarray:
     """Find the brain by an affine registration of the template, whose mask is carried over.
 
     A coarse fallback for heads that are tilted by 25 degrees at most, since no affine follows the
-    shape of a person's brain: benchmarks/brain_masks.py prints a Dice of .942 to .969 (mean .960)
-    in T1w, where deepbet has .982. The masks of T2w and FLAIR, thick slices and atrophy among
+    shape of a person's brain: benchmarks/brain_masks.py prints a mean Dice of .958 (worst .952)
+    in T1w, where deepbet has .981. The masks of T2w and FLAIR, thick slices and atrophy among
     them, agree with those of deepbet by .93 to .95 (five scans of four patients). A deformation
     after it made the masks too small. `scan` and the result are those of :func:`deepbet_mask`.
     """
