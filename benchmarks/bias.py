@@ -44,6 +44,8 @@ from bids_anomaly.preprocessing.template import (
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 
 SURE_WHITE_MATTER = 0.95
+# What is kept of a scan.
+SCAN, BRAIN = "scan.nii.gz", "brain.nii.gz"
 # Of simulated lesions and fields one person of a dataset is enough.
 EXAMPLES = (("ms", "FLAIR"), ("ms", "T1w"), ("ucla-t1w-t2w", "T1w"), ("ucla-t1w-t2w", "T2w"))
 # Volume in ml, and whether there is one on each side.
@@ -255,31 +257,42 @@ def example(data: Path, kept: Path, dataset: str, modality: str) -> tuple[str, s
 
 
 def prepared(data: Path, kept: Path, of_set, person: str, modality: str) -> Scan:
-    """Reorient a scan, find its brain and register it, or read what was kept of that."""
-    folder = kept / of_set.dataset / f"{person}-{modality}"
-    reference = "T1w" if "T1w" in of_set.modalities else modality
-    names = {"image": folder / "scan.nii.gz", "brain": folder / "brain.nii.gz"}
-    if not (folder / "done").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        entities = {"sub": person}
-        source = anat_folder(data / of_set.dataset, entities) / file_name(entities, modality)
-        image = reorient(source)
-        brain = brain_mask(image, method="deepbet", use_gpu=False).mask
-        nib.save(image, names["image"])
-        nib.save(brain, names["brain"])
-        fixed, kind = resample(template_brain(1), MODEL_GRID_2MM), "Affine"
-        if modality != reference:
-            first = prepared(data, kept, of_set, person, reference)
-            fixed, kind = masked(first.image, first.brain), "Rigid"
-        register_linear(masked(image, brain), fixed, kind=kind, seed=0, folder=folder)
-        (folder / "done").touch()
-    affine = kept / of_set.dataset / f"{person}-{reference}" / "affine.mat"
+    """Return a scan with its brain and registration, and its lesions if they are known."""
+    reference = reference_of(of_set, modality)
+    folder = prepare(data, kept, of_set, person, modality)
+    affine = prepare(data, kept, of_set, person, reference) / "affine.mat"
     links = [affine] if modality == reference else [affine, folder / "rigid.mat"]
-    image, brain = (nib.load(path) for path in names.values())
+    image, brain = (nib.load(folder / name) for name in (SCAN, BRAIN))
     lesions = None
     if isinstance(of_set, Patients):
         lesions = _lesions(data, kept, of_set, person, modality, Grid.of(image))
     return Scan(image, brain, Chain.of(*links).inverse(), lesions)
+
+
+def reference_of(of_set, modality: str) -> str:
+    """Return what a scan is registered to: the T1w scan where there is one."""
+    return "T1w" if "T1w" in of_set.modalities else modality
+
+
+def prepare(data: Path, kept: Path, of_set, person: str, modality: str) -> Path:
+    """Reorient a scan, find its brain and register it; return the folder that keeps all that."""
+    folder = kept / of_set.dataset / f"{person}-{modality}"
+    if (folder / "done").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    entities = {"sub": person}
+    image = reorient(anat_folder(data / of_set.dataset, entities) / file_name(entities, modality))
+    brain = brain_mask(image, method="deepbet", use_gpu=False).mask
+    nib.save(image, folder / SCAN)
+    nib.save(brain, folder / BRAIN)
+    fixed, kind = resample(template_brain(1), MODEL_GRID_2MM), "Affine"
+    reference = reference_of(of_set, modality)
+    if modality != reference:
+        first = prepare(data, kept, of_set, person, reference)
+        fixed, kind = masked(*(nib.load(first / name) for name in (SCAN, BRAIN))), "Rigid"
+    register_linear(masked(image, brain), fixed, kind=kind, seed=0, folder=folder)
+    (folder / "done").touch()
+    return folder
 
 
 def _lesions(
@@ -290,10 +303,7 @@ def _lesions(
     chain = SAME_SPACE
     drawn_on = patients.truth_modality
     if drawn_on not in (None, modality):
-        rigid = kept / patients.dataset / f"{person}-{drawn_on}" / "rigid.mat"
-        if not rigid.exists():
-            prepared(data, kept, patients, person, drawn_on)
-        chain = Chain.of(rigid)
+        chain = Chain.of(prepare(data, kept, patients, person, drawn_on) / "rigid.mat")
     return np.asanyarray(resample_mask(truth, onto, chain).dataobj) > 0
 
 
