@@ -59,7 +59,8 @@ def write_lesion_roi(
     Returns
     -------
     Path or None
-        The mask; None if nothing was found, and then a mask of an earlier run is removed.
+        The mask; None if nothing was found within the T1w scan, and then a mask of an earlier run
+        is removed.
 
     Raises
     ------

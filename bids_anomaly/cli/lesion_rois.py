@@ -37,6 +37,6 @@ def write_lesion_rois(settings: Settings, sessions: Iterable, console) -> list[s
             failed.append(session.label)
             console.print(f"{session.label}: no lesion mask: {error}", style="red", markup=False)
             continue
-        said = path or "none, because nothing was found"
+        said = path or "none, because nothing was found within the T1w scan"
         console.print(f"{session.label}: lesion mask for other programs: {said}", markup=False)
     return failed
