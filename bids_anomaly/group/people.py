@@ -240,6 +240,8 @@ def _timepoints(
         stem = f"sub-{participant}" + (f"_ses-{label}" if label else "")
         names = os.listdir(anat) if anat.is_dir() else []
         files = _by_output(anat / name for name in names if not is_hidden(name))
+        if label is None and order.labels and not files:
+            continue  # changes between the sessions are there, and no results of any scan
         if modalities:
             files = {
                 key: path

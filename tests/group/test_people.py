@@ -226,6 +226,15 @@ def test_scans_beside_the_folder_of_a_session_come_in_and_files_of_the_system_do
     ]
 
 
+def test_changes_between_sessions_are_no_session(tmp_path):
+    touch(tmp_path, f"sub-01_ses-1_{MASK}", f"sub-01_ses-2_{MASK}")
+    changes = tmp_path / "sub-01" / "anat"
+    changes.mkdir()
+    for name in ("desc-change_FLAIR.nii.gz", "desc-changesFLAIR_dseg.tsv"):
+        (changes / f"sub-01_space-midpoint1to2_{name}").touch()
+    assert [one.label for one in find_members(tmp_path)] == ["sub-01_ses-1", "sub-01_ses-2"]
+
+
 def test_it_is_said_where_the_first_session_is_a_guess(tmp_path, caplog):
     touch(tmp_path, f"sub-01_ses-post_{MASK}", f"sub-01_ses-pre_{MASK}")
     find_members(tmp_path)
