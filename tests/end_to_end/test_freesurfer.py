@@ -10,6 +10,8 @@ import pytest
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid
 
+pytestmark = pytest.mark.slow
+
 # Conformed by FreeSurfer, but for the size of the voxels: left, inferior, anterior.
 CONFORMED = Grid(
     (112, 112, 112), np.array([[-2, 0, 0, 112], [0, 0, 2, -130], [0, -2, 0, 115], [0, 0, 0, 1.0]])

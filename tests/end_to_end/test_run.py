@@ -256,6 +256,7 @@ def test_results_say_that_the_mask_was_given(masked, assert_valid_bids):
     assert_valid_bids(dataset.parents[1])
 
 
+@pytest.mark.slow
 def test_a_run_with_a_mask_goes_on_and_is_repeated_from_its_record(
     masked, files, command, run_records
 ):
