@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nipype.interfaces.base import BaseInterfaceInputSpec, File, traits
 
-from bids_anomaly.interfaces.base import StepInterface, save_image
-from bids_anomaly.interfaces.preprocessing import BrainOutput, DeformationOutput
+from bids_anomaly.interfaces.base import StepInterface
+from bids_anomaly.interfaces.preprocessing import BrainOutput, DeformationOutput, save_brain
 from bids_anomaly.preprocessing.images import load_nifti
 
 
@@ -34,10 +34,7 @@ class ReadBrain(StepInterface):
         found = prepared_mask(
             load_nifti(inputs.scan), reorient_labels(Path(inputs.in_file)), pipeline=inputs.pipeline
         )
-        return {
-            "out_mask": save_image(found.mask, folder / "brain.nii.gz"),
-            "method": found.method,
-        }
+        return save_brain(found, folder)
 
 
 class ReadGivenBrain(StepInterface):
@@ -54,10 +51,7 @@ class ReadGivenBrain(StepInterface):
         found = given_mask(
             load_nifti(inputs.scan), reorient_labels(Path(inputs.in_file)), pipeline=inputs.pipeline
         )
-        return {
-            "out_mask": save_image(found.mask, folder / "brain.nii.gz"),
-            "method": found.method,
-        }
+        return save_brain(found, folder)
 
 
 class _ReadSegmentationInput(_ReadBrainInput):
@@ -82,10 +76,7 @@ class ReadSegmentation(StepInterface):
             above=inputs.above,
             pipeline=inputs.pipeline,
         )
-        return {
-            "out_mask": save_image(found.mask, folder / "brain.nii.gz"),
-            "method": found.method,
-        }
+        return save_brain(found, folder)
 
 
 class _ReadDeformationInput(BaseInterfaceInputSpec):

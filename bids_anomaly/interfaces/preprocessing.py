@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 from nipype.interfaces.base import (
@@ -16,6 +16,9 @@ from nipype.interfaces.base import (
 from bids_anomaly.interfaces.base import StepInterface, save_image
 from bids_anomaly.interfaces.records import record_warnings
 from bids_anomaly.preprocessing.images import load_nifti
+
+if TYPE_CHECKING:
+    from bids_anomaly.preprocessing.brain import BrainMask
 
 
 class _ReorientInput(BaseInterfaceInputSpec):
@@ -62,6 +65,11 @@ class BrainOutput(TraitedSpec):
     method = traits.Str(desc="how the mask was found")
 
 
+def save_brain(found: "BrainMask", folder: Path) -> dict:
+    """Write a brain mask, and return what :class:`BrainOutput` describes."""
+    return {"out_mask": save_image(found.mask, folder / "brain.nii.gz"), "method": found.method}
+
+
 class ExtractBrain(StepInterface):
     """Find the brain in a reoriented scan."""
 
@@ -73,10 +81,7 @@ class ExtractBrain(StepInterface):
 
         scan = load_nifti(self.inputs.in_file)
         found = brain_mask(scan, method=self.inputs.method, use_gpu=self.inputs.use_gpu)
-        return {
-            "out_mask": save_image(found.mask, folder / "brain.nii.gz"),
-            "method": found.method,
-        }
+        return save_brain(found, folder)
 
 
 class _ScanAndBrainInput(BaseInterfaceInputSpec):
