@@ -7,6 +7,9 @@ The scans are what the app makes of the people of the splits ``train``, ``dev`` 
     python benchmarks/train_release.py DATA --preprocessed PREPROCESSED --output FOLDER \
         --modalities FLAIR T2w --from restore-FLAIR
 
+With ``--real`` one slab in four is of a real scan with anomalies painted into it: for FLAIR slices
+of stroke patients, where they are healthy for sure, and for T2w people of OpenfMRI ds000011.
+
 The same command goes on from the last checkpoint. Bundles are calibrated afterwards, by
 ``calibrate_packaged.py``: painted people are a start, and real ones decide.
 """
@@ -16,6 +19,7 @@ from pathlib import Path
 
 from shared.data_folder import add_data_folder
 from shared.people import people
+from shared.stroke_slices import real_flair
 
 from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.preprocessing.template import Grid
@@ -23,6 +27,7 @@ from bids_anomaly.reconstruction.bundle import named_bundle
 from bids_anomaly.training.bundles import train_bundles
 from bids_anomaly.training.loading import controls_of, people_from_labels
 from bids_anomaly.training.people import Preprocessed, load_people
+from bids_anomaly.training.real import RealVolumes, real_volumes
 
 # Healthy people, and how their datasets are called in the description of a bundle.
 HEALTHY = {
@@ -30,6 +35,7 @@ HEALTHY = {
     "nsk-t1w": "OpenNeuro ds002748",
     "ucla-t1w-t2w": "OpenfMRI ds000011",
 }
+REAL_T2W = "ucla-t1w-t2w"
 LABEL_MAPS = "head-labels"
 # Weights that learned from IXI are passed on under its licence.
 LICENCE = "CC-BY-SA-4.0"
@@ -49,6 +55,9 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="gets checkpoints and bundles")
     parser.add_argument("--modalities", nargs="+", choices=MODALITIES, default=list(MODALITIES))
+    parser.add_argument(
+        "--real", action="store_true", help="learn from real scans of the one modality as well"
+    )
     parser.add_argument("--from", dest="start", metavar="BUNDLE", help="whose weights to start at")
     parser.add_argument("--steps", type=int, default=60_000)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -56,6 +65,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--bundle-version", default="0.0.0")
     arguments = parser.parse_args()
+    if arguments.real and arguments.modalities not in (["FLAIR"], ["T2w"]):
+        parser.error("--real takes --modalities FLAIR or --modalities T2w.")
     train(arguments)
 
 
@@ -65,8 +76,12 @@ def train(arguments: argparse.Namespace) -> None:
     learned_from, told = training_people(
         arguments.data, arguments.preprocessed, seed=arguments.seed
     )
-    print(f"Training on {told}.", flush=True)
     start = named_bundle(arguments.start) if arguments.start else None
+    real = None
+    if arguments.real:
+        real, told_real = real_scans(arguments.data, arguments.preprocessed, *arguments.modalities)
+        told += f", and {told_real}"
+    print(f"Training on {told}.", flush=True)
     painted_from = scans["calibration"][::EVERY_CONTROL]
     controls = {
         modality: controls_of([], painted_from, modality=modality, seed=arguments.seed)[0]
@@ -84,6 +99,7 @@ def train(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         device=arguments.device,
         start=start,
+        real=real,
         interval=EVERY,
         description={
             "version": arguments.bundle_version,
@@ -122,14 +138,26 @@ def training_people(data: Path, preprocessed: Path, *, seed: int) -> tuple[list[
     return [*real, *drawn], told
 
 
-def people_of(preprocessed: Path, split: str) -> list[Preprocessed]:
-    """Read the T1w scans of a split of all datasets."""
+def real_scans(data: Path, preprocessed: Path, modality: str) -> tuple[RealVolumes, str]:
+    """Return real scans of a modality that is painted otherwise, and whose they are in words."""
+    if modality == "FLAIR":
+        slices = real_flair(data, named_bundle("restore-FLAIR"))
+        return slices, f"{len(slices.scans)} FLAIR slices of OpenNeuro ds004889"
+    scans = people_of(preprocessed, "train", REAL_T2W, modality=modality)
+    t1w = people_of(preprocessed, "train", REAL_T2W)
+    return real_volumes(scans, t1w), f"T2w of {len(scans)} people of {HEALTHY[REAL_T2W]}"
+
+
+def people_of(
+    preprocessed: Path, split: str, *datasets: str, modality: str = "T1w"
+) -> list[Preprocessed]:
+    """Read the scans of a modality of a split of some datasets, or of all."""
     return [
         scan
-        for dataset in HEALTHY
+        for dataset in datasets or HEALTHY
         for scan in load_people(
             preprocessed / dataset,
-            modality="T1w",
+            modality=modality,
             participants={f"sub-{label}" for label in people(dataset, split)},
         )
     ]

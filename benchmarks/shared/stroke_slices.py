@@ -12,14 +12,20 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
+import torch
+from scipy.ndimage import binary_dilation
 
 from bids_anomaly.evaluation.metrics import auprc, auprc_of_counts, dice
 from bids_anomaly.evaluation.raw import RAW_INTENSITY, raw_score
 from bids_anomaly.exceptions import ConstantImageError
+from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.preprocessing.intensity import SURE_WHITE_MATTER, white_matter_level
 from bids_anomaly.preprocessing.resample import resample, resample_mask
 from bids_anomaly.preprocessing.template import Grid, template_white_matter
 from bids_anomaly.reconstruction.bundle import Bundle
+from bids_anomaly.training.loading import template_maps
+from bids_anomaly.training.real import RealVolumes
+from bids_anomaly.training.volumes import stack
 from shared.people import Split
 from shared.scored import preset_mask, reconstructed, zscore
 from shared.table import Row, row_of_means
@@ -32,6 +38,11 @@ Z_MM = 18.0
 # (best of shifts, heights and scales; the height and the scale are as published).
 ANTERIOR_MM = 80.0
 LATERAL_MM = -78.0
+# Brighter than this, relative to white matter, tissue may be diseased. Darker, it is fluid.
+BRIGHT_WHITE_MATTER, BRIGHT_RIM, BRIGHT_CORTEX, FLUID = 1.2, 1.5, 1.7, 0.6
+INNER_WHITE_MATTER = 0.75
+# A slice of which less is healthy for sure is not learned from.
+FEWEST_HEALTHY = 0.85
 # Slabs of people that are reconstructed together, stacked along z.
 STACK = 16
 # Scores are ranked in this many steps, finest at the top, for the average precision of everybody.
@@ -119,6 +130,56 @@ def read_slices(data: Path, split: Split, bundle: Bundle) -> list[Slice]:
             raise SystemExit(f"A slice of {DATASET} has no white matter: {error}") from error
         slices.append(Slice(raw, (scan / level).astype(np.float32), brain, truth & brain))
     return slices
+
+
+def real_flair(data: Path, bundle: Bundle) -> RealVolumes:
+    """Return slices without a stroke of the split ``train``, to learn from.
+
+    Their people are old and have had a stroke elsewhere, so what is bright in white matter may be a
+    lesion, and nothing is learned from it. Slices with much of it are left out.
+    """
+    grid, slabs = bundle.grid, bundle.description["network"]["slices"]
+    place = round(float((Z_MM - grid.affine[2, 3]) / grid.spacing[2]))
+    white_matter, deep = (part[place].numpy() for part in template_maps(grid))
+    found = []
+    for person in read_slices(data, Split("train", None), bundle):
+        healthy = surely_healthy(person, white_matter.T, deep.T)
+        if not person.truth.any() and healthy.sum() > FEWEST_HEALTHY * person.brain.sum():
+            found.append((person.scan, np.minimum(person.scan, 1), person.brain, healthy))
+
+    def slab(planes: Sequence[np.ndarray]) -> torch.Tensor:
+        return stack([np.repeat(plane[..., None], slabs, axis=2) for plane in planes])
+
+    scans, t1w, brains, healthy = (slab(part) for part in zip(*found, strict=True))
+    return RealVolumes(
+        scans=scans.half(),
+        # Fluid is dark on both, and more is not asked of it.
+        t1w=t1w.half(),
+        brains=brains,
+        healthy=healthy,
+        white_matter=slab([white_matter.T])[0],
+        deep=slab([deep.T])[0],
+        modality=MODALITIES.index("FLAIR"),
+        spacing=float(grid.spacing[0]),
+        single=True,
+    )
+
+
+def surely_healthy(person: Slice, white_matter: np.ndarray, deep: np.ndarray) -> np.ndarray:
+    """Return where a slice without a stroke is healthy for sure, (X, Y) bool.
+
+    Parameters
+    ----------
+    person : Slice
+    white_matter, deep : (X, Y) array
+        Of the template, see :func:`bids_anomaly.training.loading.template_maps`.
+    """
+    fluid = (person.scan < FLUID) & (deep > 0)
+    # Thin bright rims of ventricles are healthy, as cortex is.
+    rim = binary_dilation(fluid, np.ones((3, 3))) & ~fluid
+    inner = ((white_matter > INNER_WHITE_MATTER) | (deep > 0)) & ~rim
+    limit = np.where(inner, BRIGHT_WHITE_MATTER, np.where(rim, BRIGHT_RIM, BRIGHT_CORTEX))
+    return person.brain & ~binary_dilation(person.scan > limit)
 
 
 def scored_slices(bundle: Bundle, slices: Sequence[Slice], kept: Path) -> list[np.ndarray]:

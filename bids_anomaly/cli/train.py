@@ -147,7 +147,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     )
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.training.bundles import train_bundles
-    from bids_anomaly.training.marked import ONE_IN
+    from bids_anomaly.training.data import ONE_IN
     from bids_anomaly.training.people import find_people, write_splits
     from bids_anomaly.training.recipes import RECIPES
 

@@ -25,9 +25,10 @@ from bids_anomaly.training.distributed import ONE_WORKER, Worker, connected
 from bids_anomaly.training.export import write_bundle
 from bids_anomaly.training.loading import volumes_of
 from bids_anomaly.training.loop import train
-from bids_anomaly.training.marked import Marked, stack_marked, with_marked
+from bids_anomaly.training.marked import Marked, draw_marked, stack_marked
 from bids_anomaly.training.people import Preprocessed
-from bids_anomaly.training.recipes import RECIPES
+from bids_anomaly.training.real import RealVolumes, draw_real
+from bids_anomaly.training.recipes import RECIPES, with_others
 from bids_anomaly.training.validation import held_out_slabs, validate
 from bids_anomaly.training.volumes import HealthyVolumes
 
@@ -58,6 +59,7 @@ def train_bundles(
     interval: int,
     noise: str | None = None,
     marked: Mapping[str, Sequence[Marked]] = MappingProxyType({}),
+    real: RealVolumes | None = None,
     left_out: Mapping[Path, np.ndarray] | None = None,
     worker: Worker = ONE_WORKER,
     description: Mapping[str, Any],
@@ -92,6 +94,8 @@ def train_bundles(
         None is the method's own.
     marked : mapping
         Scans of each modality whose lesions are learned from, besides painted ones.
+    real : RealVolumes or None
+        Real scans of the modality, learned from besides painted ones; not together with `marked`.
     left_out : mapping, optional
         See :func:`bids_anomaly.training.controls.scores_by_person`: lesions of those who calibrate.
     description : mapping
@@ -124,7 +128,11 @@ def train_bundles(
             )
     recipe = RECIPES[method]
     if marked:
-        recipe = with_marked(recipe, stack_marked(marked).to(torch.device(device)))
+        recipe = with_others(
+            recipe, partial(draw_marked, stack_marked(marked).to(torch.device(device)))
+        )
+    if real is not None:
+        recipe = with_others(recipe, partial(draw_real, real.to(torch.device(device))))
     network = _network(method, start, grid, people[0].path, noise=noise, seed=seed)
     modalities = list(controls)
     training = folder / "training"
@@ -139,6 +147,7 @@ def train_bundles(
         "processes": worker.world_size,
         "from": start and start.digest,
         "scans": [person.path.name for person in people],
+        "real": 0 if real is None else len(real.scans),
         "marked": [one.scan.path.name for own in marked.values() for one in own],
     }
     volumes = volumes_of(people)

@@ -1,7 +1,7 @@
 """Endless random batches of healthy slabs of any modality, and of the same slabs with anomalies."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,6 +14,9 @@ from bids_anomaly.synthesis.contrast import T1W, T1W_CSF, T1W_GREY, paint
 from bids_anomaly.synthesis.draws import Draws, per_sample
 from bids_anomaly.synthesis.scanner import REPEATED_SHARE, Scanner, miss_the_brain
 from bids_anomaly.training.volumes import HealthyVolumes
+
+# Of so many slabs of a batch that is not painted throughout one is of another kind.
+ONE_IN = 4
 
 
 @dataclass(frozen=True)
@@ -178,10 +181,52 @@ def draw_batch(
     )
 
 
+def draw_mixed(
+    volumes: HealthyVolumes,
+    size: int,
+    *,
+    others: Callable[..., Batch],
+    slices: int,
+    generator: Generator,
+    **options,
+) -> Batch:
+    """Draw a batch as :func:`draw_batch` does, with one slab in :data:`ONE_IN` from elsewhere.
+
+    `others` gets their number, `slices` and `generator`; `size` is a multiple of :data:`ONE_IN`.
+    """
+    few = size // ONE_IN
+    parts = (
+        draw_batch(volumes, size - few, slices=slices, generator=generator, **options),
+        others(few, slices=slices, generator=generator),
+    )
+    return Batch(
+        **{name: torch.cat([vars(part)[name] for part in parts]) for name in vars(parts[0])}
+    )
+
+
 def mirrored_or_not(slices: Tensor, generator: Generator) -> Tensor:
     """Return (B, 1, H, W) slices with left and right exchanged, half of them left out (0)."""
     shown = torch.rand(len(slices), 1, 1, 1, device=slices.device, generator=generator) < 0.5
     return slices.flip(-1) * shown
+
+
+def draw_middles(
+    areas: Sequence[Tensor], slices: int, size: int, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw volumes, all alike, and slices of them that a whole slab lies around.
+
+    Slices are drawn by how much they hold of each of `areas`, (N, Z, Y, X) tensors that count
+    alike.
+    """
+    reach = slices // 2
+    depth = areas[0].shape[1]
+    whole = slice(reach, depth - (slices - 1 - reach))
+    weights = torch.zeros(areas[0].shape[:2], device=areas[0].device)
+    for volumes in areas:
+        area = volumes[:, whole].float().sum((2, 3))
+        weights[:, whole] += area / area.sum(1, keepdim=True).clamp(min=1e-6)
+    chosen = torch.multinomial(weights.flatten(), size, replacement=True, generator=generator)
+    return chosen // depth, chosen % depth
 
 
 def _draw_slices(volumes: HealthyVolumes, slices: int, size: int, generator: Generator) -> Tensor:

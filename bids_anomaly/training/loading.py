@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import torch
+from torch import Tensor
 
 from bids_anomaly.exceptions import NothingFoundError
 from bids_anomaly.modalities import MODALITIES
@@ -39,24 +40,37 @@ def load_volumes(
     `known` has the row of each person in ``participants.tsv``, where there is one.
     """
     grid = Grid.of(scans[0])
-    white_matter, depth = (
-        resample(image, grid).get_fdata(dtype=np.float32)
-        for image in (template_white_matter(1), template_depth(2))
-    )
-    likely = white_matter * (white_matter > LIKELY_WHITE_MATTER)
     values = [scan.get_fdata(dtype=np.float32) for scan in scans]
-    filled = [fill_hypointensities(scan, white_matter) for scan in values]
+    everywhere = resample(template_white_matter(1), grid).get_fdata(dtype=np.float32)
+    filled = [fill_hypointensities(scan, everywhere) for scan in values]
+    white_matter, deep = template_maps(grid)
 
     return HealthyVolumes(
         scans=stack(values).half(),
         filled=stack(filled).half(),
         brains=stack([np.asanyarray(brain.dataobj) > 0 for brain in brains]),
-        white_matter=stack([likely])[0],
-        deep=stack([(depth > DEEP_MM).astype(np.float32)])[0],
+        white_matter=white_matter,
+        deep=deep,
         regions=stack([regions_in_grid(grid)])[0],
         spacing=float(grid.spacing[0]),
         covariates=torch.tensor([as_numbers(row) for row in known or [{}] * len(values)]),
     )
+
+
+def template_maps(grid: Grid) -> tuple[Tensor, Tensor]:
+    """Return where the template has white matter, and where it is deep.
+
+    Returns
+    -------
+    white_matter, deep : (Z, Y, X) tensors, float32
+        See :class:`bids_anomaly.training.volumes.HealthyVolumes`.
+    """
+    white_matter, depth = (
+        resample(image, grid).get_fdata(dtype=np.float32)
+        for image in (template_white_matter(1), template_depth(2))
+    )
+    likely = white_matter * (white_matter > LIKELY_WHITE_MATTER)
+    return stack([likely])[0], stack([(depth > DEEP_MM).astype(np.float32)])[0]
 
 
 def volumes_of(people: Sequence[Preprocessed]) -> HealthyVolumes:

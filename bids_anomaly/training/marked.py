@@ -7,8 +7,7 @@ inside of their lesions.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,18 +26,15 @@ from bids_anomaly.synthesis.draws import Draws
 from bids_anomaly.training.controls import scores_by_person
 from bids_anomaly.training.data import (
     Batch,
-    draw_batch,
+    draw_middles,
     mirrored_or_not,
     moves_in_plane,
     vary_contrast,
 )
 from bids_anomaly.training.lesions import has_lesions, lesion_share
 from bids_anomaly.training.people import FEWEST, Preprocessed, find_people
-from bids_anomaly.training.recipes import Recipe
-from bids_anomaly.training.volumes import HealthyVolumes, stack
+from bids_anomaly.training.volumes import stack
 
-# Of so many slabs of a batch one is of a marked scan.
-ONE_IN = 4
 # A little around the levels at which scans are read (docs/models.md).
 LEVELS = (0.05, 0.4)
 # Of the people with lesions a third does not learn, where there are enough for a calibration.
@@ -188,35 +184,6 @@ def stack_marked(marked: Mapping[str, Sequence[Marked]]) -> MarkedVolumes:
     )
 
 
-def with_marked(recipe: Recipe, marked: MarkedVolumes) -> Recipe:
-    """Return a recipe of a method that learns lesions, which learns from marked scans too."""
-    return replace(recipe, draw=partial(draw_mixed, marked=marked))
-
-
-def draw_mixed(
-    volumes: HealthyVolumes,
-    size: int,
-    *,
-    marked: MarkedVolumes,
-    slices: int,
-    modalities: Sequence[str],
-    generator: Generator,
-) -> Batch:
-    """Draw slabs with painted lesions, and some of marked scans.
-
-    Parameters are those of :func:`bids_anomaly.training.data.draw_batch`, and `marked`; `size` is a
-    multiple of :data:`ONE_IN`.
-    """
-    few = size // ONE_IN
-    parts = (
-        draw_batch(volumes, size - few, slices=slices, modalities=modalities, generator=generator),
-        draw_marked(marked, few, slices=slices, generator=generator),
-    )
-    return Batch(
-        **{name: torch.cat([vars(part)[name] for part in parts]) for name in vars(parts[0])}
-    )
-
-
 def draw_marked(marked: MarkedVolumes, size: int, *, slices: int, generator: Generator) -> Batch:
     """Draw slabs of marked scans, and vary them a little.
 
@@ -234,7 +201,7 @@ def draw_marked(marked: MarkedVolumes, size: int, *, slices: int, generator: Gen
     generator : torch.Generator
     """
     device = generator.device
-    person, middle = _draw_middles(marked, slices, size, generator)
+    person, middle = draw_middles([marked.brains, marked.lesions], slices, size, generator)
     window = (person[:, None], middle[:, None] + torch.arange(slices, device=device) - slices // 2)
     stacked = torch.cat(
         [
@@ -264,21 +231,6 @@ def draw_marked(marked: MarkedVolumes, size: int, *, slices: int, generator: Gen
         known=1 - near,
         modality=modality,
     )
-
-
-def _draw_middles(
-    marked: MarkedVolumes, slices: int, size: int, generator: Generator
-) -> tuple[Tensor, Tensor]:
-    """Draw scans and slices of them that a whole slab lies around."""
-    reach = slices // 2
-    depth = marked.scans.shape[1]
-    whole = slice(reach, depth - (slices - 1 - reach))
-    weights = torch.zeros(marked.scans.shape[:2], device=marked.scans.device)
-    for volumes in (marked.brains, marked.lesions):
-        area = volumes[:, whole].float().sum((2, 3))
-        weights[:, whole] += area / area.sum(1, keepdim=True).clamp(min=1e-6)
-    chosen = torch.multinomial(weights.flatten(), size, replacement=True, generator=generator)
-    return chosen // depth, chosen % depth
 
 
 def auprc_by_person(bundle: Bundle, marked: Sequence[Marked], *, device: str) -> dict[str, float]:

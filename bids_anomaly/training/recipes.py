@@ -1,7 +1,7 @@
 """How each method is trained: its network, what that learns, and how scans are scored with it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from bids_anomaly.training import adversarial, memory, objectives
-from bids_anomaly.training.data import draw_batch, draw_healthy
+from bids_anomaly.training.data import Batch, draw_batch, draw_healthy, draw_mixed
 
 SMOOTHING_MM = 1.2
 # Disease is dark on T1w and bright on FLAIR, where intensity alone is hard to beat, and on T2w.
@@ -92,6 +92,14 @@ class Recipe:
     def learns_lesions(self) -> bool:
         """Whether the network has an output for lesions, which masks can teach."""
         return self.draw is draw_batch
+
+
+def with_others(recipe: Recipe, others: Callable[..., Batch]) -> Recipe:
+    """Return a recipe of a method that learns lesions, which learns from other slabs as well.
+
+    `others` is as for :func:`bids_anomaly.training.data.draw_mixed`.
+    """
+    return replace(recipe, draw=partial(draw_mixed, others=others))
 
 
 DENSE = {"channels": (32, 64, 128, 192), "code": 128}

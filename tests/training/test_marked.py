@@ -1,5 +1,6 @@
 """Slabs of scans whose lesions raters have marked, beside painted ones."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,15 +11,10 @@ from hypothesis import strategies as st
 
 from bids_anomaly.exceptions import NothingFoundError
 from bids_anomaly.modalities import MODALITIES
+from bids_anomaly.training.data import draw_mixed
 from bids_anomaly.training.losses import restoration_loss
-from bids_anomaly.training.marked import (
-    MarkedVolumes,
-    divide,
-    draw_marked,
-    draw_mixed,
-    with_marked,
-)
-from bids_anomaly.training.recipes import RECIPES
+from bids_anomaly.training.marked import MarkedVolumes, divide, draw_marked
+from bids_anomaly.training.recipes import RECIPES, with_others
 
 SLICES = 3
 
@@ -83,16 +79,20 @@ def test_every_scan_counts_alike_however_large_its_lesions(marked):
 
 def test_a_batch_has_some_marked_slabs_among_painted_ones(ellipsoids, marked):
     options = {"slices": SLICES, "modalities": ["FLAIR"]}
-    batch = draw_mixed(ellipsoids, 16, marked=marked, generator=draws(), **options)
+    batch = draw_mixed(
+        ellipsoids, 16, others=partial(draw_marked, marked), generator=draws(), **options
+    )
     assert all(len(part) == 16 for part in vars(batch).values())
     assert batch.known[:12].all()
-    again = draw_mixed(ellipsoids, 16, marked=marked, generator=draws(), **options)
+    again = draw_mixed(
+        ellipsoids, 16, others=partial(draw_marked, marked), generator=draws(), **options
+    )
     for one, other in zip(vars(batch).values(), vars(again).values(), strict=True):
         assert torch.equal(one, other)
 
 
 def test_the_recipe_learns_them_and_stays_the_same_otherwise(ellipsoids, marked):
-    recipe = with_marked(RECIPES["restore"], marked)
+    recipe = with_others(RECIPES["restore"], partial(draw_marked, marked))
     assert recipe.levels == RECIPES["restore"].levels
     batch = recipe.draw(ellipsoids, 8, slices=SLICES, modalities=["FLAIR"], generator=draws())
     assert not batch.known.all()
