@@ -122,7 +122,7 @@ def networks(
     """Return both networks that have learned from some cases."""
     marked = stack_marked({start.modality: learning})
     whose = "-".join(one.participant.removeprefix("sub-") for one in learning)
-    own = with_others(RECIPES["restore"], partial(draw_marked, marked))
+    own = with_others(RECIPES["restore"], [partial(draw_marked, marked)])
     from_scratch = Recipe(losses=marking, draw=partial(draw_only_marked, marked=marked))
     supervised = {"rule": "own_score", "smoothing_mm": 0.0, "direction": 1}
     torch.manual_seed(0)

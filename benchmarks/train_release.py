@@ -77,10 +77,11 @@ def train(arguments: argparse.Namespace) -> None:
         arguments.data, arguments.preprocessed, seed=arguments.seed
     )
     start = named_bundle(arguments.start) if arguments.start else None
-    real = None
+    real = []
     if arguments.real:
-        real, told_real = real_scans(arguments.data, arguments.preprocessed, *arguments.modalities)
-        told += f", and {told_real}"
+        volumes, whose = real_scans(arguments.data, arguments.preprocessed, *arguments.modalities)
+        real.append(volumes)
+        told += f", and {whose}"
     print(f"Training on {told}.", flush=True)
     painted_from = scans["calibration"][::EVERY_CONTROL]
     controls = {

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.exceptions import MissingInputError, NothingFoundError
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.training.lesions import near_lesions, people_with_lesions
 from bids_anomaly.training.loading import controls_of, people_from_labels
@@ -20,6 +20,7 @@ from bids_anomaly.training.people import (
     read_splits,
     split_people,
 )
+from bids_anomaly.training.real import RealVolumes, real_volumes
 
 
 class WithLesions(NamedTuple):
@@ -90,6 +91,26 @@ def people_of_splits(
         t1w["train"] += drawn
         trained_on += f" and {len({scan.path for scan in drawn})} label maps"
     return splits, t1w, trained_on
+
+
+def real_scans_of(
+    arguments: argparse.Namespace, modalities: Sequence[str], t1w: Sequence[Preprocessed]
+) -> list[RealVolumes]:
+    """Return the real scans of people who are trained on, for each modality that is painted."""
+    people = {scan.participant for scan in t1w}
+    scans = {
+        modality: find_people(arguments.derivatives, modality=modality, participants=people)
+        for modality in modalities
+        if modality != "T1w"
+    }
+    found = [real_volumes(own, t1w) for own in scans.values() if own]
+    if not found:
+        raise NothingFoundError(
+            f"Nobody who is trained on has a preprocessed {' or '.join(scans) or 'FLAIR or T2w'} "
+            f"scan in {arguments.derivatives} that --modalities names. Add its modality, or leave "
+            "out --real-scans."
+        )
+    return found
 
 
 def controls_of_modalities(

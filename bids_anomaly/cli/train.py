@@ -82,6 +82,12 @@ def _make_parser() -> argparse.ArgumentParser:
         help="start from the weights of a bundle: a folder, or a name such as restore-T1w",
     )
     parser.add_argument(
+        "--real-scans",
+        action="store_true",
+        help="also learn from the real FLAIR and T2w scans of those who are trained on, healthy as "
+        "they are: one slab in four",
+    )
+    parser.add_argument(
         "--labels",
         metavar="MASKS",
         type=values.read_path,
@@ -144,6 +150,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
         find_lesions,
         people_of,
         people_of_splits,
+        real_scans_of,
     )
     from bids_anomaly.reconstruction.bundle import named_bundle
     from bids_anomaly.training.bundles import train_bundles
@@ -159,17 +166,19 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     start = named_bundle(arguments.start) if arguments.start else None
     if arguments.people and not arguments.labels:
         raise UsageError("--people says how many people of --labels learn. Add --labels.")
-    if arguments.labels and not recipe.learns_lesions:
-        raise UsageError(
-            f"The method {arguments.method} does not learn from lesions, so it cannot take "
-            "--labels. Use --method restore."
-        )
-    if arguments.labels and share % ONE_IN:
-        raise UsageError(
-            f"With --labels one slab in {ONE_IN} is of a marked scan, and {share} a step and "
-            f"process cannot be divided so. Use a --batch-size of {ONE_IN}, "
-            f"{2 * ONE_IN} or another multiple for each process."
-        )
+    options = {"--labels": arguments.labels, "--real-scans": arguments.real_scans}
+    for option in (name for name, given in options.items() if given):
+        if not recipe.learns_lesions:
+            raise UsageError(
+                f"The method {arguments.method} does not learn from lesions, so it cannot take "
+                f"{option}. Use --method restore."
+            )
+        if share % ONE_IN:
+            raise UsageError(
+                f"With {option} one slab in {ONE_IN} is of a real scan, and {share} a step and "
+                f"process cannot be divided so. Use a --batch-size of {ONE_IN}, "
+                f"{2 * ONE_IN} or another multiple for each process."
+            )
     dataset = describe_dataset(derivatives)
     with_lesions = find_lesions(arguments, modalities)
     learning, held_out = with_lesions.learning, with_lesions.held_out
@@ -179,10 +188,14 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
     if learning:
         count = len(people_of(learning))
         trained_on += f", and on the lesion masks of {count} others with lesions"
+    real = real_scans_of(arguments, modalities, t1w["train"]) if arguments.real_scans else []
+    for volumes in real:
+        name = MODALITIES[volumes.modality]
+        trained_on += f", and on {len(volumes.scans)} real {name} scans of them"
     if arguments.preview:
         usable = set().union(*splits.values())
-        real = {m: find_people(derivatives, modality=m, participants=usable) for m in modalities}
-        return _preview(arguments, modalities, t1w["train"], real)
+        shown = {m: find_people(derivatives, modality=m, participants=usable) for m in modalities}
+        return _preview(arguments, modalities, t1w["train"], shown)
 
     make_folder(output)
     controls, whom, left_out = controls_of_modalities(
@@ -221,6 +234,7 @@ def _train(arguments: argparse.Namespace) -> ExitCode:
             noise=arguments.noise,
             interval=arguments.validate_every,
             marked=learning,
+            real=real,
             left_out=left_out,
             worker=worker,
             description={

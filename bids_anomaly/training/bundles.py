@@ -20,7 +20,7 @@ from bids_anomaly.reconstruction.registry import build_network, load_network
 from bids_anomaly.scoring.calibration import Calibration, calibrate
 from bids_anomaly.training.checkpoint import claim_folder
 from bids_anomaly.training.controls import scores_by_person
-from bids_anomaly.training.data import draw_healthy
+from bids_anomaly.training.data import Batch, draw_healthy
 from bids_anomaly.training.distributed import ONE_WORKER, Worker, connected
 from bids_anomaly.training.export import write_bundle
 from bids_anomaly.training.loading import volumes_of
@@ -59,7 +59,7 @@ def train_bundles(
     interval: int,
     noise: str | None = None,
     marked: Mapping[str, Sequence[Marked]] = MappingProxyType({}),
-    real: RealVolumes | None = None,
+    real: Sequence[RealVolumes] = (),
     left_out: Mapping[Path, np.ndarray] | None = None,
     worker: Worker = ONE_WORKER,
     description: Mapping[str, Any],
@@ -94,8 +94,8 @@ def train_bundles(
         None is the method's own.
     marked : mapping
         Scans of each modality whose lesions are learned from, besides painted ones.
-    real : RealVolumes or None
-        Real scans of the modality, learned from besides painted ones; not together with `marked`.
+    real : sequence of RealVolumes
+        Real scans of healthy tissue, learned from besides painted ones.
     left_out : mapping, optional
         See :func:`bids_anomaly.training.controls.scores_by_person`: lesions of those who calibrate.
     description : mapping
@@ -127,12 +127,13 @@ def train_bundles(
                 "modalities with models of the same grid."
             )
     recipe = RECIPES[method]
+    others: list[Callable[..., Batch]] = [
+        partial(draw_real, volumes.to(torch.device(device))) for volumes in real
+    ]
     if marked:
-        recipe = with_others(
-            recipe, partial(draw_marked, stack_marked(marked).to(torch.device(device)))
-        )
-    if real is not None:
-        recipe = with_others(recipe, partial(draw_real, real.to(torch.device(device))))
+        others.append(partial(draw_marked, stack_marked(marked).to(torch.device(device))))
+    if others:
+        recipe = with_others(recipe, others)
     network = _network(method, start, grid, people[0].path, noise=noise, seed=seed)
     modalities = list(controls)
     training = folder / "training"
@@ -147,7 +148,7 @@ def train_bundles(
         "processes": worker.world_size,
         "from": start and start.digest,
         "scans": [person.path.name for person in people],
-        "real": 0 if real is None else len(real.scans),
+        "real": sum(len(volumes.scans) for volumes in real),
         "marked": [one.scan.path.name for own in marked.values() for one in own],
     }
     volumes = volumes_of(people)

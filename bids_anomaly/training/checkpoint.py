@@ -16,7 +16,7 @@ from bids_anomaly.training.distributed import Worker, gathered
 CHECKPOINT = "checkpoint.pt"
 CONFIGURATION = "configuration.json"
 # What a training was asked whose configuration does not say it.
-WITHOUT: Mapping[str, Any] = {"marked": []}
+WITHOUT: Mapping[str, Any] = {"marked": [], "real": 0}
 
 
 def save_checkpoint(

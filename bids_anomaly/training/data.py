@@ -185,20 +185,26 @@ def draw_mixed(
     volumes: HealthyVolumes,
     size: int,
     *,
-    others: Callable[..., Batch],
+    others: Sequence[Callable[..., Batch]],
     slices: int,
     generator: Generator,
     **options,
 ) -> Batch:
     """Draw a batch as :func:`draw_batch` does, with one slab in :data:`ONE_IN` from elsewhere.
 
-    `others` gets their number, `slices` and `generator`; `size` is a multiple of :data:`ONE_IN`.
+    Each of `others` gets a number of slabs, as even as can be, `slices` and `generator`; `size` is
+    a multiple of :data:`ONE_IN`.
     """
     few = size // ONE_IN
-    parts = (
+    counts = [len(part) for part in torch.arange(few).tensor_split(len(others))]
+    parts = [
         draw_batch(volumes, size - few, slices=slices, generator=generator, **options),
-        others(few, slices=slices, generator=generator),
-    )
+        *(
+            draw(count, slices=slices, generator=generator)
+            for draw, count in zip(others, counts, strict=True)
+            if count
+        ),
+    ]
     return Batch(
         **{name: torch.cat([vars(part)[name] for part in parts]) for name in vars(parts[0])}
     )

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from bids_anomaly.bids.naming import suffix_of
+from bids_anomaly.exceptions import NothingFoundError
 from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies, where_seen
@@ -79,14 +80,26 @@ def real_volumes(scans: Sequence[Preprocessed], t1w: Sequence[Preprocessed]) -> 
     Parameters
     ----------
     scans, t1w : sequence of Preprocessed
-        Of the same people, in the same order and in the same model grid.
+        In the same model grid. A scan goes with the first T1w scan of its session.
+
+    Raises
+    ------
+    NothingFoundError
+        If no scan has a T1w scan of the same session.
     """
-    grid = Grid.of(scans[0].scan)
+    t1w_of = {one.path.parent: one.scan for one in reversed(t1w)}
+    chosen = [one for one in scans if one.path.parent in t1w_of]
+    if not chosen:
+        raise NothingFoundError(
+            "Nobody who is trained on has a real scan of another contrast beside a T1w scan of the "
+            "same session. Preprocess both, or train without real scans."
+        )
+    grid = Grid.of(chosen[0].scan)
     white_matter, deep = template_maps(grid)
-    brains = stack([np.asanyarray(one.brain.dataobj) > 0 for one in scans])
+    brains = stack([np.asanyarray(one.brain.dataobj) > 0 for one in chosen])
     values, anatomy = (
-        stack([one.scan.get_fdata(dtype=np.float32) for one in people]).half()
-        for people in (scans, t1w)
+        stack([image.get_fdata(dtype=np.float32) for image in images]).half()
+        for images in zip(*((one.scan, t1w_of[one.path.parent]) for one in chosen), strict=True)
     )
     return RealVolumes(
         scans=values,
@@ -95,7 +108,7 @@ def real_volumes(scans: Sequence[Preprocessed], t1w: Sequence[Preprocessed]) -> 
         healthy=torch.ones_like(brains),
         white_matter=white_matter,
         deep=deep,
-        modality=MODALITIES.index(suffix_of(scans[0].path)),
+        modality=MODALITIES.index(suffix_of(chosen[0].path)),
         spacing=float(grid.spacing[0]),
     )
 

@@ -1,6 +1,6 @@
 """How each method is trained: its network, what that learns, and how scans are scored with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -94,10 +94,10 @@ class Recipe:
         return self.draw is draw_batch
 
 
-def with_others(recipe: Recipe, others: Callable[..., Batch]) -> Recipe:
+def with_others(recipe: Recipe, others: Sequence[Callable[..., Batch]]) -> Recipe:
     """Return a recipe of a method that learns lesions, which learns from other slabs as well.
 
-    `others` is as for :func:`bids_anomaly.training.data.draw_mixed`.
+    `others` are as for :func:`bids_anomaly.training.data.draw_mixed`.
     """
     return replace(recipe, draw=partial(draw_mixed, others=others))
 

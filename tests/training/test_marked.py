@@ -80,19 +80,19 @@ def test_every_scan_counts_alike_however_large_its_lesions(marked):
 def test_a_batch_has_some_marked_slabs_among_painted_ones(ellipsoids, marked):
     options = {"slices": SLICES, "modalities": ["FLAIR"]}
     batch = draw_mixed(
-        ellipsoids, 16, others=partial(draw_marked, marked), generator=draws(), **options
+        ellipsoids, 16, others=[partial(draw_marked, marked)], generator=draws(), **options
     )
     assert all(len(part) == 16 for part in vars(batch).values())
     assert batch.known[:12].all()
     again = draw_mixed(
-        ellipsoids, 16, others=partial(draw_marked, marked), generator=draws(), **options
+        ellipsoids, 16, others=[partial(draw_marked, marked)], generator=draws(), **options
     )
     for one, other in zip(vars(batch).values(), vars(again).values(), strict=True):
         assert torch.equal(one, other)
 
 
 def test_the_recipe_learns_them_and_stays_the_same_otherwise(ellipsoids, marked):
-    recipe = with_others(RECIPES["restore"], partial(draw_marked, marked))
+    recipe = with_others(RECIPES["restore"], [partial(draw_marked, marked)])
     assert recipe.levels == RECIPES["restore"].levels
     batch = recipe.draw(ellipsoids, 8, slices=SLICES, modalities=["FLAIR"], generator=draws())
     assert not batch.known.all()

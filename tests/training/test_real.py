@@ -85,7 +85,7 @@ def test_neighbours_of_a_single_slice_differ_from_it(single):
 
 
 def test_a_recipe_learns_real_slabs_among_painted_ones(ellipsoids, real):
-    recipe = with_others(RECIPES["restore"], partial(draw_real, real))
+    recipe = with_others(RECIPES["restore"], [partial(draw_real, real)])
     options = {"slices": SLICES, "modalities": ["FLAIR"]}
     batch, again = (recipe.draw(ellipsoids, 16, generator=draws(), **options) for _ in range(2))
     assert batch.known[:12].all()

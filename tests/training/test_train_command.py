@@ -390,6 +390,51 @@ def test_a_batch_of_which_no_quarter_can_be_marked_is_refused(with_lesions, tmp_
     assert "Use a --batch-size of 4, 8 or another multiple" in capsys.readouterr().err
 
 
+@pytest.fixture
+def with_flair(preprocessed, write_person, tmp_path):
+    """The healthy people, all but one of them with a FLAIR scan."""
+    folder = tmp_path / "with FLAIR"
+    shutil.copytree(preprocessed, folder)
+    people = sorted({scan.participant for scan in load_people(folder, modality="T1w")})
+    for number, person in enumerate(people[1:]):
+        write_person(folder, person.removeprefix("sub-"), "FLAIR", seed=number)
+    return folder
+
+
+def test_real_scans_of_the_healthy_are_learned_from_beside_painted_ones(
+    with_flair, tmp_path, capsys
+):
+    output = tmp_path / "output"
+    options = ("--modalities", "T1w", "FLAIR", "--real-scans")
+    assert run(with_flair, output, *options) == 0
+    table = output / "splits.tsv"
+    have = {scan.participant for scan in load_people(with_flair, modality="FLAIR")}
+    count = len(read_splits(table)["train"] & have)
+    said = load_bundle(output / "restore-FLAIR").description["training"]["data"]
+    assert said.endswith(f"and on {count} real FLAIR scans of them")
+    # Without them it is another training.
+    assert run(with_flair, output, *options[:-1], "--splits", table) == 2
+    assert "real" in capsys.readouterr().err
+    assert run(with_flair, tmp_path / "painted", *options[:-1], "--splits", table) == 0
+    assert weights(output) != weights(tmp_path / "painted")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--modalities", "T2w"], 18, "Nobody who is trained on has a preprocessed T2w scan"),
+        (["--modalities", "T1w"], 18, "Nobody who is trained on has a preprocessed FLAIR or T2w"),
+        (["--modalities", "FLAIR", "--method", "ae"], 2, "cannot take --real-scans"),
+    ],
+)
+def test_real_scans_that_cannot_be_learned_from_are_an_error_of_one_sentence(
+    with_flair, tmp_path, capsys, options, code, said
+):
+    assert run(with_flair, tmp_path / "output", "--real-scans", *options) == code
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "output" / "restore-T2w").exists()
+
+
 def test_a_batch_that_does_not_fit_is_an_error_that_says_so(preprocessed, tmp_path, capsys):
     arguments = [str(preprocessed), str(tmp_path / "output"), "--device", "cpu"]
     assert main([*arguments, "--batch-size", str(10**13)]) == 69
