@@ -1,7 +1,7 @@
 """The tables of the group level, and what their columns mean."""
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -195,50 +195,7 @@ def people_table(
     burdens: Sequence[Burden], described: Mapping[str, Any], cohorts: Cohorts | None
 ) -> tuple[dict[str, Any], list[tuple]]:
     """Return the columns of the table of people with their descriptions, and its rows."""
-    modalities = sorted({m for one in burdens for m in one.member.modalities})
-    own = {
-        "primary": {"Description": "BIDS suffix of the scan that stands for the person: volumes "
-                    "and lesions are of it, unless they name another."},
-        "modalities": {"Description": "BIDS suffixes of the scans with a z map."},
-        "brain_volume": {"Description": "Volume of the brain in the person.", **_MM3},
-        "anomalous_volume": {
-            "Description": "Anomalous volume of the primary scan, in the person.", **_MM3
-        },
-        "anomalous_fraction": {"Description": "Its share of the brain, 0 to 1."},
-        "lesions": {"Description": "Number of lesions of the primary scan.",
-                    "Format": "integer"},
-        "largest_lesion": {"Description": "Volume of the largest.", **_MM3},
-        "z_peak": {"Description": "Highest z-score in a lesion."},
-        **{f"anomalous_{tissue.replace(' ', '_')}":
-           {"Description": f"Anomalous volume in regions of the tissue {tissue}.", **_MM3}
-           for tissue in TISSUES},
-        **{f"lesions_{location.replace(' ', '_')}":
-           {"Description": f"Number of lesions that are {location}: {said}; n/a where results do "
-                           "not say it.", "Format": "integer"}
-           for location, said in _LOCATIONS.items()},
-        **{f"volume_{location.replace(' ', '_')}":
-           {"Description": f"Their volume ({location}); n/a likewise.", **_MM3}
-           for location in _LOCATIONS},
-        "most_affected": {"Description": "Region of the atlas with the largest anomalous volume; "
-                          "n/a without anomalies."},
-        **{f"anomalous_volume_{m}":
-           {"Description": f"Anomalous volume of the {m} scan alone; n/a without one.", **_MM3}
-           for m in modalities},
-        **{f"lesions_{m}":
-           {"Description": f"Number of lesions of the {m} scan alone; n/a without one."}
-           for m in modalities},
-        "quality_flags": {"Description": "Measures of quality outside the limits of good scans, "
-                          "as scan:measure, separated by commas; n/a for none."},
-        "burden_z": {"Description": "Burden against controls (everybody, where none are named): "
-                     "log10(1 + ml) less its median, in robust standard deviations (Iglewicz and "
-                     "Hoaglin 1993); n/a where it does not vary."},
-        "rating": {**RATINGS["rating"],
-                   "Description": "What readers of the report thought of it, the worst of several; "
-                   "n/a where nobody said."},
-        "rating_comment": RATINGS["comment"],
-        "in_maps": {"Description": "Whether this timepoint stands for the person in maps and "
-                    "comparisons.", "Levels": {"true": "Yes", "false": "An earlier one does"}},
-    }  # fmt: skip
+    own = _own_columns(burdens, cohorts)
     theirs = dict.fromkeys(
         column for one in burdens for column in one.known if column != "participant_id"
     )
@@ -248,23 +205,123 @@ def people_table(
         or {"Description": f"Column {column} of participants.tsv."}
         for column in theirs
     }
-    against = burden_z(burdens, cohorts)
     rows = [
-        (*who(one), *(_one_line(one.known.get(column, MISSING)) for column in theirs),
-         one.member.primary, ", ".join(one.member.modalities) or MISSING,
-         one.brain_volume, one.volume,
-         one.volume / one.brain_volume if one.brain_volume else np.nan, one.lesion_count,
-         one.largest, one.z_peak, *map(one.tissue_volume, TISSUES),
-         *(one.locations.get(place, (MISSING, MISSING))[part]
-           for part in (0, 1) for place in _LOCATIONS),
-         most_affected(one),
-         *(one.volumes.get(m, np.nan) for m in modalities),
-         *(one.lesions.get(m, MISSING) for m in modalities),
-         ", ".join(":".join(flag) for flag in one.flags) or MISSING, float(z),
-         *_rating(one), one.member.is_first)
-        for one, z in zip(burdens, against, strict=True)
-    ]  # fmt: skip
-    return {**WHO, **joined, **own}, rows
+        (*who(one), *(_one_line(one.known.get(column, MISSING)) for column in theirs), *values)
+        for one, *values in zip(burdens, *(values for _, values in own.values()), strict=True)
+    ]
+    return {**WHO, **joined, **{name: described for name, (described, _) in own.items()}}, rows
+
+
+def _own_columns(
+    burdens: Sequence[Burden], cohorts: Cohorts | None
+) -> dict[str, tuple[Mapping[str, Any], list]]:
+    """Return what is known of people from results: the description and the values of each column.
+
+    Values are in the order of `burdens`.
+    """
+    columns: dict[str, tuple[Mapping[str, Any], list]] = {}
+
+    def add(name: str, description: str, value: Callable[[Burden], Any], **more: Any) -> None:
+        columns[name] = ({"Description": description, **more}, [value(one) for one in burdens])
+
+    add(
+        "primary",
+        "BIDS suffix of the scan that stands for the person: volumes and lesions are of "
+        "it, unless they name another.",
+        lambda one: one.member.primary,
+    )
+    add(
+        "modalities",
+        "BIDS suffixes of the scans with a z map.",
+        lambda one: ", ".join(one.member.modalities) or MISSING,
+    )
+    add("brain_volume", "Volume of the brain in the person.", lambda one: one.brain_volume, **_MM3)
+    add(
+        "anomalous_volume",
+        "Anomalous volume of the primary scan, in the person.",
+        lambda one: one.volume,
+        **_MM3,
+    )
+    add(
+        "anomalous_fraction",
+        "Its share of the brain, 0 to 1.",
+        lambda one: one.volume / one.brain_volume if one.brain_volume else np.nan,
+    )
+    add(
+        "lesions",
+        "Number of lesions of the primary scan.",
+        lambda one: one.lesion_count,
+        Format="integer",
+    )
+    add("largest_lesion", "Volume of the largest.", lambda one: one.largest, **_MM3)
+    add("z_peak", "Highest z-score in a lesion.", lambda one: one.z_peak)
+    for tissue in TISSUES:
+        add(
+            f"anomalous_{tissue.replace(' ', '_')}",
+            f"Anomalous volume in regions of the tissue {tissue}.",
+            lambda one, tissue=tissue: one.tissue_volume(tissue),
+            **_MM3,
+        )
+    nowhere = (MISSING, MISSING)
+    for place, said in _LOCATIONS.items():
+        add(
+            f"lesions_{place.replace(' ', '_')}",
+            f"Number of lesions that are {place}: {said}; n/a where results do not say it.",
+            lambda one, place=place: one.locations.get(place, nowhere)[0],
+            Format="integer",
+        )
+    for place in _LOCATIONS:
+        add(
+            f"volume_{place.replace(' ', '_')}",
+            f"Their volume ({place}); n/a likewise.",
+            lambda one, place=place: one.locations.get(place, nowhere)[1],
+            **_MM3,
+        )
+    add(
+        "most_affected",
+        "Region of the atlas with the largest anomalous volume; n/a without anomalies.",
+        most_affected,
+    )
+    modalities = sorted({m for one in burdens for m in one.member.modalities})
+    for m in modalities:
+        add(
+            f"anomalous_volume_{m}",
+            f"Anomalous volume of the {m} scan alone; n/a without one.",
+            lambda one, m=m: one.volumes.get(m, np.nan),
+            **_MM3,
+        )
+    for m in modalities:
+        add(
+            f"lesions_{m}",
+            f"Number of lesions of the {m} scan alone; n/a without one.",
+            lambda one, m=m: one.lesions.get(m, MISSING),
+        )
+    add(
+        "quality_flags",
+        "Measures of quality outside the limits of good scans, as scan:measure, "
+        "separated by commas; n/a for none.",
+        lambda one: ", ".join(":".join(flag) for flag in one.flags) or MISSING,
+    )
+    against = "Burden against controls (everybody, where none are named): log10(1 + ml) less its "
+    against += "median, in robust standard deviations (Iglewicz and Hoaglin 1993); n/a where it "
+    against += "does not vary."
+    columns["burden_z"] = ({"Description": against}, burden_z(burdens, cohorts).tolist())
+    columns["rating"] = (
+        {
+            **RATINGS["rating"],
+            "Description": "What readers of the report thought "
+            "of it, the worst of several; n/a where nobody said.",
+        },
+        [_rating(one)[0] for one in burdens],
+    )
+    columns["rating_comment"] = (RATINGS["comment"], [_rating(one)[1] for one in burdens])
+    add(
+        "in_maps",
+        "Whether this timepoint stands for the person in maps and comparisons.",
+        lambda one: one.member.is_first,
+        Levels={"true": "Yes", "false": "An earlier one does"},
+    )
+    return columns
 
 
 def _names_beside(ours: Collection[str], theirs: Sequence[str]) -> dict[str, str]:
