@@ -31,6 +31,7 @@ def again(finished_run, command, tmp_path_factory) -> Path:
     return folder / "out"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["", f"_space-{TEMPLATE}"])
 @pytest.mark.parametrize("name", ["desc-preproc_T1w", "desc-zscore_T1w", "desc-zscore_FLAIR"])
 def test_after_this_app_maps_are_the_same(name, space, again, finished_run):
@@ -43,6 +44,7 @@ def test_after_this_app_maps_are_the_same(name, space, again, finished_run):
     assert np.median(difference) < 0.05 * before[inside].std()
 
 
+@pytest.mark.slow
 def test_other_contrasts_stay_raw(again):
     sidecar = read_json(again / "sub-01" / "anat" / "sub-01_desc-zscore_FLAIR.json")
     assert sidecar["Sources"] == ["bids:raw:sub-01/anat/sub-01_FLAIR.nii.gz"]
@@ -52,6 +54,7 @@ def test_other_contrasts_stay_raw(again):
     assert any(source.endswith("_xfm.h5") for source in sources)
 
 
+@pytest.mark.slow
 def test_a_scan_that_came_without_skull_still_has_none(again):
     sidecar = read_json(again / "sub-01" / "anat" / "sub-01_desc-preproc_T1w.json")
     assert sidecar["SkullStripped"] is True
