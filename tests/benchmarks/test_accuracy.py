@@ -159,6 +159,26 @@ def test_pooled_precision_is_that_of_all_voxels(benchmark_module):
     assert estimate == pytest.approx(stroke.auprc(*pooled), abs=0.01)
 
 
+def test_what_may_be_a_lesion_is_not_learned_as_healthy(benchmark_module):
+    """A spot in white matter is left out with its rim; bright cortex and ventricles' rims stay."""
+    stroke = benchmark_module("shared.stroke_slices")
+    scan = np.ones((40, 40), np.float32)
+    white_matter, deep = np.zeros_like(scan), np.zeros_like(scan)
+    white_matter[8:32, 8:32], deep[14:26, 14:26] = 1, 1
+    scan[18:22, 18:22] = 0.2  # a ventricle
+    scan[17, 17:23] = 1.4  # its rim
+    scan[10:12, 28:30] = 1.4  # a lesion
+    scan[2:4, 2:10] = 1.4  # cortex
+    brain = np.ones(scan.shape, bool)
+    healthy = stroke.surely_healthy(
+        stroke.Slice(scan, scan, brain, np.zeros_like(brain)), white_matter, deep
+    )
+    assert not healthy[10:12, 27:31].any()
+    assert healthy[2:4, 2:10].all()
+    assert healthy[17, 17:23].all()
+    assert healthy.mean() > 0.95
+
+
 def test_reconstructions_are_kept_for_the_same_scan_only(benchmark_module, tmp_path):
     scored = benchmark_module("shared.scored")
     bundle = load_bundle(PACKAGED / "restore-T1w")
