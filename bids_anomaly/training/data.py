@@ -192,13 +192,17 @@ def draw_mixed(
 ) -> Batch:
     """Draw a batch as :func:`draw_batch` does, with one slab in :data:`ONE_IN` from elsewhere.
 
-    Each of `others` gets a number of slabs, as even as can be, `slices` and `generator`; `size` is
-    a multiple of :data:`ONE_IN`.
+    Each of `others` gets a number of slabs, at random and alike over many batches, `slices` and
+    `generator`; `size` is a multiple of :data:`ONE_IN`.
     """
-    few = size // ONE_IN
-    counts = [len(part) for part in torch.arange(few).tensor_split(len(others))]
+    counts = [size // ONE_IN]
+    if len(others) > 1:
+        drawn = torch.randint(
+            len(others), (size // ONE_IN,), device=generator.device, generator=generator
+        )
+        counts = torch.bincount(drawn, minlength=len(others)).tolist()
     parts = [
-        draw_batch(volumes, size - few, slices=slices, generator=generator, **options),
+        draw_batch(volumes, size - sum(counts), slices=slices, generator=generator, **options),
         *(
             draw(count, slices=slices, generator=generator)
             for draw, count in zip(others, counts, strict=True)

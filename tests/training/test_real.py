@@ -92,3 +92,23 @@ def test_a_recipe_learns_real_slabs_among_painted_ones(ellipsoids, real):
     assert not batch.known[12:].all()
     for one, other in zip(vars(batch).values(), vars(again).values(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_of_several_other_kinds_all_come_even_in_small_batches(ellipsoids, real):
+    """One slab of four is of another kind, so that only many batches show all of them."""
+    seen = {"first": 0, "second": 0}
+
+    def other(name):
+        def draw(size, **options):
+            seen[name] += size
+            return draw_real(real, size, **options)
+
+        return draw
+
+    recipe = with_others(RECIPES["restore"], [other("first"), other("second")])
+    generator = draws()
+    for _ in range(24):
+        options = {"slices": SLICES, "modalities": ["FLAIR"], "generator": generator}
+        assert len(recipe.draw(ellipsoids, 4, **options).slab) == 4
+    assert sum(seen.values()) == 24
+    assert min(seen.values()) >= 5
