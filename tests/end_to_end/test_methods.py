@@ -11,8 +11,8 @@ pytest.importorskip("ants")
 from bids_anomaly.cli.train import main
 from bids_anomaly.reconstruction.methods import METHODS, TRAINED
 
-# The quickest: what the others have besides, they have in tests of their own.
-IN_EVERY_RUN = ("ae",)
+pytestmark = pytest.mark.slow
+
 TRAINING = ("--steps", "2", "--batch-size", "2", "--modalities", "T1w", "--device", "cpu")
 
 
@@ -22,13 +22,7 @@ def work(tmp_path_factory):
     return tmp_path_factory.mktemp("work")
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        method if method in IN_EVERY_RUN else pytest.param(method, marks=pytest.mark.slow)
-        for method in TRAINED
-    ],
-)
+@pytest.mark.parametrize("method", TRAINED)
 def test_a_method_is_trained_and_used_by_two_commands(
     method, preprocessed, two_scans, command, work, tmp_path
 ):
