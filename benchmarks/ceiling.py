@@ -10,7 +10,6 @@ table, also by how much brighter a stroke is than what surrounds it; what was tr
 """
 
 import argparse
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -22,17 +21,16 @@ from scipy.ndimage import binary_dilation
 from shared.candidates import write_candidate
 from shared.data_folder import add_data_folder
 from shared.people import Split
-from shared.stroke_slices import Slice, read_slices, scored_slices
+from shared.stroke_slices import Slice, precisions, read_slices
 from shared.table import markdown, rows_by_measure
 
-from bids_anomaly.evaluation.metrics import auprc
 from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.reconstruction.bundle import Bundle, load_bundle, named_bundle
 from bids_anomaly.reconstruction.registry import load_network
 from bids_anomaly.training.loop import train
 from bids_anomaly.training.marked import MarkedVolumes
 from bids_anomaly.training.objectives import restoring
-from bids_anomaly.training.recipes import SMOOTHING_MM, Recipe
+from bids_anomaly.training.recipes import Recipe
 from bids_anomaly.training.volumes import stack
 
 STEPS = 800
@@ -41,6 +39,7 @@ FOLDS = 2
 # Limits of contrast, and how wide the surroundings are that it is taken from.
 CONTRASTS = (-1.0, 0.1, 0.2, 0.3, 2.0)
 RING_VOXELS = 4
+MEASURES = ("AUPRC of the score", "AUPRC of the lesion output")
 AS_IT_IS, TAUGHT = "the packaged network", "taught by masks"
 
 
@@ -62,7 +61,8 @@ def main() -> None:
         learning = [person for other in folds if other is not judged for person in other]
         network = taught(start, learning, arguments.results / f"strokes-{number}")
         for name, bundle in {AS_IT_IS: start, TAUGHT: network}.items():
-            found[name] += precisions(bundle, judged, arguments.results / "reconstructed")
+            figures = precisions(bundle, judged, arguments.results / "reconstructed")
+            found[name] += [dict(zip(MEASURES, both, strict=True)) for both in figures]
     rows = rows_by_measure("all", found)
     for low, high in pairwise(CONTRASTS):
         chosen = np.flatnonzero((contrasts >= low) & (contrasts < high))
@@ -104,23 +104,6 @@ def taught(start: Bundle, learning: list[Slice], folder: Path) -> Bundle:
         told = {"masks": len(learning), "steps": STEPS, "from": start.identity}
         write_candidate(start.folder, folder, network.state_dict(), told)
     return load_bundle(folder)
-
-
-def precisions(bundle: Bundle, people: list[Slice], kept: Path) -> list[dict[str, float]]:
-    """Return the AUPRC of each person, by the score of the app and by the lesion output alone."""
-    alone = {"rule": "own_score", "smoothing_mm": SMOOTHING_MM, "direction": 1}
-    lesion = replace(bundle, description={**bundle.description, "score": alone})
-    scores = {
-        "AUPRC of the score": scored_slices(bundle, people, kept),
-        "AUPRC of the lesion output": scored_slices(lesion, people, kept),
-    }
-    return [
-        {
-            name: auprc(maps[index][person.brain], person.truth[person.brain])
-            for name, maps in scores.items()
-        }
-        for index, person in enumerate(people)
-    ]
 
 
 if __name__ == "__main__":

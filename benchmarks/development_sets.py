@@ -11,7 +11,6 @@ means over the people of a set. Sets that the modality does not have are left ou
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from shared.patients_in_grid import patients_in_grid
 from shared.people import Split, people
 from shared.real_scans import PATIENTS
 from shared.scored import reconstructed
-from shared.stroke_slices import DATASET, read_slices, scored_slices
+from shared.stroke_slices import DATASET, precisions, read_slices
 from shared.table import line
 
 from bids_anomaly.evaluation.metrics import auprc
@@ -91,12 +90,7 @@ def figures_of(
 def strokes(data: Path, bundle: Bundle, kept: Path) -> Set:
     """Return the figures of the people with a stroke in their slice."""
     slices = [one for one in read_slices(data, Split("dev", None), bundle) if one.truth.any()]
-    alone = {"rule": "own_score", "smoothing_mm": SMOOTHING_MM, "direction": 1}
-    lesion = replace(bundle, description={**bundle.description, "score": alone})
-    means = [
-        np.mean([auprc(z[p.brain], p.truth[p.brain]) for z, p in zip(zs, slices, strict=True)])
-        for zs in (scored_slices(one, slices, kept) for one in (bundle, lesion))
-    ]
+    means = np.mean(precisions(bundle, slices, kept), axis=0)
     return Set(DATASET, len(slices), *means)
 
 

@@ -7,6 +7,7 @@ have other lesions, which count as false positives.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from bids_anomaly.preprocessing.template import Grid, template_white_matter
 from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.training.loading import template_maps
 from bids_anomaly.training.real import RealVolumes
+from bids_anomaly.training.recipes import SMOOTHING_MM
 from bids_anomaly.training.volumes import stack
 from shared.people import Split
 from shared.scored import preset_mask, reconstructed, zscore
@@ -204,6 +206,17 @@ def scored_slices(bundle: Bundle, slices: Sequence[Slice], kept: Path) -> list[n
             brain = np.repeat(person.brain[..., None], 5, axis=2)
             scores.append(zscore(bundle, scan, brain, slab)[..., 2])
     return scores
+
+
+def precisions(bundle: Bundle, slices: Sequence[Slice], kept: Path) -> list[tuple[float, float]]:
+    """Return the AUPRC of each person, by the score of a bundle and by its lesion output alone."""
+    alone = {"rule": "own_score", "smoothing_mm": SMOOTHING_MM, "direction": 1}
+    lesion = replace(bundle, description={**bundle.description, "score": alone})
+    by_score, by_lesion = (
+        [auprc(z[p.brain], p.truth[p.brain]) for z, p in zip(zs, slices, strict=True)]
+        for zs in (scored_slices(one, slices, kept) for one in (bundle, lesion))
+    )
+    return list(zip(by_score, by_lesion, strict=True))
 
 
 def pooled_row(
