@@ -24,8 +24,9 @@ OF_PREPROCESSING = (
     "white_matter_level",
     "transform",
     "transforms",
+    "brain_in_model_grid",
 )
-OF_RECONSTRUCTION = ("residual", "spread", "anomaly", "zscore")
+OF_RECONSTRUCTION = ("pseudo_healthy", "residual", "spread", "anomaly", "zscore")
 OF_DEFORMATION = ("scan_from_template", "template_from_scan")
 # What it hands from the nodes that find anomalies to those that write them.
 FOUND = ("brain", "zscore", "probability", "mask")
@@ -78,9 +79,9 @@ def init_scan_derivatives_wf(
 
     Inputs
     ------
-    corrected, brain, brain_method, white_matter_level, transform, transforms
+    corrected, brain, brain_method, white_matter_level, transform, transforms, brain_in_model_grid
         Of the scan, from :func:`bids_anomaly.workflows.preprocessing.init_preprocess_wf`.
-    residual, spread, anomaly, zscore
+    pseudo_healthy, residual, spread, anomaly, zscore
         In the model grid, and z-scores in the grid of the scan; from
         :func:`bids_anomaly.workflows.reconstruction.init_reconstruct_wf`.
     scan_from_template, template_from_scan
@@ -121,7 +122,8 @@ def init_scan_derivatives_wf(
             name=f"write_{identifier(space)}",
             mem_gb=memory_gb("write", scan.path, onto=onto),
         )
-        passed_on = ["brain_method", "white_matter_level", "transforms", "residual", "spread"]
+        passed_on = ["brain_method", "white_matter_level", "transforms", "brain_in_model_grid"]
+        passed_on += ["pseudo_healthy", "residual", "spread"]
         if onto is not None:
             write.inputs.space, write.inputs.onto = space, onto
             passed_on.append("scan_from_template")

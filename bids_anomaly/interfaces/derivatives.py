@@ -68,6 +68,8 @@ class _WriteScanMapsInput(FoundInput):
     scan_from_template = File(
         exists=True, desc="pulls the model grid onto the template; not for native outputs"
     )
+    brain_in_model_grid = File(exists=True, mandatory=True)
+    pseudo_healthy = File(exists=True, desc="in the model grid")
     residual = File(exists=True, desc="in the model grid")
     spread = File(exists=True, desc="in the model grid")
     network = File(exists=True, desc="the method's own map of anomalies, in the model grid")
@@ -99,6 +101,8 @@ class WriteScanMaps(StepInterface):
             Grid.of(scan).image(normalised),
             load_nifti(inputs.brain),
             load_findings(inputs),
+            covered=load_nifti(inputs.brain_in_model_grid),
+            pseudo_healthy=_image(inputs.pseudo_healthy),
             residual=_image(inputs.residual),
             spread=_image(inputs.spread),
             network=_image(inputs.network),

@@ -235,7 +235,7 @@ ROWS = (
         ),
         anomalies="procedural anomalies",
         needs=("levels",),
-        levels="of corruption at which it predicts",
+        levels="of corruption at which it looks for anomalies",
         takes_steps=True,
         status=RELEASE,
     ),

@@ -17,6 +17,9 @@ from bids_anomaly.reconstruction.networks import RestorationNet
 from bids_anomaly.reconstruction.result import Slabs
 
 build = RestorationNet
+# Told to expect the faintest anomalies, the network finds most; told to expect the strongest, it
+# takes most of a lesion away.
+STRONGEST = 1.0
 
 
 def restore(
@@ -31,9 +34,11 @@ def restore(
 ) -> Slabs:
     """Predict the healthy slices at several levels of corruption, as they are and mirrored.
 
-    The mean of the predictions is the pseudo-healthy image, their standard deviation its spread,
-    and the mean probability that a voxel was made anomalous the method's own score. Nothing is
-    random. Parameters are those of :func:`bids_anomaly.reconstruction.registry.reconstruct_slabs`.
+    The mean probability that a voxel was made anomalous is the method's own score, and the standard
+    deviation of the predictions their spread. The pseudo-healthy image is their mean where nothing
+    is anomalous, and as far as something is, what is predicted at the strongest level of all.
+    Nothing is random. Parameters are those of
+    :func:`bids_anomaly.reconstruction.registry.reconstruct_slabs`.
     """
     middle = network.slices // 2
 
@@ -42,19 +47,21 @@ def restore(
         healthy, logit = network(slab, mirrored, slab.new_full((len(slab),), level))
         return healthy, logit.sigmoid()
 
-    predictions, lesion = [], torch.zeros(())
-    for flip in (False, True):
-        seen = slabs.flip(-1) if flip else slabs
-        for level in _levels(levels, steps):
-            healthy, probability = run(lambda slab, level=level: evaluate(slab, level), seen)
-            predictions.append(healthy.flip(-1) if flip else healthy)
-            lesion = lesion + (probability.flip(-1) if flip else probability)
-    stacked = torch.stack(predictions)
+    def both_ways(level: float) -> list[tuple[Tensor, Tensor]]:
+        as_they_are, mirrored = (
+            run(lambda slab: evaluate(slab, level), seen) for seen in (slabs, slabs.flip(-1))
+        )
+        return [as_they_are, tuple(part.flip(-1) for part in mirrored)]
+
+    predictions = [pair for level in _levels(levels, steps) for pair in both_ways(level)]
+    healthy, probability = (torch.stack(parts) for parts in zip(*predictions, strict=True))
+    restored = torch.stack([image for image, _ in both_ways(STRONGEST)]).mean(0)
+    anomaly = probability.mean(0)
     return Slabs(
-        pseudo_healthy=stacked.mean(0),
-        spread=stacked.std(0, correction=0),
-        anomaly=lesion / len(predictions),
-        evaluations=len(predictions),
+        pseudo_healthy=torch.lerp(healthy.mean(0), restored, anomaly),
+        spread=healthy.std(0, correction=0),
+        anomaly=anomaly,
+        evaluations=len(predictions) + 2,
     )
 
 

@@ -35,6 +35,8 @@ FAMILY = "restore"
 DRAWN_BY = {
     "report.png": (
         (
+            "reconstruction/restore.py",
+            "scoring/maps.py",
             "reports/figures.py",
             "reports/maps.py",
             "reports/scan_viewer.py",

@@ -1,14 +1,14 @@
 import ants
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.stats import norm
 
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.scoring.findings import Threshold, find
-from bids_anomaly.scoring.maps import resample_in_brain, scan_maps
+from bids_anomaly.scoring.maps import FADING_MM, resample_in_brain, scan_maps
 
 NATIVE = Grid.isotropic((32, 34, 30), (-16.0, -17.0, -15.0), 1.0)
 MODEL = Grid.isotropic((18, 20, 18), (-18.0, -20.0, -18.0), 2.0)
@@ -48,6 +48,8 @@ def maps(scan, brain, zscore):
 
 def make(scan, brain, zscore, *, min_lesion_volume=0.0, to_model=SAME_SPACE, **changes):
     given = {
+        "covered": MODEL.image(np.ones(MODEL.shape, np.uint8)),
+        "pseudo_healthy": MODEL.image(1 + smooth(MODEL, 4)),
         "residual": MODEL.image(smooth(MODEL, 1)),
         "spread": MODEL.image(np.abs(smooth(MODEL, 2))),
         "network": MODEL.image(np.abs(smooth(MODEL, 3))),
@@ -104,18 +106,55 @@ def test_the_smallest_volume_is_counted_in_mm3(scan, brain, zscore, maps):
     assert not gone["anomaly"].get_fdata().any()
 
 
+def test_where_nothing_was_found_the_pseudo_healthy_image_keeps_the_detail_of_the_scan(
+    scan, brain, zscore, maps
+):
+    nothing = make(scan, brain, NATIVE.image(np.zeros(NATIVE.shape, np.float32)))
+    inside = np.asanyarray(brain.dataobj) > 0
+    coarse = resample(MODEL.image(smooth(MODEL, 1)), NATIVE).get_fdata()
+    kept = scan.get_fdata() - coarse * inside
+    np.testing.assert_allclose(nothing["pseudohealthy"].get_fdata(), kept, atol=1e-5)
+    far = distance_transform_edt(maps["anomaly"].get_fdata() == 0) > 4 * FADING_MM + 1
+    assert (far & inside).any()
+    np.testing.assert_allclose(maps["pseudohealthy"].get_fdata()[far], kept[far], atol=1e-5)
+
+
+def test_where_something_was_found_the_detail_of_the_scan_is_gone(scan, brain, zscore, maps):
+    """A pattern finer than the model grid cannot be in what the model sees, nor in its image."""
+    found = maps["anomaly"].get_fdata() > 0
+    pattern = np.indices(NATIVE.shape).sum(axis=0) % 2
+    striped = make(NATIVE.image(scan.get_fdata() + pattern), brain, zscore)
+    own = resample(MODEL.image(1 + smooth(MODEL, 4)), NATIVE).get_fdata()
+    for one in (maps, striped):
+        np.testing.assert_allclose(one["pseudohealthy"].get_fdata()[found], own[found], atol=1e-5)
+
+
+def test_a_finding_beyond_what_the_model_saw_stays_as_it_was_scanned(scan, brain, zscore):
+    half = np.ones(MODEL.shape, np.uint8)
+    half[: MODEL.shape[0] // 2] = 0
+    seen = {name: MODEL.image(half * smooth(MODEL, 1)) for name in ("pseudo_healthy", "residual")}
+    maps = make(scan, brain, zscore, covered=MODEL.image(half), **seen)
+    unseen = resample(MODEL.image(half), NATIVE).get_fdata() == 0
+    assert (unseen & (maps["anomaly"].get_fdata() > 0)).any()
+    image = maps["pseudohealthy"].get_fdata()
+    np.testing.assert_allclose(image[unseen], scan.get_fdata()[unseen], atol=1e-5)
+
+
 def test_what_a_method_does_not_give_is_left_out(scan, brain, zscore):
-    maps = make(scan, brain, zscore, residual=None, spread=None, network=None)
+    without = {"pseudo_healthy": None, "residual": None, "spread": None, "network": None}
+    maps = make(scan, brain, zscore, **without)
     assert set(maps) == {"preproc", "zscore", "brain", "probability", "anomaly"}
 
 
-def test_maps_follow_the_transform(scan, brain, zscore, tmp_path):
+def test_maps_follow_the_transform(scan, brain, tmp_path):
     shift = ants.create_ants_transform(
         transform_type="AffineTransform", translation=(-4.0, 0.0, 0.0)
     )
     ants.write_transform(shift, str(tmp_path / "shift.mat"))
     chain = Chain.of(tmp_path / "shift.mat")
     outside, inside = slice(2, -6), slice(6, -2)
+    # What is found lies in the scan, and does not move.
+    zscore = NATIVE.image(np.zeros(NATIVE.shape, np.float32))
     for name in ("residual", "spread", "network"):
         here = make(scan, brain, zscore)[name].get_fdata()
         there = make(scan, brain, zscore, to_model=chain)[name].get_fdata()
