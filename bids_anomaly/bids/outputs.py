@@ -117,7 +117,7 @@ OUTPUTS: dict[str, Output] = {
     ),
     "spread": Output(
         entities={"desc": "spread"},
-        description="Standard deviation of the pseudo-healthy image over levels and mirrorings.",
+        description="Standard deviation of what the model predicts over levels and mirrorings.",
         units=WHITE_MATTER,
         of_model=True,
     ),

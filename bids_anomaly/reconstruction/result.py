@@ -15,7 +15,7 @@ class Reconstruction:
     pseudo_healthy : (X, Y, Z) float32 array or None
         White matter = 1, 0 outside the brain; None for a method that makes no image.
     spread : (X, Y, Z) float32 array or None
-        Standard deviation of the pseudo-healthy image over predictions (levels, mirrorings, draws).
+        Standard deviation of what was predicted over levels, mirrorings or draws.
     anomaly : (X, Y, Z) float32 array or None
         The method's own anomaly score, if it has one.
     evaluations : int
