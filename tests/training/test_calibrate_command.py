@@ -200,9 +200,9 @@ def test_the_copy_takes_as_many_steps_as_it_was_calibrated_with(preprocessed, bu
         copy = load_bundle(output)
         assert copy.description["steps"] == steps
         person = load_people(preprocessed, modality="T1w")[0]
-        # Each level is gone through as it is and mirrored.
-        assert reconstruct_person(copy, person, steps=None).evaluations == 2 * steps
-        assert reconstruct_person(copy, person, steps=2).evaluations == 4
+        # Each level is gone through as it is and mirrored, and the one of the image too.
+        assert reconstruct_person(copy, person, steps=None).evaluations == 2 * steps + 2
+        assert reconstruct_person(copy, person, steps=2).evaluations == 6
         scores[steps] = load_calibration(copy.calibration).score
     assert len(scores[1]) != len(scores[3]) or (scores[1] != scores[3]).any()
 

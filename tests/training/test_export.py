@@ -85,7 +85,7 @@ def test_the_bundle_works(bundle):
     scan = np.random.default_rng(0).uniform(0.5, 1, GRID.shape).astype(np.float32)
     result = reconstruct(bundle, scan, scan > 0, device="cpu", batch_size=None, steps=None, seed=0)
     assert result.pseudo_healthy.shape == GRID.shape
-    assert result.evaluations == 2
+    assert result.evaluations == 4
 
 
 def test_a_method_without_a_network_needs_no_weights(tmp_path, calibration):
