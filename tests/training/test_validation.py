@@ -27,7 +27,10 @@ def slabs(volumes):
 
 
 class Oracle(torch.nn.Module):
-    """Knows the truth, slab by slab in their order, and is asked twice for it, once mirrored."""
+    """Knows the truth, slab by slab in their order, and is asked four times for it.
+
+    At the level and at the strongest of all, each time as it is and mirrored.
+    """
 
     def __init__(self, slabs):
         super().__init__()
@@ -35,7 +38,7 @@ class Oracle(torch.nn.Module):
         self.answers = []
         for batch in slabs.values():
             answer = (batch.healthy, 20 * batch.lesion - 10)
-            for flip in (False, True):
+            for flip in (False, True) * 2:
                 shown = [part.flip(-1) if flip else part for part in answer]
                 self.answers += zip(*(part.split(16) for part in shown), strict=True)
 
