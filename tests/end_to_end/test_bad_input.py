@@ -341,6 +341,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
 def test_a_full_output_disk_leaves_nothing_half_written(
     good_scan, preprocessed_work, command, small_disk

@@ -11,6 +11,8 @@ import pytest
 from bids_anomaly.demo.dataset import STROKE, write_demo_dataset
 from bids_anomaly.demo.found import how_well_found
 
+pytestmark = pytest.mark.slow
+
 LABEL = STROKE.removeprefix("sub-")
 
 

@@ -234,6 +234,7 @@ def masked(files, tmp_path_factory):
     return SimpleNamespace(folder=folder, mask=mask, brain=brain, found=found)
 
 
+@pytest.mark.slow
 def test_a_mask_of_ones_own_is_the_brain(masked, files):
     name = masked.folder / "out" / "sub-01" / "anat" / "sub-01_desc-brainFLAIR_mask.nii.gz"
     np.testing.assert_array_equal(np.asanyarray(nib.load(name).dataobj), masked.brain)
@@ -242,6 +243,7 @@ def test_a_mask_of_ones_own_is_the_brain(masked, files):
     assert not zscore[masked.brain == 0].any()
 
 
+@pytest.mark.slow
 def test_results_say_that_the_mask_was_given(masked, assert_valid_bids):
     out = masked.folder / "out"
     page = (out / "sub-01.html").read_text()
@@ -272,6 +274,7 @@ def test_a_run_with_a_mask_goes_on_and_is_repeated_from_its_record(
     assert run_records(out)[-1]["result"]["steps_run"] == 0
 
 
+@pytest.mark.slow
 def test_another_mask_is_another_run(masked, files, command_here, tmp_path):
     told = command_here(
         "run", "--flair", files.flair, "--mask", masked.mask, "--dry-run",

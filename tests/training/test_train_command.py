@@ -181,6 +181,7 @@ def test_the_preview_is_a_picture_and_nothing_is_trained(preprocessed, tmp_path)
     assert not (tmp_path / "output").exists()
 
 
+@pytest.mark.slow
 def test_heads_that_are_label_maps_take_part(preprocessed, labelled_head, tmp_path, capsys):
     (tmp_path / "maps").mkdir()
     labelled_head.to_filename(tmp_path / "maps" / "head.nii.gz")
@@ -289,6 +290,7 @@ def test_a_few_marked_scans_are_learned_from_and_others_calibrate(with_lesions, 
     assert read_splits(output / "lesions.tsv") == chosen
 
 
+@pytest.mark.slow
 def test_labels_come_too_late_for_a_training_without(with_lesions, tmp_path, capsys):
     folder, masks = with_lesions
     output = tmp_path / "output"
@@ -321,6 +323,7 @@ def test_nobody_with_lesions_is_healthy_whatever_scan_the_mask_is_of(
     assert f"sub-{ill}" not in set.union(*read_splits(output / "splits.tsv").values())
 
 
+@pytest.mark.slow
 def test_thresholds_are_of_healthy_people_where_too_few_are_held_out(
     with_lesions, tmp_path, capsys
 ):
@@ -401,6 +404,7 @@ def with_flair(preprocessed, write_person, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_real_scans_of_the_healthy_are_learned_from_beside_painted_ones(
     with_flair, tmp_path, capsys
 ):
