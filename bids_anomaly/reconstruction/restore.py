@@ -55,13 +55,14 @@ def restore(
 
     predictions = [pair for level in _levels(levels, steps) for pair in both_ways(level)]
     healthy, probability = (torch.stack(parts) for parts in zip(*predictions, strict=True))
-    restored = torch.stack([image for image, _ in both_ways(STRONGEST)]).mean(0)
+    strongest = both_ways(STRONGEST)
+    restored = torch.stack([image for image, _ in strongest]).mean(0)
     anomaly = probability.mean(0)
     return Slabs(
         pseudo_healthy=torch.lerp(healthy.mean(0), restored, anomaly),
         spread=healthy.std(0, correction=0),
         anomaly=anomaly,
-        evaluations=len(predictions) + 2,
+        evaluations=len(predictions) + len(strongest),
     )
 
 
