@@ -99,7 +99,7 @@ def resample_in_brain(
 
 def _near(mask: np.ndarray, brain: np.ndarray, grid: Grid) -> np.ndarray:
     """Return 1 where something was found, falling to 0 around it; 0 outside the brain."""
-    around = smoothed(mask, brain, FADING_MM, grid.spacing)
+    around = smoothed(mask, brain, FADING_MM, tuple(grid.spacing))
     # At a straight border it is one half.
     return np.where(mask, 1, np.minimum(2 * around, 1)) * brain
 
