@@ -16,7 +16,7 @@ import pandas as pd
 
 from bids_anomaly.bids.naming import anat_folder, entities_of, session_entities, suffix_of
 from bids_anomaly.bids.outputs import OUTPUTS
-from bids_anomaly.bids.records import recorded_primary
+from bids_anomaly.bids.records import record_of
 from bids_anomaly.exceptions import AnalysisError, ExitCode
 from bids_anomaly.preprocessing.images import load_nifti
 
@@ -132,8 +132,8 @@ def _read(
     folder: Path, entities: Mapping[str, str], modalities: Collection[str], *, kept: Path | None
 ) -> Analysis:
     """Read the results in the grids of the scans."""
-    leading = recorded_primary(folder, entities)
-    if leading is None:
+    record = record_of(folder, entities)
+    if record is None:
         raise AnalysisError(f"The options ask for no results in {folder}.", ExitCode.USAGE)
     images: dict[str, dict[str, nib.Nifti1Image]] = {}
     tables: dict[str, dict[str, pd.DataFrame]] = {}
@@ -152,7 +152,7 @@ def _read(
         images=images,
         tables=tables,
         quality=tables.pop("")["quality"],
-        primary=leading.modality,
+        primary=record.primary_scan.modality,
         folder=kept,
     )
 

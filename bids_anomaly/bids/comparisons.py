@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from bids_anomaly.bids.naming import midpoint_space, output_path, transform_path
 from bids_anomaly.bids.records import ScanRecord, SessionRecord, read_record
-from bids_anomaly.bids.timepoints import common_entities, in_order, matching_scans
+from bids_anomaly.bids.timepoints import common_entities, matching_scans, order_of_results
 from bids_anomaly.exceptions import MissingInputError
+from bids_anomaly.settings import NATIVE
 
-NATIVE = "native"
 # Of each scan, in its own grid.
 NEEDED = ("preproc", "brain", "zscore", "lesions")
 
@@ -115,7 +115,7 @@ def plan_comparisons(output_dir: Path, participant: str) -> Plan:
         except MissingInputError:  # of another version; its session was to be run again
             continue
         records[record.scans[0].entities["ses"]] = record
-    order = in_order(output_dir, participant, records)
+    order = order_of_results(output_dir, participant, records)
     comparisons, refusals = [], []
     for first, second in pairwise(records[label] for label in order.labels):
         for modality in dict.fromkeys(scan.modality for scan in first.scans):
@@ -140,6 +140,9 @@ def _refusal_of(comparison: Comparison, output_dir: Path, *, is_ordered: bool) -
 
     if not is_ordered:
         return refuse("no_order")
+    for record in records:
+        if record.failed_steps:
+            return refuse("failed_session", session=record.label)
     if scans[0].digest != scans[1].digest:
         return refuse("two_models", first=scans[0].model, second=scans[1].model)
     # With one model, as many evaluations are as many steps, which older records do not say.

@@ -174,17 +174,16 @@ def record_failure(output_dir: Path, label: str, failed_steps: Iterable[str]) ->
     replace(record, failed_steps=tuple(failed_steps)).write(output_dir)
 
 
-def recorded_primary(output_dir: Path, entities: Mapping[str, str]) -> ScanRecord | None:
-    """Return the scan that leads a session, given the entities of one of its scans.
+def record_of(output_dir: Path, entities: Mapping[str, str]) -> SessionRecord | None:
+    """Return the record of a session, given the entities of one of its scans.
 
     Returns
     -------
-    ScanRecord or None
+    SessionRecord or None
         None if no record of this version is there.
     """
     labels = [f"{key}-{entities[key]}" for key in ("sub", "ses") if key in entities]
     try:
-        record = read_record(record_path(output_dir, "_".join(labels), entities))
+        return read_record(record_path(output_dir, "_".join(labels), entities))
     except MissingInputError:
         return None
-    return record.primary_scan

@@ -1,9 +1,10 @@
 """In which order a participant was scanned, and which scans of two sessions are compared."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from string import digits
 from typing import Any, NamedTuple
 
 from bids_anomaly.bids.reading import read_object
@@ -61,10 +62,6 @@ def in_order(dataset: Path, participant: str, sessions: Iterable[str]) -> Order:
         Labels without ``ses-``.
     """
     labels = sorted(set(sessions), key=_natural)
-    table = _columns(sessions_table(dataset, participant))
-    ranks = table.get(RANK, {})
-    if all(_RANK.fullmatch(ranks.get(label, "")) for label in labels):
-        return Order(sorted(labels, key=lambda label: int(ranks[label])), is_known=True)
     for times in _times(dataset, participant, labels):
         by_time = _by_time(times)
         if by_time is not None:
@@ -76,6 +73,24 @@ def in_order(dataset: Path, participant: str, sessions: Iterable[str]) -> Order:
     texts = {re.sub(r"\d+", "0", label) for label, _ in parts}
     numbers = {(*(number for _, number, _ in _natural(own)), letter) for own, letter in parts}
     return Order(labels, is_known=len(texts) < 2 and len(numbers) == len(labels))
+
+
+def order_of_results(output_dir: Path, participant: str, sessions: Collection[str]) -> Order:
+    """Put sessions with results in the order that the input had, as :func:`copy_order` left it.
+
+    Parameters
+    ----------
+    output_dir : Path
+        What the participant level wrote.
+    participant, sessions
+        As for :func:`in_order`, which decides where nothing was left.
+    """
+    ranks = _columns(sessions_table(output_dir, participant)).get(RANK, {})
+    known = {label: int(rank) for label, rank in ranks.items() if _RANK.fullmatch(rank)}
+    own = {label: known[label] for label in sessions if label in known}
+    if len(set(own.values())) < len(set(sessions)):
+        return in_order(output_dir, participant, sessions)
+    return Order(sorted(own, key=lambda label: own[label]), is_known=True)
 
 
 def years_between(
@@ -129,7 +144,7 @@ def copy_order(bids_dir: Path, output_dir: Path, participant: str, sessions: Ite
     if known:
         ranks = {label: number for number, label in enumerate(order.labels, start=1)}
         rows = [
-            (label, times.get(label, MISSING), ranks.get(label) if order.is_known else None)
+            (label, times.get(label) or MISSING, ranks.get(label) if order.is_known else None)
             for label in dict.fromkeys([*times, *order.labels])
         ]
         lines = ["\t".join(ORDER_COLUMNS)]
@@ -205,7 +220,18 @@ def _readers(times: Iterable[str]) -> list[Callable[[str], datetime]]:
         return datetime.fromisoformat(time).replace(tzinfo=None)
 
     def as_in(form: str) -> Callable[[str], datetime]:
-        return lambda time: datetime.strptime(time, form)
+        def read(time: str) -> datetime:
+            moment = datetime.strptime(time, form)
+            # Where nothing stands between fields, each has all of its digits: 20201111 is a day
+            # of November, and no minute of January.
+            if form.startswith("%Y%m") and leading(moment.strftime(form)) != leading(time):
+                raise ValueError(time)
+            return moment
+
+        return read
+
+    def leading(text: str) -> str:
+        return text[: len(text) - len(text.lstrip(digits))]
 
     times = [time.strip() for time in times]
     forms = [day + hour for day in TIME_FORMATS for hour in OF_DAY]

@@ -67,7 +67,6 @@ def run_changes(
         for plans in comparisons.values()
         for comparison in plans
         for record in comparison.records
-        if not record.failed_steps
     }
     workflow = init_changes_wf(
         comparisons,

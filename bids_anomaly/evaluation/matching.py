@@ -19,7 +19,7 @@ from bids_anomaly.bids.naming import (
 )
 from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.reading import read_json
-from bids_anomaly.bids.records import recorded_primary
+from bids_anomaly.bids.records import record_of
 from bids_anomaly.exceptions import BadScanError, MissingInputError, UsageError
 from bids_anomaly.preprocessing.transforms import SAME_SPACE, Chain
 from bids_anomaly.scoring.findings import Threshold
@@ -70,10 +70,11 @@ class Prediction:
     @property
     def is_primary(self) -> bool:
         """Whether the scan leads its session, by what the app recorded."""
-        primary = recorded_primary(self.derivatives, self.entities)
-        return primary is not None and (
-            (primary.entities, primary.modality) == (self.entities, self.modality)
-        )
+        record = record_of(self.derivatives, self.entities)
+        if record is None:
+            return False
+        primary = record.primary_scan
+        return (primary.entities, primary.modality) == (self.entities, self.modality)
 
 
 class Truth(NamedTuple):

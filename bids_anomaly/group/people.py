@@ -20,8 +20,8 @@ from bids_anomaly.bids.outputs import OUTPUTS
 from bids_anomaly.bids.participants import read_participants
 from bids_anomaly.bids.query import known_labels, without
 from bids_anomaly.bids.ratings import FOLDER, Rating, read_ratings
-from bids_anomaly.bids.records import recorded_primary
-from bids_anomaly.bids.timepoints import in_order
+from bids_anomaly.bids.records import record_of
+from bids_anomaly.bids.timepoints import order_of_results
 from bids_anomaly.exceptions import BadScanError, NothingFoundError, some_of
 from bids_anomaly.modalities import in_usual_order, primary_modality
 from bids_anomaly.preprocessing.template import TEMPLATE
@@ -226,7 +226,7 @@ def _timepoints(
         anat.parent.name.removeprefix("ses-") if anat.parent.parent != output_dir else None: anat
         for anat in list_anat_folders(output_dir, participant)
     }
-    order = in_order(output_dir, participant, folders.keys() - {None})
+    order = order_of_results(output_dir, participant, folders.keys() - {None})
     if not order.is_known:
         logger.warning(
             "sub-%s: it is not known which session came first; the first by label with results "
@@ -254,9 +254,16 @@ def _timepoints(
         leads = ""
         if there:
             entities = session_entities(participant, label)
-            led = recorded_primary(output_dir, entities)
+            record = record_of(output_dir, entities)
+            if record is not None and record.failed_steps:
+                logger.warning(
+                    "%s: its last run failed, so that its results are of a run before. Run it "
+                    "again, or leave it out.",
+                    stem,
+                )
             leads = primary_modality(
-                there, primary if primary in there or led is None else led.modality
+                there,
+                primary if primary in there or record is None else record.primary_scan.modality,
             )
         report = report_path(output_dir, stem)
         found.append(

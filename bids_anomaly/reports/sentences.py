@@ -108,6 +108,7 @@ SENTENCES = {
     "both sessions with the same --healthy-fpr and --min-lesion-volume.",
     "no_native_maps": "{scans} are not compared: that takes maps in the grids of the scans. Run "
     "with native in --output-spaces.",
+    "failed_session": "{scans} are not compared: the last run of {session} failed. Run it again.",
     "lost_map": "{scans} are not compared: {path} does not exist. Run that session again.",
     # Pictures.
     "slices": "Axial slices in {space}, neurological orientation: left is left.",

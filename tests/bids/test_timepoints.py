@@ -1,7 +1,7 @@
 """The order of sessions, and which of their scans are compared."""
 
 import json
-from datetime import date
+from datetime import date, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +14,8 @@ from bids_anomaly.bids.timepoints import (
     copy_order,
     in_order,
     matching_scans,
+    order_of_results,
+    years_between,
 )
 
 
@@ -64,6 +66,9 @@ def test_without_times_only_numbers_say_the_order(labels, expected, is_known, tm
         ("2019-12-31 23:00", "2020-01-01 01:00"),
         ("20191231", "20200101"),
         ("20191231235959.5", "20200101000000.25"),
+        ("20191111", "20201112"),
+        ("201911110930", "202003041530"),
+        ("20191111093000", "20200304153000"),
         ("31.12.2019", "01.01.2020"),
         ("31/12/2019", "01/01/2020"),
         ("12/31/2019 08:30:00", "01/01/2020 08:30:00"),
@@ -85,6 +90,8 @@ def test_times_of_any_format_decide_where_every_session_has_one(pre, post, write
         (["ses-pre\t02/01/2020", "ses-post\t01/02/2020"], "session_id\tacq_time"),
         (["ses-pre\tmorning", "ses-post\tevening"], "session_id\tacq_time"),
         (["ses-pre\t3", "ses-post\t1"], "session_id\tscore"),
+        (["ses-pre\t1", "ses-post\t2"], "session_id\torder"),
+        (["ses-pre\t201911", "ses-post\t202001"], "session_id\tacq_time"),
         (["ses-pre"], "session_id\tacq_time"),
     ],
 )
@@ -176,8 +183,8 @@ def test_the_output_knows_the_order_of_the_input_whatever_said_it(dates, source,
         (bids / "sub-01" / "sub-01_sessions.tsv").write_text(table)
     copy_order(bids, bids / "out", "01", labels)
     expected = [label for _, label in sorted(zip(dates, labels, strict=True))]
-    for dataset in (bids, bids / "out"):
-        assert in_order(dataset, "01", labels) == Order(expected, is_known=True)
+    assert in_order(bids, "01", labels) == Order(expected, is_known=True)
+    assert order_of_results(bids / "out", "01", labels) == Order(expected, is_known=True)
     if source != "sessions":  # dates of scans are not carried further than they were
         assert str(dates[0]) not in (bids / "out/sub-01/sub-01_sessions.tsv").read_text()
 
@@ -206,3 +213,42 @@ def test_an_order_that_is_written_already_is_not_written_again(tmp_path):
     assert (table.stat().st_mtime_ns, table.stat().st_ino) == before
     copy_order(tmp_path, out, "01", ["1", "2", "3"])
     assert "ses-3" in table.read_text()
+
+
+@given(
+    moments=st.lists(
+        st.datetimes(datetime(1925, 1, 1), datetime(2100, 1, 1)), min_size=2, max_size=4
+    )
+)
+@pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S"])
+def test_times_without_separators_are_read_by_their_length(form, moments, tmp_path_factory):
+    dataset = tmp_path_factory.mktemp("bids")
+    texts = [moment.strftime(form) for moment in moments]
+    (dataset / "sub-01").mkdir()
+    rows = [f"ses-{which}\t{text}" for which, text in enumerate(texts)]
+    table = "\n".join(["session_id\tacq_time", *rows])
+    (dataset / "sub-01" / "sub-01_sessions.tsv").write_text(table)
+    stated = [datetime.strptime(text, form) for text in texts]
+    years = years_between(dataset, "01", [str(which) for which in range(len(texts))])
+    assert years is not None
+    for which, moment in enumerate(stated):
+        days = (moment - min(stated)).total_seconds() / 86400
+        assert years[str(which)] * 365.25 == pytest.approx(days, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "is_taken"), [(("2", "1"), True), (("1", "1"), False), (("n/a", "1"), False)]
+)
+def test_ranks_of_the_output_count_where_they_say_an_order(ranks, is_taken, write_sessions):
+    rows = [f"ses-{label}\tn/a\t{rank}" for label, rank in zip("12", ranks, strict=True)]
+    out = write_sessions(*rows, header="session_id\tacq_time\torder")
+    assert order_of_results(out, "01", ["1", "2"]).labels == (
+        ["2", "1"] if is_taken else ["1", "2"]
+    )
+
+
+def test_a_time_that_is_not_there_is_written_as_such(write_sessions, tmp_path):
+    dataset = write_sessions("ses-1\t", "ses-2\t2020-01-01")
+    copy_order(dataset, tmp_path / "out", "01", ["1", "2"])
+    table = (tmp_path / "out" / "sub-01" / "sub-01_sessions.tsv").read_text()
+    assert "ses-1\tn/a\t1\n" in table

@@ -7,6 +7,7 @@ import pytest
 from bids_anomaly.bids.comparisons import NEEDED, Comparison
 from bids_anomaly.bids.records import record_failure
 from bids_anomaly.cli.changes import run_changes
+from bids_anomaly.running.console import make_console
 from bids_anomaly.workflows import change
 
 
@@ -24,14 +25,9 @@ def write_session(folder, record):
         path.touch()
 
 
-@pytest.mark.parametrize(("failed", "again"), [((), ["1", "2"]), (("2",), ["1"])])
-def test_a_session_that_failed_in_any_run_keeps_the_report_that_says_so(
-    failed, again, session_record, tmp_path, monkeypatch
-):
-    for session in ("1", "2"):
-        write_session(tmp_path, session_record("FLAIR", session=session))
-    for session in failed:
-        record_failure(tmp_path, f"sub-01_ses-{session}", ["reorient (sub-01)"])
+@pytest.fixture
+def planned(monkeypatch):
+    """What was planned, in place of running it."""
     planned = {}
 
     def plan(comparisons, **options):
@@ -39,7 +35,31 @@ def test_a_session_that_failed_in_any_run_keeps_the_report_that_says_so(
         raise PlanMade
 
     monkeypatch.setattr(change, "init_changes_wf", plan)
-    settings = SimpleNamespace(bids_dir=tmp_path, output_dir=tmp_path, work_dir=tmp_path, seed=0)
+    return planned
+
+
+def compare(folder, session_record, failed):
+    for session in ("1", "2"):
+        write_session(folder, session_record("FLAIR", session=session))
+    for session in failed:
+        record_failure(folder, f"sub-01_ses-{session}", ["reorient (sub-01)"])
+    settings = SimpleNamespace(bids_dir=folder, output_dir=folder, work_dir=folder, seed=0)
+    return run_changes(settings, ["01"], log_folder=folder, console=make_console())
+
+
+def test_the_reports_of_sessions_that_are_compared_are_written_again(
+    planned, session_record, tmp_path
+):
     with pytest.raises(PlanMade):
-        run_changes(settings, ["01"], log_folder=tmp_path, console=None)
-    assert planned["reports"] == [f"sub-01_ses-{session}" for session in again]
+        compare(tmp_path, session_record, ())
+    assert planned["reports"] == ["sub-01_ses-1", "sub-01_ses-2"]
+
+
+@pytest.mark.parametrize("failed", [("1",), ("2",), ("1", "2")])
+def test_a_session_of_which_a_run_failed_is_compared_with_none(
+    failed, planned, session_record, tmp_path, capsys
+):
+    assert compare(tmp_path, session_record, failed) == []
+    assert not planned
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"the last run of sub-01_ses-{failed[0]} failed" in said

@@ -12,7 +12,7 @@ from bids_anomaly.bids.filters import matches, read_bids_filter
 from bids_anomaly.bids.folders import list_participants
 from bids_anomaly.bids.participants import participants_by, read_participants
 from bids_anomaly.bids.reading import read_object
-from bids_anomaly.bids.timepoints import copy_order, in_order, sessions_table
+from bids_anomaly.bids.timepoints import copy_order, in_order, order_of_results, sessions_table
 from bids_anomaly.bids.writing import write_json
 from bids_anomaly.exceptions import BidsAnomalyError
 from bids_anomaly.reconstruction.covariates import as_numbers
@@ -137,7 +137,7 @@ def test_any_table_of_sessions_leaves_every_session_in_its_order(
     order = in_order(dataset, "01", SESSIONS)
     assert sorted(order.labels) == sorted(SESSIONS)
     copy_order(dataset, tmp_path / "out", "01", SESSIONS)
-    again = in_order(tmp_path / "out", "01", SESSIONS)
+    again = order_of_results(tmp_path / "out", "01", SESSIONS)
     assert again.labels == order.labels
 
 

@@ -239,3 +239,14 @@ def test_it_is_said_where_the_first_session_is_a_guess(tmp_path, caplog):
     touch(tmp_path, f"sub-01_ses-post_{MASK}", f"sub-01_ses-pre_{MASK}")
     find_members(tmp_path)
     assert "sub-01: it is not known which session came first" in caplog.text
+
+
+def test_results_of_a_run_before_one_that_failed_are_told(tmp_path, caplog, session_record):
+    touch(tmp_path, f"sub-01_{MASK}", f"sub-02_{MASK}")
+    session_record("T1w").write(tmp_path)
+    find_members(tmp_path)
+    assert "failed" not in caplog.text
+    session_record("T1w", failed_steps=("reorient (sub-01)",)).write(tmp_path)
+    find_members(tmp_path)
+    assert "sub-01: its last run failed" in caplog.text
+    assert "sub-02: its last run failed" not in caplog.text

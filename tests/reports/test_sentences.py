@@ -557,6 +557,10 @@ REFUSED = {
     "no_native_maps": [
         ({"spaces": spaces}, {}) for spaces in ((TEMPLATE,), (), ("MNI152NLin2009cAsym",))
     ],
+    "failed_session": [
+        ({"failed_steps": steps}, {"session": "sub-01_ses-2"})
+        for steps in (("reorient (sub-01)",), ("score (sub-01)", "write report (sub-01)"), ("?",))
+    ],
     "lost_map": [
         ({"lost": output}, {"path": output}) for output in ("preproc", "zscore", "lesions")
     ],
@@ -574,7 +578,7 @@ def test_why_sessions_are_not_compared_is_true(
     second = changes.get("session", "2")
     records = {label: session_record("T1w", session=label) for label in ("1", second)}
     of_scan = {k: v for k, v in changes.items() if k in ("digest", "model", "evaluations", "steps")}
-    of_session = {k: v for k, v in changes.items() if k in ("threshold", "spaces")}
+    of_session = {k: v for k, v in changes.items() if k in ("threshold", "spaces", "failed_steps")}
     scan = replace(records[second].scans[0], **of_scan)
     records[second] = replace(records[second], scans=(scan,), **of_session)
     for record in records.values():
