@@ -157,8 +157,7 @@ def init_compare_wf(
     chains = [template_chain(output_dir, comparison, which, TEMPLATE) for which in (0, 1)]
     if all(chains):
         write_change.inputs.from_template = [str(chain["from_template"]) for chain in chains]
-        if all("rigid" in chain for chain in chains):
-            write_change.inputs.rigids = [str(chain["rigid"]) for chain in chains]
+        write_change.inputs.rigids = [str(chain.get("rigid", "")) for chain in chains]
     workflow.connect(register_midpoint, "transforms", write_change, "transforms")
     return workflow
 

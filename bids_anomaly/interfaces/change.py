@@ -78,8 +78,8 @@ class _WriteChangeInput(BaseInterfaceInputSpec):
     from_template = InputMultiObject(
         File(exists=True), desc="pull the template onto each reference scan, if known"
     )
-    rigids = InputMultiObject(
-        File(exists=True), desc="pull each scan onto its reference, if it is another"
+    rigids = traits.List(
+        traits.Str(), desc="pull each scan onto its reference; empty if it is the reference"
     )
     threshold = traits.Instance(Threshold, mandatory=True)
 
@@ -188,18 +188,18 @@ class WriteChange(StepInterface):
         from bids_anomaly.scoring.lesions import locate_lesions
 
         count = int(labels.max())
-        from_template, rigids = paths(self.inputs.from_template), paths(self.inputs.rigids)
+        from_template = paths(self.inputs.from_template)
         voxels = np.argwhere(labels)
         if not from_template or not count:
             return [(float("nan"),) * 3 + ("n/a",) * 3] * count
         points = nib.affines.apply_affine(grid.affine, voxels)
         found = []
-        for which, (pulls_template, scan_from_midpoint) in enumerate(
-            zip(from_template, midpoint, strict=True)
+        for which, (pulls_template, rigid, scan_from_midpoint) in enumerate(
+            zip(from_template, self.inputs.rigids, midpoint, strict=True)
         ):
             to_reference = scan_from_midpoint
-            if rigids:
-                to_reference = np.linalg.inv(read_matrix(rigids[which])) @ scan_from_midpoint
+            if rigid:
+                to_reference = np.linalg.inv(read_matrix(Path(rigid))) @ scan_from_midpoint
             matrix = folder / f"reference_{which}.mat"
             write_matrix(matrix, to_reference)
             found.append(move_points(points, Chain.of(matrix, pulls_template)))

@@ -58,3 +58,18 @@ def test_brains_that_do_not_overlap_are_not_compared(compare, tmp_path, monkeypa
         step.run()
     assert "sub-01_ses-1 and sub-01_ses-2" in str(raised.value)
     assert not list(tmp_path.rglob("*midpoint*"))
+
+
+@pytest.mark.parametrize("moved", [(False, False), (True, False), (False, True), (True, True)])
+def test_places_are_found_by_way_of_the_reference_of_each_session(moved, compare, tmp_path):
+    shift, still = np.eye(4), tmp_path / "still.mat"
+    shift[0, 3] = 6  # from places in the reference to places in the scan
+    write_matrix(still, np.eye(4))
+    write_matrix(tmp_path / "rigid.mat", shift)
+    step = compare(BRAIN)
+    step.inputs.from_template = [str(still), str(still)]
+    step.inputs.rigids = [str(tmp_path / "rigid.mat") if one else "" for one in moved]
+    labels = np.zeros(GRID.shape, np.int32)
+    labels[20, 20, 20] = 1
+    ((*place, _, _, _),) = step._places(labels, GRID, (np.eye(4), np.eye(4)), tmp_path)
+    np.testing.assert_allclose(place, (-6 * np.mean(moved), 0, 0), atol=1e-4)
