@@ -166,8 +166,9 @@ def to_grid_of(image: nib.Nifti1Image, original: Path) -> nib.Nifti1Image:
     """
     file = load_nifti(original)
     affine = orientation_of(file, original.name).affine
+    # Between the two grids, not by way of RAS+, which at 45 degrees is a matter of rounding.
     to_file_order = nib.orientations.ornt_transform(
-        nib.io_orientation(image.affine), nib.io_orientation(affine)
+        nib.io_orientation(np.eye(4)), nib.io_orientation(np.linalg.inv(image.affine) @ affine)
     )
     reordered = image.as_reoriented(to_file_order)
     result = nib.Nifti1Image(np.asanyarray(reordered.dataobj), affine)

@@ -301,3 +301,17 @@ def test_what_thick_slices_cost_is_told(write, thickness, is_told, axis):
     for remark in told:
         assert f"{thickness:g} mm apart" in remark
         assert f"one of {thickness / 2:g} mm keeps half of its contrast at most" in remark
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_an_orientation_half_way_between_two_axes_goes_back_all_the_same(write, seed):
+    random = np.random.default_rng(seed)
+    angles = random.choice([-135, -45, 45, 135], 3) * (np.arange(3) == random.integers(3))
+    affine = np.eye(4)
+    rotation = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    turned = np.eye(3)[:, random.permutation(3)] * random.choice([-1, 1], 3)
+    affine[:3, :3] = rotation @ turned * random.uniform(0.5, 3, 3)
+    affine[:3, 3] = random.uniform(-100, 100, 3)
+    path = write(noise((12, 12, 12)), affine)
+    back, file = to_grid_of(reorient(path), path), nib.load(path)
+    np.testing.assert_array_equal(back.get_fdata(), file.get_fdata())
