@@ -55,19 +55,21 @@ class Score(StepInterface):
         covered = load_nifti(self.inputs.brain_in_model_grid)
         to_model = Chain.of(*self.inputs.transforms).inverse()
 
-        def in_scan(path) -> np.ndarray | None:
+        def in_scan(path, beyond) -> np.ndarray | None:
             if not isdefined(path):
                 return None
-            brought = resample_in_brain(load_nifti(path), covered, grid, to_model)
+            brought = resample_in_brain(load_nifti(path), covered, grid, to_model, beyond=beyond)
             return brought.get_fdata(dtype=np.float32)
 
         brain = np.asanyarray(load_nifti(self.inputs.brain).dataobj) > 0
+        scan = image.get_fdata(dtype=np.float32) / np.float32(self.inputs.white_matter_level)
         score = anomaly_score(
             bundle.description["score"],
-            image.get_fdata(dtype=np.float32) / np.float32(self.inputs.white_matter_level),
+            scan,
             brain,
-            pseudo_healthy=in_scan(self.inputs.pseudo_healthy),
-            anomaly=in_scan(self.inputs.anomaly),
+            # Brain that the model grid does not reach is taken as it is.
+            pseudo_healthy=in_scan(self.inputs.pseudo_healthy, beyond=scan),
+            anomaly=in_scan(self.inputs.anomaly, beyond=0),
             spacing=grid.spacing,
         )
         zscore = grid.image(load_calibration(bundle.calibration).zscore(score) * brain)

@@ -78,7 +78,12 @@ def scan_maps(
 
 
 def resample_in_brain(
-    values: nib.Nifti1Image, brain: nib.Nifti1Image, onto: Grid, chain: Chain
+    values: nib.Nifti1Image,
+    brain: nib.Nifti1Image,
+    onto: Grid,
+    chain: Chain,
+    *,
+    beyond: np.ndarray | float = 0.0,
 ) -> nib.Nifti1Image:
     """Resample what is known inside the brain only, without the 0 outside leaking in.
 
@@ -88,13 +93,16 @@ def resample_in_brain(
         In one grid; `values` are 0 outside the brain.
     onto, chain
         See :func:`bids_anomaly.preprocessing.resample.resample`.
+    beyond : (X, Y, Z) array or float
+        What stands where nothing is known.
 
     Returns
     -------
     nibabel.Nifti1Image
         float32; at the surface, the mean over the part of a voxel that is brain.
     """
-    return onto.image(_resample_with_share(values, brain, onto, chain)[0])
+    known, share = _resample_with_share(values, brain, onto, chain)
+    return onto.image(np.where(share > LEAST_SHARE, known, beyond).astype(np.float32))
 
 
 def _near(mask: np.ndarray, brain: np.ndarray, grid: Grid) -> np.ndarray:

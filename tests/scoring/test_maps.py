@@ -173,3 +173,15 @@ def test_the_zero_outside_the_brain_does_not_leak_into_its_surface():
     np.testing.assert_allclose(brought.get_fdata()[share > 0.01], 3.2, rtol=1e-5)
     assert ((share > 0.02) & (share < 0.98)).any()
     assert not brought.get_fdata()[share == 0].any()
+
+
+def test_beyond_what_is_known_stands_what_was_asked_for():
+    brain = np.zeros(MODEL.shape, np.float32)
+    brain[5:-5, 6:-6, 5:-5] = 1
+    scan = np.random.default_rng(0).random(NATIVE.shape).astype(np.float32)
+    brought = resample_in_brain(
+        MODEL.image(3.2 * brain), MODEL.image(brain), NATIVE, SAME_SPACE, beyond=scan
+    ).get_fdata(dtype=np.float32)
+    share = resample(MODEL.image(brain), NATIVE).get_fdata()
+    np.testing.assert_array_equal(brought[share == 0], scan[share == 0])
+    np.testing.assert_allclose(brought[share > 0.01], 3.2, rtol=1e-5)
