@@ -5,14 +5,14 @@ share an output folder may each write them: all write the same.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bids_anomaly import __version__
 from bids_anomaly.bids.label_tables import FORMATS
 from bids_anomaly.bids.participants import canonical_column, read_participants_table
-from bids_anomaly.bids.reading import read_json
+from bids_anomaly.bids.reading import read_json, read_object
 from bids_anomaly.bids.writing import write_bytes, write_json, write_text
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.reconstruction.covariates import OLDEST_AGE, stated_age
@@ -56,8 +56,10 @@ def write_dataset_files(
     derivatives : iterable of (str, Path)
         Names and folders of other derivative datasets that it is made from.
     """
+    path = output_dir / "dataset_description.json"
     description = derivative_description(bids_dir, derivatives)
-    write_json(output_dir / "dataset_description.json", description)
+    _keep_links(description, read_object(path))
+    write_json(path, description)
     write_text(output_dir / ".bidsignore", "\n".join(BIDSIGNORE) + "\n")
     copy_participants(bids_dir, output_dir)
 
@@ -84,6 +86,15 @@ def copy_participants(bids_dir: Path, output_dir: Path) -> None:
     table = read_participants_table(bids_dir)
     if table is not None:
         write_text(output_dir / "participants.tsv", without_identifying_ages(table))
+
+
+def _keep_links(description: dict[str, Any], before: Mapping[str, Any]) -> None:
+    """Add the datasets that results of other runs in this folder are from, by their names."""
+    links = before.get("DatasetLinks")
+    for name, url in links.items() if isinstance(links, dict) else ():
+        if name not in description["DatasetLinks"]:
+            description["DatasetLinks"][name] = url
+            description["SourceDatasets"].append({"URL": url})
 
 
 def write_atlas_description(output_dir: Path) -> None:
@@ -127,11 +138,10 @@ def derivative_description(
         "SourceDatasets": [{"URL": bids_dir.resolve().as_uri()}],
         "DatasetLinks": {RAW: bids_dir.resolve().as_uri()},
     }
-    for key in ("License", "DatasetDOI"):
-        if key in source:
-            description["License" if key == "License" else "SourceDOI"] = source[key]
-    if "SourceDOI" in description:
-        description["SourceDatasets"][0]["DOI"] = description.pop("SourceDOI")
+    if "License" in source:
+        description["License"] = source["License"]
+    if "DatasetDOI" in source:
+        description["SourceDatasets"][0]["DOI"] = source["DatasetDOI"]
     for name, folder in derivatives:
         description["SourceDatasets"].append({"URL": folder.resolve().as_uri()})
         description["DatasetLinks"][name] = folder.resolve().as_uri()

@@ -148,3 +148,14 @@ def test_the_input_is_left_alone(raw, tmp_path):
     before = contents(raw)
     write_dataset_files(raw, tmp_path / "out")
     assert contents(raw) == before
+
+
+def test_the_datasets_of_other_runs_into_the_folder_keep_their_names(raw, tmp_path):
+    first, second, out = tmp_path / "fmriprep", tmp_path / "other", tmp_path / "out"
+    write_dataset_files(raw, out, [("fmriprep", first)])
+    write_dataset_files(raw, out, [("other", second)])
+    write_dataset_files(raw, out)
+    description = json.loads((out / "dataset_description.json").read_text(encoding="utf-8"))
+    links = {RAW: raw.as_uri(), "other": second.as_uri(), "fmriprep": first.as_uri()}
+    assert description["DatasetLinks"] == links
+    assert {one["URL"] for one in description["SourceDatasets"]} == set(links.values())
