@@ -22,6 +22,10 @@ OF_PARTICIPANTS = (
     "lesion_roi",
     "healthy_fpr",
     "min_lesion_volume",
+    "batch_size",
+    "bids_database_dir",
+    "clean_workdir",
+    "stop_on_first_crash",
     "stage",
     "strict",
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bids_anomaly.evaluation.statistics import holm
+from bids_anomaly.exceptions import some_of
 from bids_anomaly.group.burden import REGIONS, Burden, log_volume
 from bids_anomaly.group.cohorts import FEWEST, Cohorts, Design, design
 from bids_anomaly.group.collect import Collected, compared_voxels
@@ -127,7 +128,7 @@ def analyse(collected: Collected, cohorts: Cohorts, *, seed: int, tfce: bool = F
         setup = _design(people, cohorts, cases, cohorts.controls, notes)
         if setup is not None:
             matrix = np.array([people[row].fractions for row in setup.rows])
-            comparisons.append(_regions_only(cases, PRIMARY, setup, matrix, seed))
+            comparisons.append(_regions_only(cases, PRIMARY, setup, matrix, notes, seed))
         for modality, on_disk in collected.zscores.items():
             scanned = collected.rows[modality]
             comparison = _modality(
@@ -152,7 +153,7 @@ def _modality(cases, cohorts, burdens, scanned, modality, on_disk, notes, seed, 
     if setup is None:
         return None
     matrix = np.array([people[row].region_z[modality] for row in setup.rows])
-    found = _regions_only(cases, modality, setup, matrix, seed)
+    found = _regions_only(cases, modality, setup, matrix, notes, seed)
     blocks = blocks_of(on_disk, setup.rows)
     voxels = max_t_test(blocks, setup.is_case, setup.covariates, seed=seed)
     enhanced = None
@@ -164,10 +165,28 @@ def _modality(cases, cohorts, burdens, scanned, modality, on_disk, notes, seed, 
     return Comparison(cases, modality, setup, voxels, found.regions, found.means, enhanced)
 
 
-def _regions_only(cases, modality, setup: Design, matrix: np.ndarray, seed: int) -> Comparison:
+def _regions_only(
+    cases, modality, setup: Design, matrix: np.ndarray, notes: dict, seed: int
+) -> Comparison:
     test = max_t_test([matrix], setup.is_case, setup.covariates, seed=seed)
-    means = np.array([matrix[setup.is_case].mean(axis=0), matrix[~setup.is_case].mean(axis=0)])
-    return Comparison(cases, modality, setup, None, test, means)
+    unseen = np.isnan(matrix).sum(axis=0)
+    lost = np.flatnonzero((unseen > 0) & (unseen < len(matrix)))
+    if lost.size:
+        lacking = [f"{REGIONS[i].name} ({unseen[i]})" for i in lost]
+        notes[
+            f"{modality}: not compared, because they lie outside of the scans of some people (how "
+            f"many): {some_of(lacking)}. Leave these people out with --exclude-participant-label "
+            "to compare them."
+        ] = None
+    means = [_mean_of_seen(matrix[group]) for group in (setup.is_case, ~setup.is_case)]
+    return Comparison(cases, modality, setup, None, test, np.array(means))
+
+
+def _mean_of_seen(matrix: np.ndarray) -> np.ndarray:
+    """Return the mean of each column over the people who have it; NaN where nobody does."""
+    seen = np.isfinite(matrix)
+    with np.errstate(invalid="ignore"):
+        return np.where(seen, matrix, 0).sum(axis=0) / seen.sum(axis=0)
 
 
 def _design(people, cohorts, cases, controls, notes: dict, what: str = "") -> Design | None:

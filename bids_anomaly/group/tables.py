@@ -9,6 +9,7 @@ import numpy as np
 
 from bids_anomaly.bids.naming import group_path, sidecar_path
 from bids_anomaly.bids.outputs import OUTPUTS
+from bids_anomaly.bids.participants import canonical_column
 from bids_anomaly.bids.ratings import COLUMNS as RATINGS
 from bids_anomaly.bids.tables import MISSING, read_table, without_formula, write_rows
 from bids_anomaly.bids.writing import write_json
@@ -200,6 +201,7 @@ def people_table(
         column for one in burdens for column in one.known if column != "participant_id"
     )
     names = _names_beside({**WHO, **own}, list(theirs))
+    described = {canonical_column(column): text for column, text in described.items()}
     joined = {
         names[column]: described.get(column)
         or {"Description": f"Column {column} of participants.tsv."}
