@@ -16,7 +16,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Whose figures of accuracy are all from the tables.
 TOLD = [
     *(ROOT / name for name in ("README.md", "docs/quickstart.md", "docs/limits.md")),
-    *sorted(BUNDLES.glob("restore-*/README.md")),
+    *(
+        path
+        for name in ("restore", "threshold")
+        for path in sorted(BUNDLES.glob(f"{name}-*/README.md"))
+    ),
 ]
 COMMANDS = {
     "bids-anomaly": "main",

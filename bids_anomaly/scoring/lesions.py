@@ -33,10 +33,8 @@ class Lesion(NamedTuple):
     z_peak, z_mean : float
         Highest and mean z-score.
     confidence : float
-        Highest probability of an anomaly in it, between 0.5 and 1. On scans with known lesions it
-        tells true from false components better than its mean over the component, than the volume,
-        and than any division by the spread of the reconstruction, which is larger in true lesions
-        (``benchmarks/lesion_confidence.py``).
+        Highest probability of an anomaly in it, between 0.5 and 1. On scans with known lesions the
+        volume tells true from false components better (``benchmarks/lesion_confidence.py``).
     region : str
         Region of the atlas that holds most of it, or the nearest one if none holds any.
     side : {'left', 'right', 'both'}
