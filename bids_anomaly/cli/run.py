@@ -113,6 +113,7 @@ def run_scans(
             "bids_dir": dataset_folder(datasets, {**digests, **with_mask}, entities),
             "analysis_level": "participant",
             "participant_labels": (entities["sub"],),
+            "session_labels": (entities["ses"],) if "ses" in entities else (),
             "modalities": tuple(scans),
             "skip_bids_validation": True,
         },

@@ -154,8 +154,8 @@ def _forecast(arguments: argparse.Namespace, command: Sequence[str]) -> ExitCode
 def _require_gpytorch() -> None:
     if importlib.util.find_spec("gpytorch") is None:
         raise PackageUnavailableError(
-            "Forecasts need GPyTorch, which is not installed. Install it with: pip install "
-            '"bids-anomaly[trajectories]".'
+            "Forecasts need GPyTorch, which is not installed. Install it, from a clone, "
+            'with: pip install ".[trajectories]".'
         )
 
 

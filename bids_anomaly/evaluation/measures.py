@@ -129,7 +129,9 @@ MEASURES: dict[str, Measure] = {
     ),
     "false_positive_ml": Measure("Volume of the marked lesion-free voxels.", "ml", False),
     "false_components": Measure(
-        "Number of marked components of which less than a tenth is lesion.", None, False
+        "Number of marked components of 8 mm3 and more of which less than a tenth is lesion.",
+        None,
+        False,
     ),
     "lesion_count_error": Measure(
         "Number of marked components of 8 mm3 and more, minus that of such lesions."

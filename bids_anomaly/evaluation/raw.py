@@ -9,7 +9,6 @@ from urllib.parse import unquote, urlsplit
 
 import nibabel as nib
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from bids_anomaly.bids.dataset import RAW
 from bids_anomaly.bids.naming import sidecar_path
@@ -17,6 +16,7 @@ from bids_anomaly.bids.reading import read_object
 from bids_anomaly.exceptions import MissingInputError
 from bids_anomaly.modalities import modality_of
 from bids_anomaly.preprocessing.reorient import reorient, to_grid_of
+from bids_anomaly.scoring.score import smoothed
 
 # What it is called where the names of models stand.
 RAW_INTENSITY = "raw intensity"
@@ -48,11 +48,7 @@ def raw_score(
     float32 array
         Higher is more anomalous; 0 outside the brain.
     """
-    sigma = SMOOTHING_MM / np.asarray(spacing)
-    inside = brain.astype(np.float32)
-    smooth = gaussian_filter(np.where(brain, scan, 0).astype(np.float32), sigma)
-    score = np.zeros(brain.shape, np.float32)
-    score[brain] = smooth[brain] / gaussian_filter(inside, sigma)[brain]
+    score = smoothed(np.where(brain, scan, 0), brain, SMOOTHING_MM, spacing)
     return -score if modality_of(modality).disease_is_dark else score
 
 

@@ -30,7 +30,7 @@ SHOWN: dict[str, tuple[str, float, int]] = {
     "lesion_count_error": ("Error of the number of lesions", 1, 1),
     "false_positive_rate": ("Lesion-free voxels marked (%)", 100, 3),
     "false_positive_ml": ("Lesion-free volume marked (ml)", 1, 2),
-    "false_components": ("False components a scan", 1, 1),
+    "false_components": ("False components of 8 mm³ and more a scan", 1, 1),
     "patients_vs_controls_auroc": ("Patients against controls, AUROC of the burden", 1, 3),
     "prevalence": ("Lesion voxels (%)", 100, 3),
     "l1": ("l1 of the reconstruction, lesion-free (× 1000)", 1000, 1),

