@@ -126,6 +126,7 @@ def test_filter_files_of_the_questions_are_ones(tmp_path):
         assert read_bids_filter(tmp_path / "filter.json")
 
 
+@pytest.mark.slow
 def test_the_example_of_an_own_workflow_runs(
     tmp_path, stripped_brain, write_dataset, sagittal_grid
 ):

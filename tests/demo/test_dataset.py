@@ -66,6 +66,7 @@ def test_headers_are_those_of_a_sagittal_scan_in_scanner_space(truth):
     assert nib.load(truth.healthy_scan).get_data_dtype() == np.int16
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_scan(truth):
     # The way in which the dataset draws its healthy person.
     again = synthesise_subject(stroke_ml=0, random=np.random.default_rng([0, 0]))
@@ -94,6 +95,7 @@ def test_heads_of_many_seeds_lie_in_the_field_of_view():
             assert low < found.min() < found.max() < high
 
 
+@pytest.mark.slow
 def test_the_two_brains_align_to_the_template_and_are_not_it(truth, tmp_path):
     template = template_brain(2)
     reference = template.get_fdata(dtype=np.float32)

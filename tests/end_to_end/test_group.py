@@ -107,6 +107,7 @@ def finished_without_difference(study, tmp_path_factory):
     return out, work, mapped
 
 
+@pytest.mark.slow
 def test_where_nothing_differs_nothing_is_found(finished_without_difference):
     out, *_ = finished_without_difference
     logp = read(out / "group" / f"cohort-b_{MAP}_desc-logpT1w_statmap.nii.gz")
@@ -117,6 +118,7 @@ def test_where_nothing_differs_nothing_is_found(finished_without_difference):
     assert not (out / "group" / "desc-likeness_stats.tsv").exists()
 
 
+@pytest.mark.slow
 def test_files_are_let_go_before_they_are_removed(finished_without_difference):
     """NFS keeps the folder of a file that is still mapped, and removing it fails."""
     _, work, mapped = finished_without_difference

@@ -281,6 +281,7 @@ def test_the_configuration_of_a_run_does_the_run_again(finished_run, run_again, 
     assert (later / "config.toml").read_text() == (log / "config.toml").read_text()
 
 
+@pytest.mark.slow
 def test_lesion_masks_for_other_programs_are_written_when_asked_for(
     finished_run, run_again, run_records, digests, tmp_path
 ):
@@ -368,6 +369,7 @@ def test_a_lost_file_is_written_again_without_computing_again(
     assert outputs(finished_run.out) == before
 
 
+@pytest.mark.slow
 def test_a_lost_sidecar_and_a_report_of_a_failure_are_written_again(
     finished_run, run_again, run_records, anat
 ):

@@ -77,6 +77,7 @@ def test_the_results_are_valid_bids_and_the_files_stay_as_they_are(
     assert files.flair.read_bytes() == raw.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_same_command_again_does_nothing_again(flair_run, command, run_records):
     again = command(*flair_run.arguments)
     assert again.code == 0, again.stderr
@@ -303,6 +304,7 @@ def test_a_dataset_may_be_called_run(two_scans, command_here, tmp_path, monkeypa
     assert "sub-01_T1w.nii.gz" in told.stdout
 
 
+@pytest.mark.slow
 def test_from_python_the_results_are_images_and_tables(flair_run, files, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     found = bids_anomaly.analyse({"FLAIR": files.flair}, options=[*ONE, *QUICK])

@@ -18,6 +18,8 @@ from bids_anomaly.bids.naming import output_path, sidecar_path
 from bids_anomaly.bids.records import SessionRecord
 from bids_anomaly.bids.tables import read_table, write_table
 from bids_anomaly.preprocessing.template import OUTPUT_GRID, TEMPLATE, Grid
+from bids_anomaly.reports import change, scan_pictures
+from bids_anomaly.reports.figures import Picture
 from bids_anomaly.reports.numbers import counted, in_millilitres, percent, two_digits
 from bids_anomaly.reports.sentences import SENTENCES, say
 from bids_anomaly.reports.session import write_session_report
@@ -433,7 +435,20 @@ def write_change(folder: Path, changes: tuple) -> list[Mapping[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory, session_record) -> dict[str, tuple[Told, str]]:
+def without_pictures():
+    """Leave pictures empty: they have no sentences but their words, and take most of the time."""
+
+    def draw(views, volume, scale, *, width, alts, **lines):
+        return [Picture("data:image/webp;base64,", width, width, alt) for alt in alts]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (change, scan_pictures):
+            patch.setattr(module, "draw", draw)
+        yield
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory, session_record, without_pictures) -> dict[str, tuple[Told, str]]:
     """Write the report of each session."""
     pages = {}
     for name, case in CASES.items():

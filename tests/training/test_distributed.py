@@ -73,6 +73,7 @@ def torchrun(*arguments, cwd, processes=2):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_find_the_gradients_of_one(volumes, preprocessed, tmp_path):
     torch.manual_seed(0)
     network = RestorationNet(slices=3, channels=(16, 32))

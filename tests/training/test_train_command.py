@@ -109,6 +109,7 @@ def test_the_command_says_nominal_and_observed_rates(preprocessed, trained, tmp_
     assert weights(output) == weights(trained)
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_weights(preprocessed, trained, tmp_path):
     output = tmp_path / "output"
     arguments = [*COMMAND, preprocessed, output, "--modalities", "FLAIR", "T1w", *OPTIONS]
@@ -194,6 +195,7 @@ def test_heads_that_are_label_maps_take_part(preprocessed, labelled_head, tmp_pa
     assert configuration["scans"].count("head.nii.gz") == 4
 
 
+@pytest.mark.slow
 def test_label_maps_of_people_who_are_held_out_are_not_trained_on(
     preprocessed, labelled_head, tmp_path, capsys
 ):
@@ -264,6 +266,7 @@ def write_masks():
     return write
 
 
+@pytest.mark.slow
 def test_a_few_marked_scans_are_learned_from_and_others_calibrate(with_lesions, tmp_path, capsys):
     folder, masks = with_lesions
     output = tmp_path / "output"
@@ -305,6 +308,7 @@ def test_labels_come_too_late_for_a_training_without(with_lesions, tmp_path, cap
     assert not (output / "lesions.tsv").exists()
 
 
+@pytest.mark.slow
 def test_nobody_with_lesions_is_healthy_whatever_scan_the_mask_is_of(
     with_lesions, tmp_path, capsys
 ):
