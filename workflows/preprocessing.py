@@ -6,7 +6,7 @@ from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
 from bids_anomaly.bids.scans import GivenBrain, Prepared, Segmentation
-from bids_anomaly.interfaces.prepared import ReadBrain, ReadGivenBrain, ReadSegmentation
+from bids_anomaly.interfaces.prepared import ReadBrain, ReadSegmentation
 from bids_anomaly.interfaces.preprocessing import (
     CorrectBias,
     ExtractBrain,
@@ -120,9 +120,11 @@ def init_preprocess_wf(
         mem_gb=memory_gb("reorient", scan),
     )
     if prepared is not None:
-        find_brain = _read_brain(prepared)
+        find_brain = _read_brain(prepared.brain, prepared.origin, is_prepared=True)
+    elif isinstance(given, GivenBrain):
+        find_brain = _read_brain(given.path, given.pipeline, is_prepared=False)
     elif given is not None:
-        find_brain = _read_given(given, scan)
+        find_brain = _read_segmentation(given, scan)
     else:
         # A node on the GPU takes as many GPU slots as processes.
         threads = 1 if use_gpu else omp_nthreads
@@ -240,32 +242,27 @@ def _connect_quality(
     )
 
 
-def _read_brain(prepared: Prepared) -> Node:
-    """Return the node that reads the brain mask of a prepared scan."""
+def _read_brain(brain: Path, pipeline: str, *, is_prepared: bool) -> Node:
+    """Return the node that reads the brain mask that others made of a scan."""
     return Node(
         ReadBrain(
-            in_file=str(prepared.brain),
-            fingerprint=fingerprint(prepared.brain),
-            pipeline=prepared.origin,
+            in_file=str(brain),
+            fingerprint=fingerprint(brain),
+            pipeline=pipeline,
+            is_prepared=is_prepared,
         ),
         name="read_brain",
-        mem_gb=memory_gb("read_brain", prepared.brain),
+        mem_gb=memory_gb("read_brain", brain),
     )
 
 
-def _read_given(given: GivenBrain | Segmentation, scan: Path) -> Node:
-    """Return the node that reads where others found the brain of a raw scan."""
-    told = {"in_file": str(given.path), "pipeline": given.pipeline}
-    if isinstance(given, GivenBrain):
-        return Node(
-            ReadGivenBrain(**told, fingerprint=fingerprint(given.path)),
-            name="read_given_brain",
-            mem_gb=memory_gb("read_brain", given.path),
-        )
+def _read_segmentation(given: Segmentation, scan: Path) -> Node:
+    """Return the node that reads the brain of a raw scan from a segmentation of it."""
     files = [path for path in (given.path, given.picture) if path is not None]
     return Node(
         ReadSegmentation(
-            **told,
+            in_file=str(given.path),
+            pipeline=given.pipeline,
             above=given.above,
             picture="" if given.picture is None else str(given.picture),
             fingerprint="; ".join(map(fingerprint, files)),

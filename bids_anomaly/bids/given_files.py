@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bids_anomaly.bids.given import extension_of
 from bids_anomaly.exceptions import BadScanError
-from bids_anomaly.preprocessing.brain import given_mask
+from bids_anomaly.preprocessing.brain import read_mask
 from bids_anomaly.preprocessing.reorient import ADVICE, reorient_labels, reorient_scan
 
 
@@ -44,7 +44,7 @@ def check_mask(mask: Path, scan: Path) -> None:
     with _naming(mask, "The brain mask"):
         extension_of(mask)
         labels = reorient_labels(mask)
-    given_mask(reorient_scan(scan).scan, labels, pipeline=str(mask))
+    read_mask(reorient_scan(scan).scan, labels, pipeline=str(mask), is_prepared=False)
 
 
 @contextmanager

@@ -13,48 +13,38 @@ from bids_anomaly.interfaces.preprocessing import BrainOutput, DeformationOutput
 from bids_anomaly.preprocessing.images import load_nifti
 
 
-class _ReadBrainInput(BaseInterfaceInputSpec):
+class _ReadInput(BaseInterfaceInputSpec):
     scan = File(exists=True, mandatory=True, desc="reoriented scan")
-    in_file = traits.Str(mandatory=True, hash_files=False, desc="brain mask of others")
+    in_file = traits.Str(mandatory=True, hash_files=False, desc="brain of others")
     fingerprint = traits.Str(mandatory=True, desc="changes when the file does")
     pipeline = traits.Str(mandatory=True, desc="what made it, and what else is taken")
 
 
+class _ReadBrainInput(_ReadInput):
+    is_prepared = traits.Bool(mandatory=True, desc="whether it prepared the scan too")
+
+
 class ReadBrain(StepInterface):
-    """Read the brain mask that another pipeline made of a scan."""
+    """Read the brain mask that others made of a scan."""
 
     input_spec = _ReadBrainInput
     output_spec = BrainOutput
 
     def _step(self, folder: Path) -> dict:
-        from bids_anomaly.preprocessing.brain import prepared_mask
+        from bids_anomaly.preprocessing.brain import read_mask
         from bids_anomaly.preprocessing.reorient import reorient_labels
 
         inputs = self.inputs
-        found = prepared_mask(
-            load_nifti(inputs.scan), reorient_labels(Path(inputs.in_file)), pipeline=inputs.pipeline
+        found = read_mask(
+            load_nifti(inputs.scan),
+            reorient_labels(Path(inputs.in_file)),
+            pipeline=inputs.pipeline,
+            is_prepared=inputs.is_prepared,
         )
         return save_brain(found, folder)
 
 
-class ReadGivenBrain(StepInterface):
-    """Read the brain mask that somebody made of a raw scan."""
-
-    input_spec = _ReadBrainInput
-    output_spec = BrainOutput
-
-    def _step(self, folder: Path) -> dict:
-        from bids_anomaly.preprocessing.brain import given_mask
-        from bids_anomaly.preprocessing.reorient import reorient_labels
-
-        inputs = self.inputs
-        found = given_mask(
-            load_nifti(inputs.scan), reorient_labels(Path(inputs.in_file)), pipeline=inputs.pipeline
-        )
-        return save_brain(found, folder)
-
-
-class _ReadSegmentationInput(_ReadBrainInput):
+class _ReadSegmentationInput(_ReadInput):
     above = traits.Int(mandatory=True, desc="values above it are brain")
     picture = traits.Str(hash_files=False, desc="the scan as it was segmented, if it is there")
 

@@ -79,48 +79,28 @@ def brain_mask(scan: nib.Nifti1Image, *, method: str, use_gpu: bool) -> BrainMas
     return BrainMask(extract_brain(scan, method=method, use_gpu=use_gpu), method)
 
 
-def prepared_mask(scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str) -> BrainMask:
-    """Return the brain mask that another pipeline made of a scan, after checking that it can be.
-
-    Parameters
-    ----------
-    scan : nibabel.Nifti1Image
-        RAS+, as that pipeline prepared it.
-    mask : nibabel.Nifti1Image
-        RAS+; brain where it is above one half.
-    pipeline : str
-        Its name.
-
-    Returns
-    -------
-    BrainMask
-
-    Raises
-    ------
-    BrainExtractionError
-        If the mask has another grid than the scan, or cannot be a brain.
-    """
-    checked = _checked(scan, mask, f"The brain mask of {pipeline}", option="--derivatives")
-    return BrainMask(checked, named_with_skull(f"{PREPARED_BY}{pipeline}", scan))
-
-
-def given_mask(scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str) -> BrainMask:
-    """Return the brain mask that somebody made of a raw scan, after checking that it can be.
+def read_mask(
+    scan: nib.Nifti1Image, mask: nib.Nifti1Image, *, pipeline: str, is_prepared: bool
+) -> BrainMask:
+    """Return the brain mask that others made of a scan, after checking that it can be.
 
     Parameters
     ----------
     scan, mask : nibabel.Nifti1Image
         RAS+; brain where the mask is above one half.
     pipeline : str
-        What the mask is from.
+        What made the mask.
+    is_prepared : bool
+        Whether it prepared the scan too; else the scan is raw.
 
     Raises
     ------
     BrainExtractionError
         If the mask has another grid than the scan, or cannot be a brain.
     """
-    checked = _checked(scan, mask, f"The brain mask from {pipeline}", option="--mask")
-    return BrainMask(checked, named_with_skull(f"{MASK_FROM}{pipeline}", scan))
+    prefix, option = (PREPARED_BY, "--derivatives") if is_prepared else (MASK_FROM, "--mask")
+    checked = _checked(scan, mask, f"The brain mask from {pipeline}", option=option)
+    return BrainMask(checked, named_with_skull(f"{prefix}{pipeline}", scan))
 
 
 def trim_brain(brain: nib.Nifti1Image, reference: nib.Nifti1Image, chain: Chain) -> nib.Nifti1Image:

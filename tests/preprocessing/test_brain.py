@@ -17,7 +17,7 @@ from bids_anomaly.preprocessing.brain import (
     brain_mask,
     had_no_skull,
     is_exact,
-    prepared_mask,
+    read_mask,
     strip_mask,
     trim_brain,
 )
@@ -248,7 +248,7 @@ def test_a_gpu_that_is_not_there_is_not_replaced_by_the_processor(head):
 
 def test_the_mask_of_another_pipeline_is_taken_as_it_is(head, brain):
     mask = GRID.image(brain.astype(np.float32))
-    found = prepared_mask(GRID.image(head), mask, pipeline="fMRIPrep 23.2.0")
+    found = read_mask(GRID.image(head), mask, pipeline="fMRIPrep 23.2.0", is_prepared=True)
     np.testing.assert_array_equal(np.asanyarray(found.mask.dataobj) > 0, brain)
     assert found.method == "prepared by fMRIPrep 23.2.0"
     assert not had_no_skull(found.method)
@@ -256,7 +256,7 @@ def test_the_mask_of_another_pipeline_is_taken_as_it_is(head, brain):
 
 def test_a_prepared_scan_without_skull_is_noticed(stripped, brain):
     mask = GRID.image(brain.astype(np.uint8))
-    found = prepared_mask(GRID.image(stripped), mask, pipeline="sMRIPrep 0.12.2")
+    found = read_mask(GRID.image(stripped), mask, pipeline="sMRIPrep 0.12.2", is_prepared=True)
     assert had_no_skull(found.method)
     assert "sMRIPrep" in found.method
 
@@ -264,14 +264,24 @@ def test_a_prepared_scan_without_skull_is_noticed(stripped, brain):
 def test_a_mask_that_does_not_fit_its_scan_is_refused(head, brain):
     other = Grid.isotropic(GRID.shape, (-80.0, -126.0, -110.0), 3.0)
     with pytest.raises(BrainExtractionError, match="fMRIPrep has another grid"):
-        prepared_mask(GRID.image(head), other.image(brain.astype(np.uint8)), pipeline="fMRIPrep")
+        read_mask(
+            GRID.image(head),
+            other.image(brain.astype(np.uint8)),
+            pipeline="fMRIPrep",
+            is_prepared=True,
+        )
 
 
 def test_a_mask_that_cannot_be_a_brain_is_refused(head, brain):
     few = np.zeros_like(brain)
     few[30:40, 30:40, 30:40] = True
     with pytest.raises(BrainExtractionError, match=r"0\.03 litres.*--derivatives"):
-        prepared_mask(GRID.image(head), GRID.image(few.astype(np.uint8)), pipeline="fMRIPrep")
+        read_mask(
+            GRID.image(head),
+            GRID.image(few.astype(np.uint8)),
+            pipeline="fMRIPrep",
+            is_prepared=True,
+        )
 
 
 # Of the scan that is trimmed: finer, off the grid of the reference scan, and not cubic.

@@ -179,7 +179,7 @@ def test_what_is_prepared_is_not_done_again(modalities, transforms, stage, build
 @pytest.mark.parametrize(
     ("brain", "reader"),
     [
-        (GivenBrain(Path("/masks/brain.nii.gz"), "a file"), "ReadGivenBrain"),
+        (GivenBrain(Path("/masks/brain.nii.gz"), "a file"), "ReadBrain"),
         (Segmentation(Path("/fs/aseg.mgz"), "FreeSurfer", 0, None), "ReadSegmentation"),
         (
             Segmentation(Path("/fs/aseg.mgz"), "FreeSurfer", 0, Path("/fs/orig.mgz")),
