@@ -24,6 +24,7 @@ from shared.stroke_slices import real_flair
 from bids_anomaly.modalities import MODALITIES
 from bids_anomaly.preprocessing.template import Grid
 from bids_anomaly.reconstruction.bundle import named_bundle
+from bids_anomaly.reconstruction.views import AXES
 from bids_anomaly.training.bundles import train_bundles
 from bids_anomaly.training.loading import controls_of, people_from_labels
 from bids_anomaly.training.people import Preprocessed, load_people
@@ -57,6 +58,13 @@ def main() -> None:
     parser.add_argument("--modalities", nargs="+", choices=MODALITIES, default=list(MODALITIES))
     parser.add_argument(
         "--real", action="store_true", help="learn from real scans of the one modality as well"
+    )
+    parser.add_argument(
+        "--views",
+        nargs="+",
+        choices=AXES,
+        default=[],
+        help="of the slabs, axial first; by default those of --from",
     )
     parser.add_argument("--from", dest="start", metavar="BUNDLE", help="whose weights to start at")
     parser.add_argument("--steps", type=int, default=60_000)
@@ -100,6 +108,7 @@ def train(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         device=arguments.device,
         start=start,
+        views=arguments.views,
         real=real,
         interval=EVERY,
         description={

@@ -23,6 +23,7 @@ from bids_anomaly.exceptions import ModelUnavailableError
 from bids_anomaly.modalities import in_usual_order
 from bids_anomaly.preprocessing.template import TEMPLATE, Grid
 from bids_anomaly.reconstruction.methods import METHODS, RELEASE
+from bids_anomaly.reconstruction.views import AXES, AXIAL
 from bids_anomaly.scoring.calibration import load_calibration
 from bids_anomaly.scoring.score import RULES
 
@@ -99,6 +100,11 @@ class Bundle:
     def levels(self) -> tuple[float, ...]:
         """Levels of corruption at which it predicts, if its method knows any."""
         return tuple(self.description.get("levels") or ())
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Keys of :data:`bids_anomaly.reconstruction.views.AXES`: what is averaged over."""
+        return tuple(self.description.get("views") or (AXIAL,))
 
     @property
     def identity(self) -> str:
@@ -241,6 +247,7 @@ def _forms(description: Mapping[str, Any]) -> dict[str, bool]:
     """Tell of what a description says whether it has the form that it is used in."""
     grid, score = description["grid"], description["score"]
     levels, steps = description.get("levels") or [], description.get("steps")
+    views = description.get("views") or []
     forms = {
         name: isinstance(description.get(name, ""), str)
         for name in ("name", "version", "method", "modality", "weights", "normalisation", "status")
@@ -248,6 +255,7 @@ def _forms(description: Mapping[str, Any]) -> dict[str, bool]:
     return forms | {
         "sha256": isinstance(description.get("sha256") or "", str),
         "levels": isinstance(levels, list) and all(map(_is_number, levels)),
+        "views": isinstance(views, list) and all(view in AXES for view in views),
         "steps": steps is None or (isinstance(steps, int) and steps > 0),
         "calibration": isinstance(description.get("calibration", {}), dict),
         "training": isinstance(description.get("training", {}), dict),

@@ -5,7 +5,7 @@ and ``build``, which makes its network (but for ``threshold``, which has none). 
 when they are used, so that a run waits for no other method's libraries.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from types import ModuleType
@@ -29,6 +29,7 @@ from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reconstruction.result import Reconstruction
+from bids_anomaly.reconstruction.views import AXES
 
 # What building a network raises whose description or weights are not what they seem.
 UNFIT = (
@@ -80,6 +81,52 @@ def reconstruct(
         If the device cannot hold even one slice.
     """
     network = None if bundle.weights is None else load_network(bundle).to(device)
+    turned = [AXES[view] for view in bundle.views]
+    parts = [
+        _reconstruct_in_view(
+            bundle,
+            network,
+            scan.transpose(axes),
+            brain.transpose(axes),
+            device=device,
+            batch_size=batch_size,
+            steps=steps,
+            seed=seed,
+            covariates=covariates,
+        )
+        for axes in turned
+    ]
+    return _mean(parts, turned)
+
+
+def _mean(parts: Sequence[Reconstruction], axes: Sequence[tuple[int, ...]]) -> Reconstruction:
+    """Turn back what several views of a scan gave, and average it."""
+
+    def mean(maps: Sequence[np.ndarray | None]) -> np.ndarray | None:
+        there = [one.transpose(own) for one, own in zip(maps, axes, strict=True) if one is not None]
+        return np.stack(there).mean(axis=0, dtype=np.float32) if there else None
+
+    return Reconstruction(
+        pseudo_healthy=mean([part.pseudo_healthy for part in parts]),
+        spread=mean([part.spread for part in parts]),
+        anomaly=mean([part.anomaly for part in parts]),
+        evaluations=sum(part.evaluations for part in parts),
+    )
+
+
+def _reconstruct_in_view(
+    bundle: Bundle,
+    network: nn.Module | None,
+    scan: np.ndarray,
+    brain: np.ndarray,
+    *,
+    device: str,
+    batch_size: int | None,
+    steps: int | None,
+    seed: int,
+    covariates: Mapping[str, str] | None,
+) -> Reconstruction:
+    """Reconstruct a scan whose third axis is that of the slices."""
     slices = getattr(network, "slices", 1)
     volume, inside = (
         torch.from_numpy(np.ascontiguousarray(array.transpose(2, 1, 0), dtype=np.float32))

@@ -32,7 +32,9 @@ class Scanner:
     blur : (B, 1, 1, 1) tensor
         From the slice as it is (0) to its mean over 3 x 3 voxels (1).
     thick : (B, 1, 1, 1) tensor
-        Share of each of the neighbouring slices that shows.
+        Share of each of the neighbouring axial slices that shows.
+    through : int
+        Axis of slabs that runs through axial slices: 1, or 2 in coronal slabs.
     repeated : (B, 1, 1, 1) bool tensor
         Whether all slices are the middle one.
     shading : (B, 1, H, W) tensor
@@ -43,13 +45,20 @@ class Scanner:
 
     blur: Tensor
     thick: Tensor
+    through: int
     repeated: Tensor
     shading: Tensor
     noise: Tensor
 
     @classmethod
     def draw(
-        cls, shape: torch.Size, painted: Tensor, repeated: Tensor, generator: Generator
+        cls,
+        shape: torch.Size,
+        painted: Tensor,
+        repeated: Tensor,
+        generator: Generator,
+        *,
+        through: int = 1,
     ) -> "Scanner":
         """Draw scanners for (B, S, H, W) slabs, some of them `painted` or `repeated`, (B,)."""
         draw = Draws(shape[0], painted.device, generator)
@@ -68,6 +77,7 @@ class Scanner:
         return cls(
             blur=per_sample(blur.clamp(min=0)),
             thick=per_sample(draw.chance(share) * draw.uniform(0.1, 0.33)),
+            through=through,
             repeated=repeated,
             shading=1 + per_sample(strength) * draw.smooth_field(shape[-2:], 4),
             noise=per_sample(amount.clamp(min=0)) * _repeat_middle(noise, repeated),
@@ -77,7 +87,7 @@ class Scanner:
         """Show (B, S, H, W) slabs as sharply as the scanner can."""
         smooth = F.avg_pool2d(slab, 3, stride=1, padding=1)
         slab = slab + self.blur * (smooth - slab)
-        above, below = (_next_slice(slab, step) for step in (1, -1))
+        above, below = (_neighbour(slab, step, self.through) for step in (1, -1))
         slab = slab + self.thick * (above + below - 2 * slab)
         return _repeat_middle(slab, self.repeated)
 
@@ -120,8 +130,8 @@ def _repeat_middle(slab: Tensor, chosen: Tensor) -> Tensor:
     return torch.where(chosen, slab[:, middle : middle + 1], slab)
 
 
-def _next_slice(slab: Tensor, step: int) -> Tensor:
-    """Return the neighbour of each slice; the outermost slices are their own."""
-    last = slab.shape[1] - 1
-    index = (torch.arange(slab.shape[1], device=slab.device) + step).clamp(0, last)
-    return slab[:, index]
+def _neighbour(slab: Tensor, step: int, axis: int) -> Tensor:
+    """Return the neighbour of each slice along an axis; the outermost slices are their own."""
+    last = slab.shape[axis] - 1
+    index = (torch.arange(last + 1, device=slab.device) + step).clamp(0, last)
+    return slab.index_select(axis, index)

@@ -17,6 +17,7 @@ from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.covariates import COVARIATES
 from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reconstruction.registry import build_network, load_network
+from bids_anomaly.reconstruction.views import AXIAL
 from bids_anomaly.scoring.calibration import Calibration, calibrate
 from bids_anomaly.training.checkpoint import claim_folder
 from bids_anomaly.training.controls import scores_by_person
@@ -28,7 +29,7 @@ from bids_anomaly.training.loop import train
 from bids_anomaly.training.marked import Marked, draw_marked, stack_marked
 from bids_anomaly.training.people import Preprocessed
 from bids_anomaly.training.real import RealVolumes, draw_real
-from bids_anomaly.training.recipes import RECIPES, with_others
+from bids_anomaly.training.recipes import RECIPES, in_views, with_others
 from bids_anomaly.training.validation import held_out_slabs, validate
 from bids_anomaly.training.volumes import HealthyVolumes
 
@@ -58,6 +59,7 @@ def train_bundles(
     start: Bundle | None,
     interval: int,
     noise: str | None = None,
+    views: Sequence[str] = (),
     marked: Mapping[str, Sequence[Marked]] = MappingProxyType({}),
     real: Sequence[RealVolumes] = (),
     left_out: Mapping[Path, np.ndarray] | None = None,
@@ -92,6 +94,9 @@ def train_bundles(
     noise : str or None
         Key of :data:`bids_anomaly.synthesis.corrupt.KINDS` for methods that learn from noise;
         None is the method's own.
+    views : sequence of str
+        Keys of :data:`bids_anomaly.reconstruction.views.AXES` that slabs are of, axial first, for
+        methods that learn lesions; by default those of `start`, else axial.
     marked : mapping
         Scans of each modality whose lesions are learned from, besides painted ones.
     real : sequence of RealVolumes
@@ -126,7 +131,8 @@ def train_bundles(
                 f"The scan {scan.path} has another grid than {people[0].path.name}. Preprocess all "
                 "modalities with models of the same grid."
             )
-    recipe = RECIPES[method]
+    views = tuple(views) or (start.views if start else (AXIAL,))
+    recipe = in_views(RECIPES[method], views)
     others: list[Callable[..., Batch]] = [
         partial(draw_real, volumes.to(torch.device(device))) for volumes in real
     ]
@@ -140,6 +146,7 @@ def train_bundles(
     configuration = {
         "method": method,
         "noise": getattr(network, "noise", None),
+        "views": list(views),
         "modalities": modalities,
         "steps": steps,
         "batch_size": batch_size,
@@ -186,6 +193,7 @@ def train_bundles(
             folder,
             modality=modality,
             grid=grid,
+            views=views,
             device=device,
             left_out=left_out,
             description=description,
@@ -305,6 +313,7 @@ def _write_calibrated(
     *,
     modality: str,
     grid: Grid,
+    views: Sequence[str],
     device: str,
     left_out: Mapping[Path, np.ndarray] | None,
     description: Mapping[str, Any],
@@ -320,6 +329,7 @@ def _write_calibrated(
         "score": recipe.scores[modality],
         "network": network,
         "levels": list(recipe.levels),
+        "views": list(views),
         "dimensions": _dimensions(network),
         "covariates": list(COVARIATES) if recipe.covariates else [],
     }

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from bids_anomaly.modalities import MODALITIES
+from bids_anomaly.reconstruction.views import AXIAL
 from bids_anomaly.synthesis.anomaly import Anatomy, insert_anomalies, where_seen
 from bids_anomaly.synthesis.contrast import T1W, T1W_CSF, T1W_GREY, paint
 from bids_anomaly.synthesis.draws import Draws, per_sample
@@ -137,7 +138,8 @@ def draw_healthy(
     pure = vary_contrast(pure, painted, generator)
     pure, brain = miss_the_brain(pure, anatomy.brain, generator)
     anatomy = replace(anatomy, brain=brain, t1w=anatomy.t1w * brain)
-    scanner = Scanner.draw(pure.shape, painted, repeated, generator)
+    through = 1 if volumes.view == AXIAL else 2
+    scanner = Scanner.draw(pure.shape, painted, repeated, generator, through=through)
     return Healthy(
         scanner.scan(pure, brain),
         pure,
@@ -181,16 +183,33 @@ def draw_batch(
     )
 
 
+def draw_in_two_views(volumes: HealthyVolumes, size: int, **options) -> Batch:
+    """Draw a batch as :func:`draw_batch` does, half of it of coronal slabs."""
+    return _joined(
+        [
+            draw_batch(volumes, size - size // 2, **options),
+            draw_batch(volumes.coronal, size // 2, **options),
+        ]
+    )
+
+
+def _joined(parts: Sequence[Batch]) -> Batch:
+    return Batch(
+        **{name: torch.cat([vars(part)[name] for part in parts]) for name in vars(parts[0])}
+    )
+
+
 def draw_mixed(
     volumes: HealthyVolumes,
     size: int,
     *,
+    draw: Callable[..., Batch],
     others: Sequence[Callable[..., Batch]],
     slices: int,
     generator: Generator,
     **options,
 ) -> Batch:
-    """Draw a batch as :func:`draw_batch` does, with one slab in :data:`ONE_IN` from elsewhere.
+    """Draw a batch as `draw` does, with one slab in :data:`ONE_IN` from elsewhere.
 
     Each of `others` gets a number of slabs, at random and alike over many batches, `slices` and
     `generator`; `size` is a multiple of :data:`ONE_IN`.
@@ -201,16 +220,15 @@ def draw_mixed(
             len(others), (size // ONE_IN,), device=generator.device, generator=generator
         )
         counts = torch.bincount(drawn, minlength=len(others)).tolist()
-    parts = [
-        draw_batch(volumes, size - sum(counts), slices=slices, generator=generator, **options),
-        *(
-            draw(count, slices=slices, generator=generator)
-            for draw, count in zip(others, counts, strict=True)
-            if count
-        ),
-    ]
-    return Batch(
-        **{name: torch.cat([vars(part)[name] for part in parts]) for name in vars(parts[0])}
+    return _joined(
+        [
+            draw(volumes, size - sum(counts), slices=slices, generator=generator, **options),
+            *(
+                other(count, slices=slices, generator=generator)
+                for other, count in zip(others, counts, strict=True)
+                if count
+            ),
+        ]
     )
 
 

@@ -9,7 +9,13 @@ from typing import Any
 from torch import Tensor
 
 from bids_anomaly.training import adversarial, memory, objectives
-from bids_anomaly.training.data import Batch, draw_batch, draw_healthy, draw_mixed
+from bids_anomaly.training.data import (
+    Batch,
+    draw_batch,
+    draw_healthy,
+    draw_in_two_views,
+    draw_mixed,
+)
 
 SMOOTHING_MM = 1.2
 # Disease is dark on T1w and bright on FLAIR, where intensity alone is hard to beat, and on T2w.
@@ -94,12 +100,17 @@ class Recipe:
         return self.draw is draw_batch
 
 
+def in_views(recipe: Recipe, views: Sequence[str]) -> Recipe:
+    """Return a recipe of a method that learns lesions, which learns from slabs of these views."""
+    return recipe if len(views) == 1 else replace(recipe, draw=draw_in_two_views)
+
+
 def with_others(recipe: Recipe, others: Sequence[Callable[..., Batch]]) -> Recipe:
     """Return a recipe of a method that learns lesions, which learns from other slabs as well.
 
     `others` are as for :func:`bids_anomaly.training.data.draw_mixed`.
     """
-    return replace(recipe, draw=partial(draw_mixed, others=others))
+    return replace(recipe, draw=partial(draw_mixed, draw=recipe.draw, others=others))
 
 
 DENSE = {"channels": (32, 64, 128, 192), "code": 128}

@@ -6,13 +6,16 @@ torch and NumPy, nor does a training: a machine that only trains gets packed vol
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from bids_anomaly.reconstruction.views import AXIAL, CORONAL
 
 # Packed scans have a byte a voxel; this many steps are the intensity of white matter, so that they
 # reach to twice of it, and rounding is well below noise.
@@ -40,6 +43,9 @@ class HealthyVolumes:
         Voxel size in mm.
     covariates : (N, C) tensor, float32
         Age and sex, see :mod:`bids_anomaly.reconstruction.covariates`; NaN where unknown.
+    view : str
+        Of the slices, a key of :data:`bids_anomaly.reconstruction.views.AXES`. Axes are named as in
+        axial ones.
     """
 
     scans: Tensor
@@ -50,6 +56,19 @@ class HealthyVolumes:
     regions: Tensor
     spacing: float
     covariates: Tensor
+    view: str = AXIAL
+
+    @cached_property
+    def coronal(self) -> "HealthyVolumes":
+        """Axial volumes in coronal slices, with margins where these have fewer rows."""
+        margin = max(self.scans.shape[2] - self.scans.shape[1], 0)
+        rows = (margin // 2, margin - margin // 2)
+
+        def turned(volume: Tensor) -> Tensor:
+            return F.pad(volume.transpose(-3, -2), (0, 0, *rows)).contiguous()
+
+        names = ("scans", "filled", "brains", "white_matter", "deep", "regions")
+        return replace(self, view=CORONAL, **{name: turned(getattr(self, name)) for name in names})
 
     @cached_property
     def brain_area(self) -> Tensor:
@@ -65,6 +84,7 @@ class HealthyVolumes:
             self.regions.to(device),
             self.spacing,
             self.covariates.to(device),
+            self.view,
         )
 
 

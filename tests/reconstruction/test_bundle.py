@@ -283,6 +283,8 @@ def test_a_description_with_anything_in_it_is_refused_or_used_whole(data, odd, b
     [
         {"levels": 3},
         {"levels": ["x"]},
+        {"views": "axial"},
+        {"views": ["oblique"]},
         {"steps": "4"},
         {"steps": [4]},
         {"name": ["x"]},

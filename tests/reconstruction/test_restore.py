@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -8,7 +11,7 @@ from bids_anomaly.preprocessing.template import (
     template_brain,
     template_white_matter,
 )
-from bids_anomaly.reconstruction.bundle import choose_bundles
+from bids_anomaly.reconstruction.bundle import choose_bundles, load_bundle
 from bids_anomaly.reconstruction.registry import reconstruct
 
 BUNDLE = choose_bundles("restore", ("T1w",))["T1w"]
@@ -118,3 +121,28 @@ def test_the_threshold_makes_no_image(lesioned, brain):
     assert nothing.spread is None
     assert nothing.anomaly is None
     assert nothing.evaluations == 0
+
+
+def test_two_views_are_averaged_each_in_its_own_slices(tmp_path):
+    random = np.random.default_rng(0)
+    shape = (32, 48, 32)
+    inside = np.zeros(shape, bool)
+    inside[4:-4, 6:-6, 5:-5] = True
+    scan = (random.uniform(0.5, 1, shape) * inside).astype(np.float32)
+
+    def seen(views, scan=scan, inside=inside):
+        folder = shutil.copytree(BUNDLE.folder, tmp_path / "bundle", dirs_exist_ok=True)
+        described = json.loads((folder / "bundle.json").read_text())
+        (folder / "bundle.json").write_text(json.dumps(described | {"views": views}))
+        bundle = load_bundle(folder)
+        return reconstruct(bundle, scan, inside, device="cpu", batch_size=8, steps=1, seed=0)
+
+    axial, both = seen(["axial"]), seen(["axial", "coronal"])
+    turned = (0, 2, 1)
+    coronal = seen(["axial"], scan.transpose(turned), inside.transpose(turned))
+    assert both.evaluations == 2 * axial.evaluations
+    for name in ("pseudo_healthy", "spread", "anomaly"):
+        expected = (getattr(axial, name) + getattr(coronal, name).transpose(turned)) / 2
+        np.testing.assert_allclose(getattr(both, name), expected, atol=1e-6)
+        assert getattr(both, name).dtype == np.float32
+    np.testing.assert_array_equal(seen(["coronal"]).anomaly, coronal.anomaly.transpose(turned))

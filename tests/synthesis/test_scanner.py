@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -103,3 +105,18 @@ def test_each_region_with_a_tone_is_where_the_atlas_has_it():
         assert all(name.startswith(prefixes) for name in there)
         # Every prefix names at least one region.
         assert all(any(name.startswith(prefix) for name in there) for prefix in prefixes)
+
+
+def test_thick_axial_slices_are_seen_as_thick_in_coronal_slabs():
+    cube = torch.rand((50, 9, 9, 9), generator=generator())
+    flags = torch.ones(50, dtype=torch.bool), torch.zeros(50, dtype=torch.bool)
+    axial, coronal = (
+        replace(
+            Scanner.draw(cube.shape, *flags, generator(), through=through),
+            blur=torch.zeros(50, 1, 1, 1),
+        )
+        for through in (1, 2)
+    )
+    seen = coronal.resolve(cube.transpose(1, 2)).transpose(1, 2)
+    torch.testing.assert_close(seen, axial.resolve(cube))
+    assert (axial.resolve(cube) - cube).abs().max() > 0.05

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bids_anomaly.modalities import MODALITIES
-from bids_anomaly.training.data import draw_batch
+from bids_anomaly.training.data import draw_batch, draw_in_two_views
 from bids_anomaly.training.loading import load_volumes
 from bids_anomaly.training.volumes import slices_first
 
@@ -124,3 +124,13 @@ def test_the_volumes_are_not_written_to(volumes):
     before = volumes.scans.clone()
     draw(volumes)
     assert torch.equal(volumes.scans, before)
+
+
+def test_half_of_a_batch_in_two_views_is_coronal(volumes):
+    generator = torch.Generator().manual_seed(0)
+    batch = draw_in_two_views(volumes, 7, slices=5, modalities=["T1w"], generator=generator)
+    assert batch.slab.shape == (7, 5, 40, 48)
+    # Coronal slices have margins above and below, as there are fewer axial ones than rows.
+    margin = (40 - 16) // 2
+    within = batch.brains[:, :, margin:-margin].sum((1, 2, 3)) == batch.brains.sum((1, 2, 3))
+    assert within.tolist() == [False] * 4 + [True] * 3

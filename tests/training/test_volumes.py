@@ -52,3 +52,16 @@ def test_people_keep_their_order_where_there_are_more_than_ten_files(volumes, tm
     )
     pack(many, tmp_path, people_a_file=1)
     np.testing.assert_array_equal(unpack(tmp_path).covariates, many.covariates)
+
+
+def test_coronal_slices_hold_the_same_voxels_with_margins(volumes):
+    turned = volumes.coronal
+    assert turned.view == "coronal"
+    assert turned.scans.shape == (5, 10, 10, 13)
+    for name in ("scans", "filled", "brains"):
+        kept, asked = getattr(turned, name), getattr(volumes, name)
+        assert kept.dtype == asked.dtype
+        np.testing.assert_array_equal(kept[:, :, 2:8].transpose(1, 2), asked)
+        assert not kept[:, :, :2].any()
+        assert not kept[:, :, 8:].any()
+    np.testing.assert_array_equal(turned.regions[:, 2:8].transpose(0, 1), volumes.regions)
