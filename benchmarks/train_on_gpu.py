@@ -30,9 +30,10 @@ from safetensors.torch import load_file, save_file
 from bids_anomaly.reconstruction.batching import in_batches, slabs_around
 from bids_anomaly.reconstruction.networks import RestorationNet
 from bids_anomaly.reconstruction.restore import restore
+from bids_anomaly.reconstruction.views import AXIAL
 from bids_anomaly.training.checkpoint import CHECKPOINT
 from bids_anomaly.training.loop import train
-from bids_anomaly.training.recipes import RECIPES
+from bids_anomaly.training.recipes import RECIPES, in_views
 from bids_anomaly.training.volumes import HealthyVolumes, pack, unpack
 
 PACKAGED = Path(__file__).parents[1] / "bids_anomaly" / "resources" / "bundles"
@@ -140,7 +141,7 @@ def train_for(
     modality = description["modality"]
     volumes = unpack(folder).to(device)
     options = {
-        "recipe": RECIPES["restore"],
+        "recipe": in_views(RECIPES["restore"], description.get("views", [AXIAL])),
         "modalities": [modality],
         "batch_size": batch_size,
         "seed": seed,

@@ -29,7 +29,7 @@ from bids_anomaly.reconstruction.bundle import Bundle
 from bids_anomaly.reconstruction.covariates import as_numbers
 from bids_anomaly.reconstruction.methods import METHODS
 from bids_anomaly.reconstruction.result import Reconstruction
-from bids_anomaly.reconstruction.views import AXES
+from bids_anomaly.reconstruction.views import AXES, margins
 
 # What building a network raises whose description or weights are not what they seem.
 UNFIT = (
@@ -81,29 +81,47 @@ def reconstruct(
         If the device cannot hold even one slice.
     """
     network = None if bundle.weights is None else load_network(bundle).to(device)
-    turned = [AXES[view] for view in bundle.views]
     parts = [
         _reconstruct_in_view(
             bundle,
             network,
-            scan.transpose(axes),
-            brain.transpose(axes),
+            _in_view(scan, view),
+            _in_view(brain, view),
             device=device,
             batch_size=batch_size,
             steps=steps,
             seed=seed,
             covariates=covariates,
         )
-        for axes in turned
+        for view in bundle.views
     ]
-    return _mean(parts, turned)
+    return _mean(parts, bundle.views, scan.shape)
 
 
-def _mean(parts: Sequence[Reconstruction], axes: Sequence[tuple[int, ...]]) -> Reconstruction:
+def _in_view(volume: np.ndarray, view: str) -> np.ndarray:
+    """Turn a volume so that its third axis is that of the slices, in the frame of axial ones."""
+    turned = volume.transpose(AXES[view])
+    return np.pad(turned, ((0, 0), margins(volume.shape[1], turned.shape[1]), (0, 0)))
+
+
+def _out_of_view(volume: np.ndarray, view: str, shape: Sequence[int]) -> np.ndarray:
+    """Undo :func:`_in_view` for a volume that had this shape."""
+    rows = shape[AXES[view][1]]
+    before, _ = margins(shape[1], rows)
+    return volume[:, before : before + rows].transpose(AXES[view])
+
+
+def _mean(
+    parts: Sequence[Reconstruction], views: Sequence[str], shape: Sequence[int]
+) -> Reconstruction:
     """Turn back what several views of a scan gave, and average it."""
 
     def mean(maps: Sequence[np.ndarray | None]) -> np.ndarray | None:
-        there = [one.transpose(own) for one, own in zip(maps, axes, strict=True) if one is not None]
+        there = [
+            _out_of_view(one, view, shape)
+            for one, view in zip(maps, views, strict=True)
+            if one is not None
+        ]
         return np.stack(there).mean(axis=0, dtype=np.float32) if there else None
 
     return Reconstruction(

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bids_anomaly.reconstruction.views import AXIAL, CORONAL
+from bids_anomaly.reconstruction.views import AXIAL, CORONAL, margins
 
 # Packed scans have a byte a voxel; this many steps are the intensity of white matter, so that they
 # reach to twice of it, and rounding is well below noise.
@@ -61,8 +61,7 @@ class HealthyVolumes:
     @cached_property
     def coronal(self) -> "HealthyVolumes":
         """Axial volumes in coronal slices, with margins where these have fewer rows."""
-        margin = max(self.scans.shape[2] - self.scans.shape[1], 0)
-        rows = (margin // 2, margin - margin // 2)
+        rows = margins(self.scans.shape[2], self.scans.shape[1])
 
         def turned(volume: Tensor) -> Tensor:
             return F.pad(volume.transpose(-3, -2), (0, 0, *rows)).contiguous()
