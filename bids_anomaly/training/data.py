@@ -203,7 +203,7 @@ def draw_mixed(
     volumes: HealthyVolumes,
     size: int,
     *,
-    draw: Callable[..., Batch],
+    draw: Callable[..., Batch] = draw_batch,
     others: Sequence[Callable[..., Batch]],
     slices: int,
     generator: Generator,

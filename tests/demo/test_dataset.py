@@ -114,6 +114,7 @@ def test_the_two_brains_align_to_the_template_and_are_not_it(truth, tmp_path):
         assert 0.4 < np.corrcoef(one[inside], other[inside])[0, 1] < 0.85
 
 
+@pytest.mark.slow
 def test_brain_extraction_finds_the_brain_in_the_head(truth):
     for scan, brain in people(truth):
         head = reorient(scan)

@@ -417,6 +417,7 @@ def test_a_stopped_run_leaves_no_process_behind(
     assert "failed" not in finished.stderr
 
 
+@pytest.mark.slow
 def test_a_second_run_of_a_participant_in_the_same_work_folder_is_refused(
     good_scan, preprocessed_work, start, command_here, tmp_path
 ):
@@ -441,6 +442,7 @@ def test_a_second_run_of_a_participant_in_the_same_work_folder_is_refused(
     assert finished.code == 0, finished.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 def test_a_killed_worker_fails_its_session_and_the_run_ends(
     good_scan, work_before_registration, start, tmp_path

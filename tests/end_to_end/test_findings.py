@@ -155,6 +155,7 @@ def test_the_report_shows_findings_regions_and_quality(finished_run, anat):
             assert f">{region_in_words(row['region'])}</td>" in page
 
 
+@pytest.mark.slow
 def test_reports_are_written_again_from_the_derivatives_alone(finished_run, tmp_path, command):
     out = shutil.copytree(finished_run.out, tmp_path / "out")
     before = (out / "sub-01.html").read_bytes()

@@ -353,6 +353,7 @@ def test_a_run_that_is_done_does_nothing_when_started_again(finished_run, run_ag
     assert outputs(finished_run.out) == before
 
 
+@pytest.mark.slow
 def test_a_lost_file_is_written_again_without_computing_again(
     finished_run, run_again, run_records, anat
 ):

@@ -9,6 +9,7 @@ from bids_anomaly.preprocessing.transforms import SAME_SPACE
 
 GRID = Grid.isotropic((52, 60, 48), (-78.0, -90.0, -72.0), 3.0)
 GREY, WHITE = 70.0, 100.0
+SLOW = pytest.mark.slow
 
 
 def radius(grid):
@@ -139,7 +140,9 @@ def field_of(grid, inside, values):
 
 
 @pytest.mark.parametrize(("contrast", "level"), [("FLAIR", 1.6), ("T1w", 0.5)])
-@pytest.mark.parametrize("millilitres", [5, 50, 100])
+@pytest.mark.parametrize(
+    "millilitres", [pytest.param(5, marks=SLOW), pytest.param(50, marks=SLOW), 100]
+)
 def test_a_lesion_keeps_its_contrast(template_head, contrast, level, millilitres):
     grid, inside, white, scans = template_head
     position = nib.affines.apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
@@ -152,6 +155,7 @@ def test_a_lesion_keeps_its_contrast(template_head, contrast, level, millilitres
     assert np.median(change[lesion]) == pytest.approx(np.median(change[white & ~lesion]), rel=0.03)
 
 
+@pytest.mark.slow
 def test_a_dark_lesion_is_not_taken_for_dim_grey_matter(template_head):
     """Tissues lie elsewhere than in the template, as in every person; the lesion is half a lobe."""
     grid, inside, _, _ = template_head
@@ -176,7 +180,10 @@ def test_a_dark_lesion_is_not_taken_for_dim_grey_matter(template_head):
 
 
 @pytest.mark.parametrize("contrast", ["FLAIR", "T1w"])
-@pytest.mark.parametrize("direction", [(1, 0, 0), (0, 1, 0), (0, 0.6, 0.8)])
+@pytest.mark.parametrize(
+    "direction",
+    [pytest.param((1, 0, 0), marks=SLOW), pytest.param((0, 1, 0), marks=SLOW), (0, 0.6, 0.8)],
+)
 def test_a_field_that_is_put_into_a_scan_comes_out_again(template_head, contrast, direction):
     grid, inside, _, scans = template_head
     position = nib.affines.apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
@@ -201,6 +208,7 @@ def test_air_around_the_head_does_not_change_the_field(template_head):
     np.testing.assert_allclose(within[inside], alone[inside], rtol=0.02)
 
 
+@pytest.mark.slow
 def test_intensities_of_any_scale_have_one_field(template_head):
     grid, inside, _, scans = template_head
     small, large = (field_of(grid, inside, factor * scans["T1w"]) for factor in (1e-3, 1e4))

@@ -220,7 +220,7 @@ def test_deepbet_finds_the_brain_in_the_corner_of_a_large_field_of_view(person, 
     assert not [warning for warning in caught if "torch" in str(warning.message)]
 
 
-@pytest.mark.parametrize("tilt", [0, 20])
+@pytest.mark.parametrize("tilt", [0, pytest.param(20, marks=pytest.mark.slow)])
 def test_the_template_finds_the_brain_coarsely(person, tilt, capfd):
     straight, brain = person
     turn = nib.affines.from_matvec(nib.eulerangles.euler2mat(x=np.deg2rad(tilt)))

@@ -7,11 +7,16 @@ from nibabel.affines import apply_affine, from_matvec
 from bids_anomaly.preprocessing.intensity import SURE_WHITE_MATTER, white_matter_level
 from bids_anomaly.preprocessing.resample import resample
 from bids_anomaly.preprocessing.template import Grid, template_brain, template_white_matter
-from bids_anomaly.reconstruction.bundle import packaged_bundles
+from bids_anomaly.reconstruction.bundle import DEFAULT_FAMILY, packaged_bundles
 from bids_anomaly.reconstruction.registry import load_network, reconstruct
 
 LEARNT = [bundle for bundle in packaged_bundles() if bundle.weights]
 ON_T1W = [bundle for bundle in LEARNT if bundle.modality == "T1w"]
+JUDGED = [
+    # What is for comparison only takes its time.
+    pytest.param(bundle, marks=[] if bundle.method == DEFAULT_FAMILY else pytest.mark.slow)
+    for bundle in ON_T1W
+]
 # In white matter of the left hemisphere, mm in the template.
 CENTRE, RADIUS_MM, DARKENING = np.array([-26.0, -22.0, 28.0]), 7.0, 0.4
 # The slices that methods see: as many as the networks for volumes take, around the blob.
@@ -41,7 +46,7 @@ def test_weights_fit_the_network_that_the_bundle_describes(bundle):
     load_network(bundle)
 
 
-@pytest.mark.parametrize("bundle", ON_T1W, ids=lambda bundle: bundle.name)
+@pytest.mark.parametrize("bundle", JUDGED, ids=lambda bundle: bundle.name)
 def test_a_blob_is_noticed_and_the_rest_kept(bundle, brain_with_blob):
     healthy, diseased, brain, blob = brain_with_blob
     options = {"device": "cpu", "batch_size": None, "steps": None, "seed": 0}

@@ -197,6 +197,7 @@ def test_the_viewer_holds_the_maps_where_they_are(derivatives, record_of):
         np.testing.assert_allclose(values, expected, atol=(high - low) / 255)
 
 
+@pytest.mark.slow
 def test_a_fine_scan_is_shown_at_1_mm_where_it_lies(derivatives, record_of, tmp_path):
     grid = Grid.isotropic((130, 130, 130), (-60.0, -100.0, -40.0), 1.0)
     block, lies_at = (slice(50, 53), slice(60, 65), slice(70, 77)), (-9.0, -38.0, 33.0)
@@ -380,6 +381,7 @@ def test_reports_need_the_outputs_alone(two_people):
     assert {path.name for path in two_people.glob("*.html")} == {"sub-01.html", "sub-02.html"}
 
 
+@pytest.mark.slow
 def test_what_leads_can_be_chosen_again_and_what_is_not_there_is_said(two_people):
     assert reports_only(two_people, "--primary", "FLAIR") == 0
     record = read_record(record_path(two_people, "sub-01", ENTITIES))

@@ -158,6 +158,7 @@ def test_the_spinal_canal_is_not_brain(tissues):
     assert fluid.any((0, 1)).argmax() > lowest_parenchyma - 4
 
 
+@pytest.mark.slow
 def test_lesions_are_painted_as_white_matter(labelled_head, tissues, tmp_path):
     def add_lesions(labels):
         white = np.flatnonzero(labels == 2)
@@ -168,6 +169,7 @@ def test_lesions_are_painted_as_white_matter(labelled_head, tissues, tmp_path):
     np.testing.assert_array_equal(tissues_in_grid(path, MODEL_GRID_2MM, seed=0), tissues)
 
 
+@pytest.mark.slow
 def test_sulci_without_label_hold_fluid(labelled_head, tmp_path):
     def keep_the_brain_alone(labels):
         labels[np.isin(labels, [24, 507])] = 0
@@ -205,6 +207,7 @@ def test_a_missing_map_is_reported(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_scans_from_labels_look_like_preprocessed_ones(head_path):
     made = list(
         volumes_from_labels([head_path], contrast="T1w", draws=2, grid=MODEL_GRID_2MM, seed=0)

@@ -97,6 +97,7 @@ def test_losses_and_validations_are_tables_and_pictures(trained):
     assert pictures == ["step-000002.png", "step-000004.png"]
 
 
+@pytest.mark.slow
 def test_the_command_says_nominal_and_observed_rates(preprocessed, trained, tmp_path, capsys):
     output = tmp_path / "output"
     shutil.copytree(trained, output)
@@ -143,6 +144,7 @@ def test_other_options_in_the_same_folder_are_refused(preprocessed, trained, cap
     assert weights(trained) == before
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_the_weights_of_a_bundle(preprocessed, trained, tmp_path):
     output = tmp_path / "output"
     start = trained / "restore-T1w"
