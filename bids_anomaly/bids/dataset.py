@@ -1,7 +1,7 @@
 """The files that make a folder a derivative dataset.
 
-They are pure functions of the input dataset and the version of the app, so that many jobs that
-share an output folder may each write them: all write the same.
+Many jobs that share an output folder may each write them: they follow from the input datasets and
+the version of the app, and the datasets that earlier runs were made from keep their names.
 """
 
 import os
