@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from bids_anomaly.exceptions import UsageError
+from bids_anomaly.reconstruction.views import AXIAL, CORONAL
 from bids_anomaly.training import adversarial, memory, objectives
 from bids_anomaly.training.data import (
     Batch,
@@ -101,8 +103,21 @@ class Recipe:
 
 
 def in_views(recipe: Recipe, views: Sequence[str]) -> Recipe:
-    """Return a recipe of a method that learns lesions, which learns from slabs of these views."""
-    return recipe if len(views) == 1 else replace(recipe, draw=draw_in_two_views)
+    """Return a recipe of a method that learns lesions, which learns from slabs of these views.
+
+    Raises
+    ------
+    UsageError
+        If they are not axial, or axial and coronal.
+    """
+    if tuple(views) == (AXIAL,):
+        return recipe
+    if tuple(views) == (AXIAL, CORONAL):
+        return replace(recipe, draw=draw_in_two_views)
+    raise UsageError(
+        "A training learns from axial slabs, or from axial and coronal ones. Got "
+        f"{', '.join(views)} instead: name others, or begin with another bundle."
+    )
 
 
 def with_others(recipe: Recipe, others: Sequence[Callable[..., Batch]]) -> Recipe:

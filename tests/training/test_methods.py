@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Generator
 
+from bids_anomaly.exceptions import UsageError
 from bids_anomaly.reconstruction.methods import METHODS, NOISES, TRAINED
 from bids_anomaly.reconstruction.registry import (
     build_network,
@@ -16,9 +17,9 @@ from bids_anomaly.reconstruction.registry import (
 )
 from bids_anomaly.synthesis.corrupt import KINDS
 from bids_anomaly.training.adversarial import ADVERSARIAL_SHARE, CRITIC_STEPS
-from bids_anomaly.training.data import draw_healthy
+from bids_anomaly.training.data import draw_healthy, draw_in_two_views
 from bids_anomaly.training.loop import train
-from bids_anomaly.training.recipes import RECIPES
+from bids_anomaly.training.recipes import RECIPES, in_views
 
 SHAPE = (32, 32)
 SMALL = {
@@ -61,6 +62,15 @@ def test_every_method_is_a_function_of_its_module():
     for method in METHODS:
         function = getattr(module_of(method), method)
         assert "run" in inspect.signature(function).parameters or method == "threshold"
+
+
+@pytest.mark.parametrize("views", [("coronal",), ("coronal", "axial"), ("axial", "axial"), ()])
+def test_views_that_no_training_has_are_refused(views):
+    recipe = RECIPES["restore"]
+    assert in_views(recipe, ("axial",)) is recipe
+    assert in_views(recipe, ["axial", "coronal"]).draw is draw_in_two_views
+    with pytest.raises(UsageError, match="axial and coronal"):
+        in_views(recipe, views)
 
 
 @pytest.mark.parametrize("method", sorted(RECIPES))
